@@ -1,0 +1,95 @@
+# Two commands do all the set-up on a fresh machine: make demo, make test.
+PYTHON ?= python3
+# The line of Airflow to install, its latest patch: 2.11, 3.0, ... 3.3.
+AIRFLOW ?= 3.3
+VENV ?= .venv
+# Older lines do not cap their dependencies, and fail with today's: these get what there was when they were released.
+AS_OF_3.0 := 2025-09-05
+AS_OF_3.1 := 2026-03-25
+AS_OF_3.2 := 2026-06-01
+AS_OF := $(AS_OF_$(AIRFLOW))
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+PURE_TESTS := $(addprefix tests/unit/test_,orders.py order_xml.py order_xml_properties.py telephone_numbers.py number_sync.py error_codes.py exceptions.py assets.py)
+
+.PHONY: demo test unit coverage lint types wheel check test-browser chaos chaos-distributed bench bench-triggerer test-matrix sandbox clean
+
+demo: $(VENV)/.demo  ## the main job, end to end, against the sandbox
+	@$(BIN)/python tests/system/demo.py
+
+test: $(VENV)/.test  ## unit and integration tests
+	$(BIN)/python -m pytest
+
+unit: $(VENV)/.test  ## unit tests only
+	$(BIN)/python -m pytest tests/unit
+
+coverage: $(VENV)/.test  ## every branch of the pure core is tested
+	$(BIN)/coverage run -m pytest -q $(PURE_TESTS)
+	$(BIN)/coverage report
+
+lint: $(VENV)/.lint  ## ruff, and nothing unused
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/vulture
+
+types: $(VENV)/.lint  ## mypy, strict
+	$(BIN)/mypy
+
+wheel: $(VENV)/.lint  ## build wheel and sdist, check what is in them, and run the demo from the wheel alone
+	rm -rf dist $(VENV)-wheel
+	$(BIN)/uv build --quiet --python $(BIN)/python
+	$(BIN)/python tests/system/check_wheel.py dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(VENV)-wheel
+	$(BIN)/uv pip install --quiet --python $(VENV)-wheel/bin/python "$$(ls dist/*.whl)[sandbox]"
+	$(VENV)-wheel/bin/python tests/system/demo.py
+	rm -rf $(VENV)-wheel
+
+check: lint types test wheel  ## everything a contributor needs to see green
+
+test-browser: $(VENV)/.test  ## connection form, log, XComs and link in Chromium; screenshots in output/browser
+	$(INSTALL) --group browser
+	$(BIN)/python tests/system/browser.py
+
+sandbox: $(VENV)/.demo  ## the sandbox Dashboard on port 8085
+	$(BIN)/python -m airflow_provider_bandwidth.sandbox
+
+chaos: $(VENV)/.test  ## exactly one order: a longer random walk with a new seed, and killed tasks in real Airflow
+	$(BIN)/python tests/system/chaos.py
+
+chaos-distributed: $(VENV)/.test  ## the same with Celery, Redis and PostgreSQL; kills a worker and the triggerer
+	$(INSTALL) --group chaos
+	$(BIN)/python tests/system/chaos_distributed.py
+
+bench: $(VENV)/.test  ## every benchmark program; prints ratios
+	$(INSTALL) --group bench
+	@for program in tests/benchmarks/*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done
+
+bench-triggerer: $(VENV)/.test  ## a real triggerer with 1,000 deferred sensors; an hour on two cores
+	$(INSTALL) --group chaos
+	$(BIN)/python tests/system/many_waiting.py
+
+test-matrix:  ## unit and integration tests on every supported line of Airflow
+	@for line in 2.11 3.0 3.1 3.2 3.3; do \
+		echo "== Airflow $$line"; $(MAKE) --no-print-directory test AIRFLOW=$$line VENV=.venv-$$line || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) .venv-* dist output .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/uv:
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Debian's python3 comes without venv: apt-get install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/uv
+	$(INSTALL) $(if $(AS_OF),--exclude-newer $(AS_OF)) 'apache-airflow==$(AIRFLOW).*'
+	$(INSTALL) --editable '.[sandbox]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(INSTALL) --group test
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(INSTALL) --group lint --group build
+	@touch $@

@@ -1,0 +1,238 @@
+"""What an on-call engineer needs without a DAG: orders, error codes, the sandbox.
+
+``airflow bandwidth ...`` on Airflow 3.2 and later, ``python -m airflow_provider_bandwidth ...`` on every line. Airflow
+asks for the commands whenever its command line starts: nothing that takes time is imported before a command runs.
+
+Exit codes: 0 done, 1 the connection or Bandwidth stood in the way, 2 wrong arguments, 3 nothing found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from airflow_provider_bandwidth.exceptions import (
+    BandwidthError,
+    InvalidOrderRequestError,
+    InvalidTelephoneNumbersError,
+    OrderNotFoundError,
+)
+
+if TYPE_CHECKING:
+    from airflow.cli.cli_config import GroupCommand
+
+    from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+    from airflow_provider_bandwidth.orders import ExternalTnsOrder
+
+_EXIT_FAILED: Final = 1
+_EXIT_USAGE: Final = 2
+_EXIT_NOTHING_FOUND: Final = 3
+
+
+def get_cli_commands() -> list[GroupCommand]:
+    """The commands, as Airflow wants them (``cli`` in the provider info)."""
+    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
+
+    output = Arg(("-o", "--output"), help="table or json (default: table)", choices=("table", "json"), default="table")
+    conn_id = Arg(
+        ("--conn-id",),
+        help="Airflow connection of type bandwidth (default: bandwidth_default)",
+        default="bandwidth_default",
+    )
+    account_id = Arg(("--account-id",), help="Bandwidth account (default: the connection's)")
+    return [
+        GroupCommand(
+            name="bandwidth",
+            help="Orders of hosted-messaging telephone numbers at Bandwidth",
+            subcommands=(
+                ActionCommand(
+                    name="order",
+                    help="Show an order, and why each number failed",
+                    func=show_order,
+                    args=(Arg(("order_id",), help="OrderId"), conn_id, account_id, output),
+                ),
+                ActionCommand(
+                    name="orders",
+                    help="List orders, newest first, at most 1,000",
+                    func=list_orders,
+                    args=(
+                        Arg(("--customer-order-id",), help="orders with this CustomerOrderId"),
+                        Arg(("--telephone-number",), help="orders with this number, in any usual notation"),
+                        Arg(
+                            ("--status",),
+                            help="orders in this status: RECEIVED, PROCESSING, COMPLETE, PARTIAL or FAILED; "
+                            "may be given several times",
+                            action="append",
+                        ),
+                        conn_id,
+                        account_id,
+                        output,
+                    ),
+                ),
+                ActionCommand(
+                    name="explain-error",
+                    help="Say what an error code means and what to do; all codes if none is given",
+                    func=explain_error,
+                    args=(Arg(("code",), help="Bandwidth's error code", nargs="?"), output),
+                ),
+                ActionCommand(
+                    name="sandbox",
+                    help="Run the sandbox Dashboard; python -m airflow_provider_bandwidth.sandbox takes more options",
+                    func=run_sandbox,
+                    args=(Arg(("--port",), help="port, 0 for a free one (default: 8085)", type=int, default=8085),),
+                ),
+            ),
+        )
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``python -m airflow_provider_bandwidth``.
+
+    :param arguments: the command line; ``sys.argv`` by default
+    """
+    (group,) = get_cli_commands()
+    parser = argparse.ArgumentParser(prog="python -m airflow_provider_bandwidth", description=group.help)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in group.subcommands:
+        subparser = subparsers.add_parser(command.name, help=command.help, description=command.help)
+        for argument in command.args:
+            argument.add_to_parser(subparser)
+        subparser.set_defaults(func=command.func)
+    options = parser.parse_args(arguments)
+    options.func(options)
+
+
+def show_order(args: argparse.Namespace) -> None:
+    """Print one order, with the errors of its numbers."""
+    from airflow_provider_bandwidth.error_codes import explain_error_code
+
+    with _hook(args) as hook:
+        order = hook.get_external_tns_order(args.order_id)
+    if args.output == "json":
+        _print_json(order.to_dict())
+        return
+    _print_table([{"field": name, "value": value} for name, value in _summarise(order).items()])
+    if not order.errors:
+        return
+    rows = []
+    for error in order.errors:
+        known = explain_error_code(error.code)
+        rows.append(
+            {
+                "telephone_number": error.telephone_number or "(none named)",
+                "code": error.code,
+                "description": error.description,
+                "advice": known.advice if known else "read the text",
+            }
+        )
+    _print_table(rows)
+
+
+def list_orders(args: argparse.Namespace) -> None:
+    """Print the orders that match every filter given."""
+    with _hook(args) as hook:
+        orders = hook.list_external_tns_orders(
+            customer_order_id=args.customer_order_id, telephone_number=args.telephone_number, status=args.status
+        )
+    if args.output == "json":
+        _print_json([order.to_dict() for order in orders])
+    elif orders:
+        _print_table([_summarise(order) for order in orders])
+    if not orders:
+        _fail("No order matches.", _EXIT_NOTHING_FOUND)
+
+
+def explain_error(args: argparse.Namespace) -> None:
+    """Print what a code means and what to do about it, or all codes."""
+    from airflow_provider_bandwidth.error_codes import ERROR_CODES, explain_error_code
+
+    if args.code is None:
+        codes = list(ERROR_CODES.values())
+    elif known := explain_error_code(args.code):
+        codes = [known]
+    else:
+        _fail(
+            f"Nothing is known of code {args.code!r}: go by the text that came with it, then ask Bandwidth.",
+            _EXIT_NOTHING_FOUND,
+        )
+    if args.output == "json":
+        _print_json([code.to_dict() for code in codes])
+    else:
+        _print_table([code.to_dict() for code in codes])
+
+
+def run_sandbox(args: argparse.Namespace) -> None:
+    """Run the sandbox until it is told to stop."""
+    from airflow_provider_bandwidth.sandbox.cli import main as run
+
+    raise SystemExit(run(["--port", str(args.port)]))
+
+
+@contextmanager
+def _hook(args: argparse.Namespace) -> Iterator[BandwidthHook]:
+    """A hook whose errors end the command with one line."""
+    # As Airflow's own commands do: without it Airflow 3.2 and later do not look for connections in the database.
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+
+    from airflow.models.connection import Connection
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+
+    from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+
+    class Hook(BandwidthHook):
+        @classmethod
+        def get_connection(cls, conn_id: str) -> Any:
+            # The task SDK's way to a connection needs a running task.
+            return Connection.get_connection_from_secrets(conn_id)
+
+    hook = Hook(args.conn_id, args.account_id, max_attempts=2)
+    # Airflow 2.11 logs to standard output, where the answer belongs.
+    logging.disable(logging.ERROR)
+    try:
+        yield hook
+    except OrderNotFoundError as error:
+        _fail(str(error), _EXIT_NOTHING_FOUND)
+    except (InvalidOrderRequestError, InvalidTelephoneNumbersError) as error:
+        _fail(str(error), _EXIT_USAGE)
+    except (AirflowNotFoundException, BandwidthError) as error:
+        _fail(str(error), _EXIT_FAILED)
+    finally:
+        logging.disable(logging.NOTSET)
+        hook.close()
+
+
+def _summarise(order: ExternalTnsOrder) -> dict[str, Any]:
+    return {
+        "order_id": order.order_id,
+        "status": order.processing_status,
+        "action": order.action or "",
+        "customer_order_id": order.customer_order_id or "",
+        "site_id": order.site_id or "",
+        "sip_peer_id": order.sip_peer_id or "",
+        "numbers": len(order.telephone_numbers),
+        "completed": len(order.completed_telephone_numbers),
+        "errors": len(order.errors),
+        "created_at": "" if order.created_at is None else order.created_at.isoformat(timespec="seconds"),
+    }
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from airflow.cli.simple_table import AirflowConsole
+
+    AirflowConsole().print_as_table(rows)
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    sys.stderr.write(f"{message}\n")
+    raise SystemExit(exit_code)

@@ -1,0 +1,136 @@
+"""What Bandwidth's error codes mean for orders of external telephone numbers, and what to do about each. Pure.
+
+Meanings follow Bandwidth's published lists ([err], [oas1]) in our words; scope, retry and advice are our judgement
+where those lists are silent. Codes are not unique over the API and texts carry filled-in values, so the description
+that came with an error always counts for more than this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """What an error is about."""
+
+    ORDER = "order"
+    """the whole order, even where Bandwidth attaches it to every number"""
+    NUMBER = "number"
+    """one telephone number"""
+
+
+class Retry(StrEnum):
+    """Whether the same request may succeed another time."""
+
+    NO = "no"
+    """something has to be changed first"""
+    LATER = "later"
+    """yes, after a while"""
+    SUPPORT = "support"
+    """after Bandwidth's people have changed something"""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    """One code of Bandwidth's.
+
+    :param code: the code, as text: codes need not be numeric
+    :param meaning: what it says, for orders of external telephone numbers
+    :param scope: what it is about
+    :param retry: whether the same request may succeed another time
+    :param advice: what to do, for whoever runs the DAG
+    """
+
+    code: str
+    meaning: str
+    scope: Scope
+    retry: Retry
+    advice: str
+
+    def to_dict(self) -> dict[str, str]:
+        """The fields as JSON scalars."""
+        return asdict(self)
+
+
+_O, _N = Scope.ORDER, Scope.NUMBER
+_NO, _LATER, _SUPPORT = Retry.NO, Retry.LATER, Retry.SUPPORT
+
+# Codes that share a meaning share a row.
+_ROWS: tuple[tuple[str, str, Scope, Retry, str], ...] = (
+    ("25000", "the action is missing or neither IMPORT nor REMOVE", _O, _NO, "a bug of the caller: report it"),
+    ("25010", "the account may not use external numbers", _O, _SUPPORT, "ask Bandwidth to enable external TNs"),
+    ("25020", "an element may not go with REMOVE", _O, _NO, "leave SipPeerId and LoaType out of removals"),
+    ("25030", "a number is not in this account", _N, _NO, "take the number off the list, or check the account"),
+    ("25040", "the number could not be removed", _N, _LATER, "remove it again; if it fails again, ask Bandwidth"),
+    ("25050", "the account's configuration lacks an SPID", _O, _SUPPORT, "ask Bandwidth to complete the account"),
+    ("25060", "the number is Bandwidth's own", _N, _NO, "use it as a normal number, or tell its owner; not importable"),
+    ("25070", "the carrier cannot be determined", _N, _LATER, "check the number; if just ported, try in some days"),
+    ("25080", "the number could not be provisioned", _N, _SUPPORT, "import it once more later, then ask Bandwidth"),
+    ("25090", "the number could not be imported", _N, _LATER, "import it once more, then ask Bandwidth"),
+    ("25100", "LoaType SUBSCRIBER is not allowed", _O, _NO, "send CARRIER, or ask Bandwidth for IMPORT_TNS"),
+    ("25110", "LoaType is missing or unknown", _O, _NO, "send CARRIER or SUBSCRIBER"),
+    ("25120", "the number is not external", _N, _NO, "Bandwidth owns it: disconnect it instead of removing it"),
+    ("25130", "the number has no messaging settings", _N, _SUPPORT, "have messaging set up on the location"),
+    ("25131", "the subscriber's name is too long", _O, _NO, "45 characters at most"),
+    ("5124 13552", "the number exists already", _N, _NO, "hosted elsewhere; ignore the code if you know it is yours"),
+    ("5081", "action absent, or a number's format", _O, _NO, "read the text: the lists disagree about this code"),
+    ("5052 7318", "the customer order id is not acceptable", _O, _NO, "40 letters, digits, dashes and spaces at most"),
+    ("5016", "the site is invalid; may show up late, on every number", _O, _NO, "correct site_id"),
+    ("5022 12522", "the site is missing", _O, _NO, "set site_id on the task or the connection"),
+    ("7309 12016 12527", "the site does not exist or is not valid", _O, _NO, "correct site_id, or the account"),
+    ("5020 7310", "the site has no default SIP peer", _O, _NO, "set sip_peer_id"),
+    ("5023 7311 7312 13563", "the SIP peer is unknown or of another site", _O, _NO, "correct sip_peer_id"),
+    ("5094 12054", "the site is locked", _O, _SUPPORT, "ask Bandwidth; contract papers may be missing"),
+    ("5012", "the account is locked", _O, _SUPPORT, "ask Bandwidth"),
+    ("5000 5210 12020", "the account is unknown", _O, _NO, "correct account_id"),
+    ("5051 1001", "this user may not do that", _O, _NO, "give the API user the role"),
+    ("12017 12019 12035 12036 12055 12733 12952", "the account lacks a product", _O, _SUPPORT, "ask Bandwidth for it"),
+    ("5070 5213 12512 13512 9003", "the number is not valid", _N, _NO, "correct the number at its source"),
+    ("7201", "not a North American number; it refuses the whole order", _N, _NO, "correct or drop the number"),
+    ("5072 5093 7360 13511", "a number stands there twice", _O, _NO, "drop duplicates"),
+    ("5073 5212 7316 12686 15611", "the order has no numbers", _O, _NO, "skip empty orders"),
+    ("5077 5008 5214", "no number of the order is valid", _O, _NO, "correct the numbers at their source"),
+    ("5095 5211 7314 15607", "too many numbers in one order", _O, _NO, "lower chunk_size"),
+    ("5126", "toll-free numbers cannot be used", _N, _NO, "leave toll-free numbers out"),
+    ("5165", "North American and other numbers are mixed", _O, _NO, "send North American numbers only"),
+    ("5071 5074 13517 13518 15506", "not on the system or not in service", _N, _NO, "for a removal: done already"),
+    ("5076 15610 13536", "not in this account, site or peer", _N, _NO, "check the account, the site and the peer"),
+    ("5158", "the number was never imported", _N, _NO, "for a removal: done already"),
+    ("5160 5163", "another account has messaging on it", _N, _NO, "lost by a port; take it off the list"),
+    ("7205 5218", "another order is working on the number", _N, _LATER, "wait for that order, then run again"),
+    ("7206", "the number is in service already", _N, _NO, "nothing to do"),
+    ("7518", "the number is not active", _N, _LATER, "its carrier has to activate it"),
+    ("7504 7600 17037 5125", "external numbers cannot be used there", _O, _NO, "an error of another kind of order"),
+    ("5127 5128 5130 5224", "external numbers cannot be changed that way", _N, _NO, "only an external order can"),
+    ("5114 5145 5166 9010 9011", "messaging is not enabled", _O, _SUPPORT, "enable SMS on the location"),
+    ("5156 5157 5216 5226 9012", "the messaging route is missing", _O, _SUPPORT, "ask Bandwidth for the route"),
+    ("5149 5150 5151 5152", "importing, or its LOA, is not allowed", _O, _SUPPORT, "ask Bandwidth"),
+    ("19001", "the number is not in service", _N, _NO, "check the number with its carrier"),
+    ("19002", "the number registry does not know the number", _N, _NO, "a wrong number: correct it at its source"),
+    ("19003 19004 19012", "the account that has the number does not release it", _N, _SUPPORT, "ask Bandwidth"),
+    ("19005 19009", "no messaging route for this kind of number", _N, _SUPPORT, "ask Bandwidth for the route"),
+    ("19006", "Bandwidth's own numbers cannot be imported", _N, _NO, "use it as a normal number; not importable"),
+    ("19007", "no contract for external numbers", _O, _SUPPORT, "ask Bandwidth to enable external TNs"),
+    ("19008", "numbers of others cannot be imported here", _N, _NO, "take the number off the list"),
+    ("19010", "the number could not be provisioned", _N, _SUPPORT, "import it once more later, then ask Bandwidth"),
+    ("7102 7472", "a port-in's code in an import's answer", _N, _NO, "read the text"),
+    ("5002 1019", "the request is not valid", _O, _NO, "read the text"),
+    ("5003", "provisioning failed", _O, _LATER, "read the text; run again"),
+    ("5086 7000", "the request timed out at Bandwidth", _O, _LATER, "run again: the order is looked up first"),
+    ("5035 5061 7200 1008", "no such order, or no order id", _O, _NO, "check the order id and the account"),
+    ("1000 1010", "an internal error of Bandwidth's", _O, _LATER, "run again; keep the id in the text for support"),
+    ("1003 1011 1012 1013 1014", "a field is missing or wrong", _O, _NO, "read the text"),
+)
+
+ERROR_CODES: dict[str, ErrorCode] = {
+    code: ErrorCode(code, meaning, scope, retry, advice)
+    for codes, meaning, scope, retry, advice in _ROWS
+    for code in codes.split()
+}
+"""Every code this package has advice for."""
+
+
+def explain_error_code(code: str | int) -> ErrorCode | None:
+    """What is known of a code; ``None`` for a code without advice."""
+    return ERROR_CODES.get(str(code).strip())

@@ -1,0 +1,120 @@
+"""What Airflow discovers about this provider. Read by every Airflow process at start: imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_bandwidth import __version__
+
+_PACKAGE = "airflow_provider_bandwidth"
+_INTEGRATION = "Bandwidth"
+_ASSET_URIS = {"schemes": ["bandwidth"], "handler": f"{_PACKAGE}.assets.normalize_uri"}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Provider info for the entry point group ``apache_airflow_provider``; one dict serves Airflow 2.11 and 3.x."""
+    return {
+        "package-name": "airflow-provider-bandwidth",
+        "name": "Bandwidth",
+        "description": "Keeps hosted-messaging telephone numbers at Bandwidth in step with your systems.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://dev.bandwidth.com/docs/numbers/guides/hostingNumbers",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.hooks.bandwidth"]}],
+        "operators": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [f"{_PACKAGE}.operators.bandwidth", f"{_PACKAGE}.operators.number_sync"],
+            }
+        ],
+        "sensors": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.sensors.bandwidth"]}],
+        "triggers": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.triggers.bandwidth"]}],
+        "connection-types": [
+            {
+                "connection-type": "bandwidth",
+                "hook-class-name": f"{_PACKAGE}.hooks.bandwidth.BandwidthHook",
+                "hook-name": "Bandwidth",
+                "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
+                "conn-fields": CONN_FIELDS,
+            }
+        ],
+        "extra-links": [f"{_PACKAGE}.links.bandwidth.BandwidthOrderLink"],
+        "asset-uris": [_ASSET_URIS],
+        "dataset-uris": [_ASSET_URIS],  # the same on Airflow 2.11
+        "cli": [f"{_PACKAGE}.cli.get_cli_commands"],  # Airflow 3.2 and later
+    }
+
+
+#: The hook hands this to Airflow 2.11's connection form. The port stays visible: the form of Airflow 3.3 posts port 0
+#: for a connection without one, and its Test button then needs the field.
+UI_FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["schema"],
+    "relabeling": {"host": "Base URL", "login": "Client ID or API user", "password": "Client secret or API password"},
+    "placeholders": {
+        "host": "https://dashboard.bandwidth.com/api",
+        "login": "client id (oauth2) or API user (basic)",
+        "password": "client secret (oauth2) or API password (basic)",
+    },
+}
+
+# Every type allows null: without it the form of Airflow 3.x makes the field required.
+_TEXT = ["string", "null"]
+
+#: Extra fields of the connection form. The hook builds Airflow 2.11's widgets from the same table.
+CONN_FIELDS: dict[str, dict[str, Any]] = {
+    "auth_type": {
+        "label": "Auth type",
+        "schema": {"type": _TEXT, "enum": ["oauth2", "basic"], "default": "oauth2"},
+        "description": "oauth2: client credentials. basic: API user; Bandwidth turns its password off on 2026-12-02.",
+    },
+    "account_id": {
+        "label": "Account ID",
+        "schema": {"type": _TEXT},
+        "description": "Bandwidth account, digits. Needed here or on the task.",
+    },
+    "site_id": {
+        "label": "Site ID",
+        "schema": {"type": _TEXT},
+        "description": "SiteId (location group) of orders whose task names none.",
+    },
+    "sip_peer_id": {
+        "label": "SIP peer ID",
+        "schema": {"type": _TEXT},
+        "description": "SipPeerId (location) of IMPORT orders whose task names none; the site's default peer if empty.",
+    },
+    "token_url": {
+        "label": "Token URL",
+        "schema": {"type": _TEXT},
+        "description": "OAuth2 token endpoint; derived from the base URL if empty.",
+    },
+    "timeout": {
+        "label": "Timeout",
+        "schema": {"type": ["number", "null"], "default": 30, "exclusiveMinimum": 0},
+        "description": "Seconds to wait for a connection, and for each piece of an answer.",
+    },
+    "verify": {
+        "label": "Verify TLS",
+        "schema": {"type": _TEXT, "default": "true"},
+        "description": "true, false, or the path of a CA bundle.",
+    },
+    "max_requests_per_minute": {
+        "label": "Max requests per minute",
+        "schema": {"type": ["integer", "null"], "default": 60, "minimum": 1},
+        "description": "Calls a minute that one triggerer may spend on waiting for orders of one account.",
+    },
+    "customer_order_id_element": {
+        "label": "CustomerOrderID element",
+        "schema": {"type": _TEXT, "enum": ["CustomerOrderID", "CustomerOrderId"], "default": "CustomerOrderID"},
+        "description": "How the request spells it. Change it if the log warns that orders come back without it.",
+    },
+    "order_url": {
+        "label": "Order page URL",
+        "schema": {"type": _TEXT},
+        "description": "Pattern of the link to an order: {base_url}, {account_id} and {order_id} are filled in.",
+    },
+}

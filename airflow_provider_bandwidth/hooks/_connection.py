@@ -1,0 +1,189 @@
+"""An Airflow connection of type ``bandwidth``, read and checked. No network, no Airflow import."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from airflow_provider_bandwidth.exceptions import InvalidConnectionError, InvalidOrderRequestError
+from airflow_provider_bandwidth.orders import parse_id
+
+#: The resource below ``/accounts/{accountId}/`` that takes and shows orders [seed].
+ORDERS_PATH: Final = "externalTns"
+DEFAULT_BASE_URL: Final = "https://dashboard.bandwidth.com/api"
+_BANDWIDTH_TOKEN_URL: Final = "https://api.bandwidth.com/api/v1/oauth2/token"  # noqa: S105
+_TOKEN_PATH: Final = "/api/v1/oauth2/token"  # noqa: S105
+_DEFAULT_TIMEOUT: Final = 30.0
+#: Bandwidth's support names 100 calls a minute, sustained; this leaves room for everybody else of the account.
+_DEFAULT_MAX_REQUESTS_PER_MINUTE: Final = 60
+_FLAGS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """What a connection says. The password never shows in a repr.
+
+    :param base_url: without a trailing slash; https, or http to this very machine
+    :param timeout: seconds
+    :param verify: whether TLS certificates are checked, or the path of a CA bundle to check them with
+    :param customer_order_id_element: ``CustomerOrderID`` [seed] or ``CustomerOrderId`` [oas1], as requests spell it
+    :param max_requests_per_minute: how many calls a minute one triggerer may spend on waiting for orders
+    :param order_url: where a person can look at an order: a pattern with {base_url}, {account_id} and {order_id}
+    """
+
+    conn_id: str
+    base_url: str
+    login: str
+    password: str = field(repr=False)
+    auth_type: str
+    token_url: str
+    account_id: str | None
+    site_id: int | None
+    sip_peer_id: int | None
+    timeout: float
+    verify: bool | str
+    customer_order_id_element: str
+    max_requests_per_minute: int
+    order_url: str
+
+    @classmethod
+    def from_connection(cls, connection: Any, extra: Mapping[str, Any]) -> ConnectionSettings:
+        """Read and check a connection.
+
+        :param connection: an Airflow connection
+        :param extra: its extra, as a dict; JSON null and empty text count as absent
+        :raises InvalidConnectionError: says which field of which connection is wrong, and what it should be
+        """
+        if not isinstance(extra, Mapping):  # Airflow's task SDK takes any JSON
+            raise InvalidConnectionError(
+                f"Connection {connection.conn_id!r}, field Extra: expected a JSON object, got a {type(extra).__name__}"
+            )
+        try:
+            return cls._read(connection, {name: str(v).strip() for name, v in extra.items() if v is not None})
+        except InvalidOrderRequestError as error:
+            raise InvalidConnectionError(f"Connection {connection.conn_id!r}, field {error}") from None
+
+    @classmethod
+    def _read(cls, connection: Any, extra: Mapping[str, str]) -> ConnectionSettings:
+        for name, value in (("Login", connection.login), ("Password", connection.password)):
+            if not value:
+                raise InvalidOrderRequestError(
+                    name, "it is empty. Give client id and secret (oauth2), or API user and password (basic)."
+                )
+        if connection.schema:
+            raise InvalidOrderRequestError(
+                "Schema", "it is not used; put the whole base URL into Host (in a connection URI, percent-encoded)."
+            )
+        base_url = _parse_url("Host", connection.host or DEFAULT_BASE_URL, connection.port)
+        token_url = extra.get("token_url")
+        account_id = extra.get("account_id")
+        site_id = extra.get("site_id")
+        sip_peer_id = extra.get("sip_peer_id")
+        return cls(
+            conn_id=str(connection.conn_id),
+            base_url=base_url,
+            login=str(connection.login),
+            password=str(connection.password),
+            auth_type=_parse_choice("auth_type", extra, ("oauth2", "basic")),
+            token_url=_parse_url("extra.token_url", token_url) if token_url else _derive_token_url(base_url),
+            account_id=parse_account_id(account_id, "extra.account_id") if account_id else None,
+            site_id=parse_id("extra.site_id", site_id) if site_id else None,
+            sip_peer_id=parse_id("extra.sip_peer_id", sip_peer_id) if sip_peer_id else None,
+            timeout=_parse_timeout(extra.get("timeout")),
+            verify=_parse_verify(extra.get("verify")),
+            customer_order_id_element=_parse_choice(
+                "customer_order_id_element", extra, ("CustomerOrderID", "CustomerOrderId")
+            ),
+            max_requests_per_minute=_parse_max_requests(extra.get("max_requests_per_minute")),
+            order_url=extra.get("order_url") or f"{{base_url}}/accounts/{{account_id}}/{ORDERS_PATH}/{{order_id}}",
+        )
+
+
+def parse_account_id(value: object, name: str = "account_id") -> str:
+    """An account id as text: digits.
+
+    :param name: the field, for the error
+    :raises InvalidOrderRequestError: anything else
+    """
+    text = str(value).strip()
+    if not re.fullmatch(r"[0-9]{1,20}", text, re.ASCII):
+        raise InvalidOrderRequestError(name, f"expected the digits of a Bandwidth account, got {value!r}")
+    return text
+
+
+def _parse_choice(name: str, extra: Mapping[str, str], options: tuple[str, ...]) -> str:
+    value = extra.get(name) or options[0]
+    if value not in options:
+        raise InvalidOrderRequestError(f"extra.{name}", f"expected {' or '.join(options)}, got {value!r}")
+    return value
+
+
+def _parse_url(name: str, url: str, port: int | None = None) -> str:
+    if "@" in url:
+        raise InvalidOrderRequestError(name, "credentials belong into Login and Password, not into the URL")
+    try:
+        parts = urlsplit(url.strip())
+        own_port = parts.port
+    except ValueError as error:
+        raise InvalidOrderRequestError(name, f"{url!r} is not a URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidOrderRequestError(name, f"expected a URL with its scheme, like {DEFAULT_BASE_URL}, got {url!r}")
+    if parts.query or parts.fragment:
+        raise InvalidOrderRequestError(name, "the URL may have neither a query nor a fragment")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise InvalidOrderRequestError(
+            name, f"plain http would show credentials and numbers to the network; use https://{parts.netloc}"
+        )
+    netloc = parts.netloc if own_port is not None or not port else f"{parts.netloc}:{port}"
+    return urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
+
+
+def _is_loopback(hostname: str) -> bool:
+    try:
+        return ipaddress.ip_address(hostname).is_loopback
+    except ValueError:
+        return hostname == "localhost"
+
+
+def _derive_token_url(base_url: str) -> str:
+    parts = urlsplit(base_url)
+    hostname = parts.hostname or ""
+    if hostname == "bandwidth.com" or hostname.endswith(".bandwidth.com"):
+        return _BANDWIDTH_TOKEN_URL
+    return urlunsplit((parts.scheme, parts.netloc, _TOKEN_PATH, "", ""))
+
+
+def _parse_timeout(text: str | None) -> float:
+    if not text:
+        return _DEFAULT_TIMEOUT
+    try:
+        timeout = float(text)
+    except ValueError:
+        timeout = 0.0
+    if not 0 < timeout < float("inf"):
+        raise InvalidOrderRequestError("extra.timeout", f"expected a positive number of seconds, got {text!r}")
+    return timeout
+
+
+def _parse_verify(text: str | None) -> bool | str:
+    if not text:
+        return True
+    flag = _FLAGS.get(text.lower())
+    if flag is None and not Path(text).exists():
+        raise InvalidOrderRequestError(
+            "extra.verify", f"expected true, false, or the path of a CA bundle on this machine, got {text!r}"
+        )
+    return text if flag is None else flag
+
+
+def _parse_max_requests(text: str | None) -> int:
+    if not text:
+        return _DEFAULT_MAX_REQUESTS_PER_MINUTE
+    if not re.fullmatch(r"[0-9]{1,6}(\.0)?", text, re.ASCII) or float(text) < 1:
+        raise InvalidOrderRequestError("extra.max_requests_per_minute", f"expected a number from 1, got {text!r}")
+    return int(float(text))

@@ -1,0 +1,307 @@
+"""The hook's HTTP session: authentication, time limits and retries mounted once, for every call through it.
+
+Apart from the hook so that a DAG file that names the hook does not import requests.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import random
+import re
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Final
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+
+from airflow_provider_bandwidth.exceptions import BandwidthApiError, BandwidthAuthError, InvalidResponseError
+
+if TYPE_CHECKING:
+    from airflow_provider_bandwidth.hooks._connection import ConnectionSettings
+
+#: Statuses that say nothing about the request itself: the same GET may succeed a moment later.
+RETRYABLE_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
+#: The longest single pause, in seconds, whatever a rate limit's reset time says.
+MAX_PAUSE: Final = 60.0
+_FIRST_PAUSE: Final = 1.0
+#: A token is renewed this many seconds before it expires.
+_EXPIRY_MARGIN: Final = 60.0
+_DEFAULT_TOKEN_LIFETIME: Final = 3600.0
+
+
+def was_never_sent(error: requests.RequestException) -> bool:
+    """Whether the connection was never established, so that nothing can have happened at the other end."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
+
+
+def may_pass(error: requests.RequestException) -> bool:
+    """Whether the same request may get through a moment later; not if a certificate or the URL itself was refused."""
+    if isinstance(error, requests.exceptions.SSLError):
+        # TLS reports a connection that breaks off as an end of file.
+        return _was_cut_off(error)
+    return isinstance(
+        error,
+        requests.ConnectionError
+        | requests.Timeout
+        | requests.exceptions.ChunkedEncodingError
+        | requests.exceptions.ContentDecodingError,
+    )
+
+
+def _was_cut_off(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def describe_transport_error(error: requests.RequestException) -> str:
+    """What went wrong on the way, without addresses of proxies or anything else that might hold a credential."""
+    if isinstance(error, requests.exceptions.SSLError) and not _was_cut_off(error):
+        return "the TLS connection failed; if the certificate is from your own authority, set the connection's verify"
+    if isinstance(error, requests.exceptions.InvalidURL):
+        return "the URL cannot be used; check the connection's Host"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy could not be used"
+    if was_never_sent(error):
+        return "no connection could be made: host unknown, unreachable, or not listening"
+    if isinstance(error, requests.Timeout):
+        return "no answer within the connection's timeout"
+    return f"the connection broke before the answer was complete ({type(error).__name__})"
+
+
+def read_pause(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds a rate-limited answer asks us to wait; ``None`` if it does not say, never negative.
+
+    ``X-RateLimit-Reset`` is an epoch time in seconds, or in milliseconds [rate]; ``Retry-After`` is seconds or a date.
+
+    :param now: epoch seconds
+    """
+    reset = headers.get("X-RateLimit-Reset", "").strip()
+    if reset.isdecimal():
+        at = float(reset)
+        return max(0.0, (at / 1000 if at > 1e11 else at) - now)
+    after = headers.get("Retry-After", "").strip()
+    if after.isdecimal():
+        return float(after)
+    try:
+        date = email.utils.parsedate_to_datetime(after)
+    except ValueError:
+        return None
+    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
+
+
+def next_pause(
+    attempt: int,
+    *,
+    may_resend: bool,
+    response: requests.Response | None,
+    error: requests.RequestException | None,
+    now: float,
+) -> float | None:
+    """Seconds to pause before the same request is sent again, or ``None`` to give up. The table is the hook's.
+
+    :param attempt: how often it was sent, from 1
+    :param may_resend: whether sending it twice does no harm: a GET, or a request for a token
+    """
+    if error is not None:
+        again = may_pass(error) and (may_resend or was_never_sent(error))
+    else:
+        assert response is not None
+        again = response.status_code == 429 or (may_resend and response.status_code in RETRYABLE_STATUSES)
+    if not again:
+        return None
+    asked = read_pause(response.headers, now) if response is not None and response.status_code == 429 else None
+    if asked is not None:
+        # A moment after the reset, and not all clients in the same moment.
+        return min(asked + random.uniform(0.1, 1.0), MAX_PAUSE)  # noqa: S311
+    longest: float = min(_FIRST_PAUSE * 2 ** (attempt - 1), MAX_PAUSE)
+    return random.uniform(longest / 2, longest)  # noqa: S311
+
+
+class RetryingAdapter(HTTPAdapter):
+    """Sends a request until it is answered for good, by the table of :class:`BandwidthHook`."""
+
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        max_attempts: int,
+        sleep: Callable[[float], None],
+        clock: Callable[[], float],
+        resend_post: bool = False,
+        auth: TokenAuth | None = None,
+    ) -> None:
+        super().__init__(pool_maxsize=16)
+        self._resend_post = resend_post
+        self._timeout = timeout
+        self._max_attempts = max_attempts
+        self._sleep = sleep
+        self._clock = clock
+        self._auth = auth
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send, and send again where that is safe. The last answer is returned, the last error raised."""
+        kwargs["timeout"] = kwargs.get("timeout") or self._timeout
+        may_resend = request.method == "GET" or self._resend_post
+        attempt = 1
+        renewed = False
+        while True:
+            response, error = self._send_once(request, *args, **kwargs)
+            if response is not None and response.status_code == 401 and self._auth is not None and not renewed:
+                renewed = True
+                response.close()
+                self._auth.renew(request)
+                continue
+            pause = None
+            if attempt < self._max_attempts and (response is None or not response.ok):
+                pause = next_pause(attempt, may_resend=may_resend, response=response, error=error, now=self._clock())
+            if pause is None:
+                if error is not None:
+                    raise error
+                assert response is not None
+                return response
+            if response is not None:
+                response.close()
+            self._sleep(pause)
+            attempt += 1
+
+    def _send_once(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> tuple[requests.Response | None, requests.RequestException | None]:
+        try:
+            response = super().send(request, *args, **kwargs)
+            if not kwargs.get("stream"):
+                # Read here, so that an answer that breaks off counts as a failed attempt.
+                response.content  # noqa: B018
+        except requests.RequestException as error:
+            return None, error
+        return response, None
+
+
+class ResponseStream:
+    """The decoded body of a streamed answer as a file, read in whatever pieces come."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._pieces = response.iter_content(65536)
+
+    def read(self, size: int = -1) -> bytes:
+        """The next piece, however large; empty at the end.
+
+        :raises requests.RequestException: the answer broke off
+        """
+        return next(self._pieces, b"")
+
+
+class Session(requests.Session):
+    """A session that follows no redirect: they would resend a POST, and could lead to another host."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """No answer is a redirect to be followed."""
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """The environment's proxies apply, but not to plain http, which is for this very machine only; and its CA
+        bundle only where the connection does not name its own.
+        """
+        if verify is None and self.verify is not True:
+            verify = self.verify
+        merged = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        return merged if str(url).lower().startswith("https:") else {**merged, "proxies": {}}
+
+
+def basic_auth(settings: ConnectionSettings) -> HTTPBasicAuth:
+    """Login and password as a Basic header, in UTF-8: requests would refuse what Latin-1 lacks."""
+    return HTTPBasicAuth(settings.login.encode(), settings.password.encode())
+
+
+class TokenAuth(AuthBase):
+    """OAuth2 client credentials: a bearer token, fetched when needed and kept until a minute before it expires."""
+
+    def __init__(
+        self,
+        settings: ConnectionSettings,
+        adapter: RetryingAdapter,
+        clock: Callable[[], float],
+        mask: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._mask = mask
+        self._lock = threading.Lock()
+        self._token: str | None = None
+        self._renew_at = 0.0
+        self._session = Session()
+        self._session.verify = settings.verify
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, adapter)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._get_token()}"
+        return request
+
+    def renew(self, request: requests.PreparedRequest) -> None:
+        """Put a new token on a request whose token was refused; one renewal serves all that were refused with it."""
+        with self._lock:
+            if request.headers.get("Authorization") == f"Bearer {self._token}":
+                self._token = None
+        self(request)
+
+    def close(self) -> None:
+        """Close the connections to the token endpoint."""
+        self._session.close()
+
+    def _get_token(self) -> str:
+        with self._lock:
+            if self._token is None or self._clock() >= self._renew_at:
+                self._token, lifetime = self._fetch()
+                self._renew_at = self._clock() + lifetime - _EXPIRY_MARGIN
+            return self._token
+
+    def _fetch(self) -> tuple[str, float]:
+        url = self._settings.token_url
+        try:
+            response = self._session.post(
+                url,
+                data={"grant_type": "client_credentials"},
+                auth=basic_auth(self._settings),
+            )
+        except requests.RequestException as error:
+            raise BandwidthApiError(describe_transport_error(error), url=url, retryable=may_pass(error)) from None
+        if response.status_code in (400, 401, 403):
+            raise BandwidthAuthError(
+                f"the client id or client secret of connection {self._settings.conn_id!r} was refused. "
+                "Check its Login and Password, and its Auth type (oauth2 is the default).",
+                status=response.status_code,
+                url=url,
+            )
+        if response.status_code != 200:
+            raise BandwidthApiError(
+                "no token was given; check the connection's token_url",
+                status=response.status_code,
+                url=url,
+                retryable=response.status_code in RETRYABLE_STATUSES,
+            )
+        token, lifetime = _read_token(response)
+        if not token:
+            raise InvalidResponseError(f"{url} answered 200 without an access token; check the connection's token_url.")
+        self._mask(token)
+        return token, lifetime
+
+
+def _read_token(response: requests.Response) -> tuple[str, float]:
+    """Token and lifetime in seconds; an empty token if there is none that a header can carry."""
+    try:
+        answer = response.json()
+        token = str(answer["access_token"] or "")
+        lifetime = float(answer.get("expires_in") or _DEFAULT_TOKEN_LIFETIME)
+        return token if re.fullmatch("[!-~]+", token) else "", lifetime
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "", 0.0

@@ -1,0 +1,961 @@
+"""The hook: one connection to Bandwidth's Dashboard API, one call per method, and the exactly-once submission."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, cast
+from urllib.parse import quote
+
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.sdk import BaseHook, mask_secret
+
+from airflow_provider_bandwidth.exceptions import (
+    AmbiguousSubmissionError,
+    BandwidthApiError,
+    BandwidthAuthError,
+    BandwidthError,
+    DuplicateOrderError,
+    InvalidConnectionError,
+    InvalidOrderRequestError,
+    InvalidResponseError,
+    OrderMismatchError,
+    OrderNotFoundError,
+)
+from airflow_provider_bandwidth.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_bandwidth.hooks._connection import ORDERS_PATH, ConnectionSettings, parse_account_id
+from airflow_provider_bandwidth.orders import (
+    Action,
+    ExternalTnsOrder,
+    ExternalTnsOrderRequest,
+    ProcessingStatus,
+    TelephoneNumberError,
+    parse_choice,
+    parse_id,
+    validate_customer_order_id,
+)
+from airflow_provider_bandwidth.telephone_numbers import chunk, normalize_telephone_number
+
+if TYPE_CHECKING:
+    import requests
+
+    from airflow_provider_bandwidth.hooks._transport import TokenAuth
+    from airflow_provider_bandwidth.order_xml import OrderListEntry
+
+#: Bandwidth cuts a list at this many orders, without saying so [oas1].
+MAX_LISTED_ORDERS: Final = 1000
+#: Pauses in seconds between the look-ups for an order that may have been sent. How long Bandwidth's search may lag
+#: behind a created order is not documented; a minute is given to it, half of that before the last look.
+_LOOK_UP_PAUSES: Final = (1.0, 3.0, 8.0, 18.0, 30.0)
+#: How far Bandwidth's clock may be from ours when an order is recognised by its creation time alone.
+_CLOCK_SKEW: Final = timedelta(minutes=5)
+_XML: Final = {"Content-Type": "application/xml; charset=utf-8"}
+#: The most numbers importTnChecker takes [oas1].
+_MAX_CHECKED_NUMBERS: Final = 5000
+#: How many POSTs one submission sends at most, each proven by look-ups to have created nothing.
+_MAX_POSTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAttempt:
+    """What is known of attempts that may have sent the same order before.
+
+    :param sent_since: aware time; none of them can have sent it before this
+    :param order_id: the order that Bandwidth answered, if an answer came
+    """
+
+    sent_since: datetime
+    order_id: str | None = None
+
+
+class SubmissionJournal:
+    """What a submission remembers across attempts. This one remembers nothing: each submission is the first.
+
+    The operator's remembers in Airflow what the search at Bandwidth may not show yet.
+    """
+
+    def earlier_attempt(self) -> EarlierAttempt | None:
+        """What is known of earlier attempts at the same request; ``None`` if none can have sent it."""
+        return None
+
+    def record_sending(self, at: datetime) -> None:
+        """Called right before a POST. An error raised here keeps the POST from being sent."""
+
+    def record_order(self, order_id: str) -> None:
+        """Called as soon as the order's id is known, before anything else is done with it."""
+
+
+class BandwidthHook(BaseHook):
+    """Calls Bandwidth's Dashboard API for hosted-messaging telephone numbers.
+
+    No I/O happens before the first call. Every call has a time limit. What is sent again, and when:
+
+    ======================================  ==============================  =====================================
+    what happened                           GET, request for a token        POST of an order
+    ======================================  ==============================  =====================================
+    connection never established            again                           again: nothing was created
+    connection broke, timeout, broken body  again                           never: ``AmbiguousSubmissionError``
+    408, 5xx                                again                           never: ``AmbiguousSubmissionError``
+    429                                     again, at the reset time        again, at the reset time
+    401                                     once, with a new token          once, with a new token
+    400, 403, 404, other 4xx, redirects     never                           never
+    certificate or TLS refused              never                           never: ``AmbiguousSubmissionError``
+    ======================================  ==============================  =====================================
+
+    Pauses grow from one second by doubling, halved at most at random, up to a minute. A 429's pause is what
+    ``X-RateLimit-Reset`` [rate] or ``Retry-After`` says, up to a minute. Redirects are never followed.
+
+    :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
+    :param account_id: Bandwidth account; the connection's ``account_id`` by default
+    :param max_attempts: how often a request is sent at most
+    :param sleep: pauses for so many seconds; for tests
+    :param clock: epoch seconds; for tests
+    """
+
+    conn_name_attr = "bandwidth_conn_id"
+    default_conn_name = "bandwidth_default"
+    conn_type = "bandwidth"
+    hook_name = "Bandwidth"
+
+    def __init__(
+        self,
+        bandwidth_conn_id: str = default_conn_name,
+        account_id: str | None = None,
+        *,
+        max_attempts: int = 5,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        self.bandwidth_conn_id = bandwidth_conn_id
+        self._given_account_id = account_id
+        self._max_attempts = max_attempts
+        self._sleep = sleep
+        self._clock = clock
+        self._session: requests.Session | None = None
+        self._token_auth: TokenAuth | None = None
+
+    # --- connection ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Extra fields of the connection form on Airflow 2.11; 3.x reads them from the provider info."""
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from flask_babel import lazy_gettext
+        from wtforms import StringField
+
+        return {
+            name: StringField(
+                lazy_gettext(spec["label"]),
+                widget=BS3TextFieldWidget(),
+                description=spec["description"],
+                default=str(spec["schema"].get("default", "")),
+            )
+            for name, spec in CONN_FIELDS.items()
+        }
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Labels and placeholders of the connection form on Airflow 2.11, which spells the keys with underscores."""
+        return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
+
+    @cached_property
+    def settings(self) -> ConnectionSettings:
+        """The connection, read from Airflow once and checked.
+
+        :raises InvalidConnectionError: a field is missing or wrong
+        """
+        connection = self.get_connection(self.bandwidth_conn_id)
+        return ConnectionSettings.from_connection(connection, connection.extra_dejson)
+
+    async def load_settings(self) -> ConnectionSettings:
+        """Read the connection as an event loop must: the synchronous way can deadlock a triggerer."""
+        if "settings" not in self.__dict__:
+            connection = await get_async_connection(self.bandwidth_conn_id)
+            extra = await get_async_extra_dejson(connection)
+            self.__dict__["settings"] = ConnectionSettings.from_connection(connection, extra)
+        return self.settings
+
+    @cached_property
+    def account_id(self) -> str:
+        """The account that calls go to.
+
+        :raises InvalidConnectionError: neither the caller nor the connection names one
+        """
+        if self._given_account_id:
+            return parse_account_id(self._given_account_id)
+        if self.settings.account_id is None:
+            raise InvalidConnectionError(
+                f"No Bandwidth account: give account_id, or set extra.account_id of connection "
+                f"{self.bandwidth_conn_id!r}."
+            )
+        return self.settings.account_id
+
+    def get_conn(self) -> requests.Session:
+        """A requests session with authentication, time limits and retries mounted; made once per hook.
+
+        It follows no redirects. URLs are the caller's; credentials go to any URL it is given.
+        """
+        if self._session is None:
+            from airflow_provider_bandwidth.hooks._transport import RetryingAdapter, Session, TokenAuth, basic_auth
+
+            settings = self.settings
+            limits: dict[str, Any] = {
+                "timeout": settings.timeout,
+                "max_attempts": self._max_attempts,
+                "sleep": self._sleep,
+                "clock": self._clock,
+            }
+            session = Session()
+            session.verify = settings.verify
+            if settings.auth_type == "oauth2":
+                token_adapter = RetryingAdapter(**limits, resend_post=True)
+                self._token_auth = TokenAuth(settings, token_adapter, self._clock, mask_secret)
+                session.auth = self._token_auth
+            else:
+                self.log.warning(
+                    "Connection %r uses basic authentication. Bandwidth stops accepting API-user passwords on "
+                    "2026-12-02: create OAuth2 client credentials and set the connection's auth_type to oauth2.",
+                    settings.conn_id,
+                )
+                session.auth = basic_auth(settings)
+            session.headers["Accept"] = "application/xml"
+            adapter = RetryingAdapter(**limits, auth=self._token_auth)
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+            self._session = session
+        return self._session
+
+    def close(self) -> None:
+        """Close the session's connections. The hook can still be used: the next call opens new ones."""
+        if self._session is not None:
+            self._session.close()
+            if self._token_auth is not None:
+                self._token_auth.close()
+            self._session = None
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Whether calls would work, and if not, why: for the connection form's Test button. Sends GETs only."""
+        # One attempt a call: a person waits for the answer.
+        probe = type(self)(
+            self.bandwidth_conn_id, self._given_account_id, max_attempts=1, sleep=self._sleep, clock=self._clock
+        )
+        try:
+            probe._list_entries({"customerOrderId": "airflow-connection-test"})  # noqa: SLF001
+            probe._get(probe._url("sites"))  # noqa: SLF001
+        except BandwidthError as error:
+            problem = str(error)
+            if isinstance(error, BandwidthApiError):
+                problem = probe._explain_test_failure(error)  # noqa: SLF001
+            # The form's Test button tests a copy under a random id, which nobody would recognise.
+            return False, re.sub(f"[Cc]onnection {re.escape(repr(self.bandwidth_conn_id))}", "this connection", problem)
+        finally:
+            probe.close()
+        return True, f"Connected to account {probe.account_id} at {probe.settings.base_url}."
+
+    def _explain_test_failure(self, error: BandwidthApiError) -> str:
+        if error.status is None:
+            return f"Bandwidth could not be reached. {error}"
+        if error.status == 401 or (isinstance(error, BandwidthAuthError) and error.url == self.settings.token_url):
+            return f"Wrong credentials. {error}"
+        if error.status in (403, 404) and error.url != self.settings.token_url:
+            return (
+                f"The credentials were accepted, but account {self.account_id} was not: the account id is wrong, "
+                f"or this user has no role in it. {error}"
+            )
+        return str(error)
+
+    # --- one call per method ------------------------------------------------------------------------------------
+
+    def create_external_tns_order(self, request: ExternalTnsOrderRequest) -> ExternalTnsOrder:
+        """Send one order. For a submission that is safe to repeat use :meth:`submit_external_tns_order`.
+
+        :raises AmbiguousSubmissionError: the order may have been created (timeout, broken connection, 5xx, an answer
+            that cannot be read): look it up before anything else
+        :raises BandwidthAuthError: credentials or role; nothing was created
+        :raises BandwidthApiError: Bandwidth refused the order, or was never reached; nothing was created
+        """
+        import requests
+
+        from airflow_provider_bandwidth.hooks._transport import describe_transport_error, was_never_sent
+        from airflow_provider_bandwidth.order_xml import read_order, write_order_request
+
+        body = write_order_request(request, customer_order_id_element=self.settings.customer_order_id_element)
+        url = self._url(ORDERS_PATH)
+        customer_order_id = request.customer_order_id
+        try:
+            response = self.get_conn().post(url, data=body, headers=_XML, allow_redirects=False)
+        except requests.RequestException as error:
+            problem = describe_transport_error(error)
+            if was_never_sent(error):
+                raise BandwidthApiError(f"{problem}. Nothing was created", url=url, retryable=True) from None
+            raise AmbiguousSubmissionError(customer_order_id, problem) from None
+        status = response.status_code
+        if status >= 500 or status == 408:
+            raise AmbiguousSubmissionError(customer_order_id, f"Bandwidth answered HTTP {status}")
+        if status >= 300:
+            self._raise_api_error(response)
+        location = response.headers.get("Location", "").rstrip("/").rpartition("/")[2]
+        try:
+            return read_order(response.content, fallback_order_id=location or None)
+        except BandwidthApiError as error:
+            raise BandwidthApiError(error.description, status=status, code=error.code, url=url) from None
+        except InvalidResponseError as error:
+            raise AmbiguousSubmissionError(
+                customer_order_id, f"HTTP {status}, but: {error}", order_id=location or None
+            ) from None
+
+    def get_external_tns_order(self, order_id: str) -> ExternalTnsOrder:
+        """Read one order.
+
+        :raises OrderNotFoundError: the account has no such order (or not yet: Bandwidth may need a moment)
+        :raises InvalidResponseError: the answer is not this order
+        :raises BandwidthApiError: any other refusal, or no answer after all attempts
+        """
+        from airflow_provider_bandwidth.order_xml import read_order
+
+        order_id = _check_order_id(order_id)
+        url = self._url(f"{ORDERS_PATH}/{quote(order_id, safe='')}")
+        try:
+            response = self._get(url)
+        except BandwidthApiError as error:
+            if error.status != 404 or error.url == self.settings.token_url:
+                raise
+            raise OrderNotFoundError(
+                f"account {self.account_id} has no order {order_id}. Check the order id and the account. "
+                f"Bandwidth says: {error.description}",
+                status=404,
+                code=error.code,
+                url=url,
+            ) from None
+        with _naming(response):
+            order = read_order(response.content)
+        if order.order_id.lower() != order_id.lower():
+            raise InvalidResponseError(f"Asked for order {order_id}, {url} answered order {order.order_id}.")
+        return order
+
+    def list_external_tns_orders(
+        self,
+        *,
+        customer_order_id: str | None = None,
+        telephone_number: str | None = None,
+        status: ProcessingStatus | str | Sequence[ProcessingStatus | str] | None = None,
+        action: Action | str | None = None,
+        created_from: date | str | None = None,
+        created_to: date | str | None = None,
+        modified_from: date | str | None = None,
+        modified_to: date | str | None = None,
+    ) -> list[ExternalTnsOrder]:
+        """Orders of the account as Bandwidth's search gives them, newest first; empty if nothing matches.
+
+        At most 1,000 [oas1]; narrow the dates for more. Whether the search by ``customer_order_id`` is exact, and the
+        time zone and edges of the dates, are not documented: compare again where it matters. Where Bandwidth answers
+        summaries, each order is read in full, one GET each.
+
+        :param status: one status or several
+        :param created_from: date, or text ``yyyy-MM-dd``; the time of day of a datetime is dropped, in UTC
+        :raises InvalidOrderRequestError: a filter that Bandwidth would not understand; nothing was asked
+        :raises InvalidResponseError: the answer is not a list of orders
+        """
+        statuses = [status] if isinstance(status, str) else status
+        number = None if telephone_number is None else normalize_telephone_number(telephone_number)
+        # Checked here, since Bandwidth may answer a bad value as it answers no match: 404 [iris20].
+        return self._list_orders(
+            {
+                "customerOrderId": None if customer_order_id is None else validate_customer_order_id(customer_order_id),
+                "tn": number,
+                "status": None if statuses is None else [parse_choice("status", ProcessingStatus, s) for s in statuses],
+                "action": None if action is None else parse_choice("Action", Action, action),
+                "createdDateFrom": _format_date("created_from", created_from),
+                "createdDateTo": _format_date("created_to", created_to),
+                "modifiedDateFrom": _format_date("modified_from", modified_from),
+                "modifiedDateTo": _format_date("modified_to", modified_to),
+            }
+        )
+
+    def iter_order_entries(
+        self,
+        *,
+        statuses: Sequence[ProcessingStatus | str],
+        created_from: date | str | None = None,
+        created_to: date | str | None = None,
+        order_id_fragment: str | None = None,
+        in_full: bool = True,
+    ) -> Iterator[OrderListEntry]:
+        """The orders of one list answer, newest first, while it is still being read: an answer is never held whole.
+
+        At most 1,000 [oas1]. Leaving the iterator early gives up the rest of the answer.
+
+        :param statuses: the statuses to list
+        :param created_from: date, or text ``yyyy-MM-dd``; time zone and edges are not documented
+        :param order_id_fragment: the first characters of the OrderId [oas1]
+        :param in_full: ask for whole orders (``orderDetails`` [iris20]); Bandwidth may answer summaries all the same.
+            ``False`` reads no more than OrderId, status and creation date of each
+        :raises InvalidResponseError: the answer is not a list, or breaks off; the orders before that are sound
+        :raises BandwidthApiError: a refusal, or no answer
+        """
+        import requests
+
+        from airflow_provider_bandwidth.hooks._transport import ResponseStream, describe_transport_error
+        from airflow_provider_bandwidth.order_xml import iter_order_list
+
+        response = self._get_list(
+            {
+                "status": [str(status) for status in statuses],
+                "createdDateFrom": _format_date("created_from", created_from),
+                "createdDateTo": _format_date("created_to", created_to),
+                "orderIdFragment": order_id_fragment,
+                "orderDetails": "true" if in_full else None,
+            },
+            stream=True,
+        )
+        if response is None:
+            return
+        try:
+            with _naming(response):
+                yield from iter_order_list(cast("IO[bytes]", ResponseStream(response)), in_full=in_full)
+        except requests.RequestException as error:
+            raise BandwidthApiError(describe_transport_error(error), url=_bare_url(response), retryable=True) from None
+        finally:
+            response.close()
+
+    def iter_external_telephone_numbers(
+        self, site_id: int | str | None = None, sip_peer_id: int | str | None = None
+    ) -> Iterator[str]:
+        """The telephone numbers imported to a SIP peer, ten digits each, page by page; never those Bandwidth owns.
+
+        A number counts as imported when its ``TnAttributes`` hold External or Imported [oas1].
+
+        :param site_id: SiteId; the connection's by default
+        :param sip_peer_id: SipPeerId; the connection's by default
+        """
+        from airflow_provider_bandwidth.order_xml import read_sip_peer_telephone_numbers
+
+        site = self.resolve_site_id(site_id)
+        peer = self.resolve_sip_peer_id(sip_peer_id)
+        if peer is None:
+            raise InvalidOrderRequestError("SipPeerId", "give it, or set the connection's extra.sip_peer_id")
+        url = self._url(f"sites/{site}/sippeers/{peer}/tns")
+        page: str | None = "1"
+        seen = set()
+        while page is not None:
+            if page in seen:
+                raise InvalidResponseError(f"{url} gave the same page twice; the numbers cannot be read to the end.")
+            seen.add(page)
+            response = self._get(url, params={"page": page, "size": "5000"})
+            if response.status_code == 204:
+                return
+            with _naming(response):
+                read = read_sip_peer_telephone_numbers(response.content)
+            yield from read.external_telephone_numbers
+            page = read.next_page
+
+    def check_importable(
+        self, telephone_numbers: Iterable[str], site_id: int | str | None = None, sip_peer_id: int | str | None = None
+    ) -> tuple[TelephoneNumberError, ...]:
+        """Ask Bandwidth which numbers it would not import, and why; sends nothing else.
+
+        Asked in parts of 5,000, the most Bandwidth takes at once [oas1]. A clean answer is a hint, no promise [host].
+
+        :param telephone_numbers: ten digits each, without duplicates
+        :param site_id: SiteId; the connection's by default
+        :param sip_peer_id: SipPeerId; the connection's by default
+        :return: one error per refused number
+        :raises BandwidthApiError: the account lacks the feature (IMPORT_TNS), or any other refusal
+        """
+        from airflow_provider_bandwidth.order_xml import read_import_tn_checker, write_import_tn_checker_request
+
+        site = self.resolve_site_id(site_id)
+        peer = self.resolve_sip_peer_id(sip_peer_id)
+        refused: list[TelephoneNumberError] = []
+        for part in chunk(tuple(telephone_numbers), _MAX_CHECKED_NUMBERS):
+            body = write_import_tn_checker_request(part, site, peer)
+            response = self._send("POST", self._url("importTnChecker"), data=body, headers=_XML)
+            with _naming(response):
+                refused.extend(read_import_tn_checker(response.content).errors)
+        return tuple(refused)
+
+    # --- defaults of the connection -----------------------------------------------------------------------------
+
+    def resolve_site_id(self, site_id: int | str | None) -> int:
+        """The SiteId given, else the connection's.
+
+        :raises InvalidOrderRequestError: neither is there, or it is not a number
+        """
+        value = self.settings.site_id if site_id is None or site_id == "" else site_id
+        if value is None:
+            raise InvalidOrderRequestError(
+                "SiteId", f"give site_id, or set extra.site_id of connection {self.bandwidth_conn_id!r}"
+            )
+        return parse_id("SiteId", value)
+
+    def resolve_sip_peer_id(self, sip_peer_id: int | str | None) -> int | None:
+        """The SipPeerId given, else the connection's, else ``None``: the site's default peer."""
+        value = self.settings.sip_peer_id if sip_peer_id is None or sip_peer_id == "" else sip_peer_id
+        return None if value is None else parse_id("SipPeerId", value)
+
+    def order_url(self, order_id: str) -> str:
+        """Where a person can look at an order: the connection's ``order_url`` pattern, filled in."""
+        pattern = self.settings.order_url
+        for name, value in (
+            ("base_url", self.settings.base_url),
+            ("account_id", self.account_id),
+            ("order_id", order_id),
+        ):
+            pattern = pattern.replace(f"{{{name}}}", value)
+        return pattern
+
+    # --- exactly once -------------------------------------------------------------------------------------------
+
+    def submit_external_tns_order(
+        self,
+        request: ExternalTnsOrderRequest,
+        *,
+        reuse_existing_order: bool = True,
+        journal: SubmissionJournal | None = None,
+    ) -> ExternalTnsOrder:
+        """Find the order with this request's CustomerOrderId, or create it: exactly once.
+
+        Bandwidth does not refuse a duplicate, and importing a live number again resets its attributes [oas1]. So the
+        account is searched before every POST, and for a minute after a POST whose answer leaves doubt. An order found
+        is taken over if its CustomerOrderId, action, SiteId, numbers, and SipPeerId and LoaType where given, are the
+        request's, unless it FAILED. After a POST the search is asked once more, for a twin.
+
+        Guaranteed, whatever dies and whichever answer is lost: attempts that follow one another create one order, as
+        long as Bandwidth's search shows an order within a minute of its POST having ended.
+
+        Not guaranteed: one order from two attempts at the same time, such as a worker that Airflow believes dead and
+        the retry that replaces it. Both may search before either sends, and Bandwidth takes both orders. The search
+        after the POST then finds the twin, unless that is still hidden from it or came without a CustomerOrderId,
+        and both attempts fail with both orders' ids. A retry takes one of the two over.
+
+        :param reuse_existing_order: ``False`` sends a new order although there is one; each call then sends one
+        :param journal: what is known of earlier attempts at this very request, and where this one is recorded. The
+            search may not show yet what an earlier attempt sent, so an empty answer is believed after a minute only,
+            and an order that lost its CustomerOrderId is looked for by its numbers
+        :raises OrderMismatchError: an order with this CustomerOrderId asks for something else
+        :raises DuplicateOrderError: another attempt created the same order at the same time
+        :raises AmbiguousSubmissionError: it could not be found out whether the order was created
+        :raises BandwidthApiError: the look-up failed, so that nothing was sent; or Bandwidth refused the order
+        """
+        journal = journal or SubmissionJournal()
+        if reuse_existing_order:
+            existing = self._look_up(request, journal.earlier_attempt())
+            live = next(filter(_is_live, existing), None)
+            if live is not None:
+                return self._take_over(request, live, journal)
+        else:
+            existing = self._list_same_id(request)
+            self.log.warning(
+                "reuse_existing_order=False: sending order %s again on purpose; %d with this CustomerOrderId exist. "
+                "Importing a number again resets its attributes.",
+                request.customer_order_id,
+                len(existing),
+            )
+        order = self._create_once(request, frozenset(order.order_id for order in existing), journal)
+        self._check_echo(request, order)
+        if reuse_existing_order:
+            self._raise_if_twin(request, order)
+        return order
+
+    def _create_once(
+        self, request: ExternalTnsOrderRequest, known: frozenset[str], journal: SubmissionJournal
+    ) -> ExternalTnsOrder:
+        for remaining in reversed(range(_MAX_POSTS)):
+            sent_at = datetime.fromtimestamp(self._clock(), UTC)
+            journal.record_sending(sent_at)
+            try:
+                order = self.create_external_tns_order(request)
+            except AmbiguousSubmissionError as error:
+                self.log.warning("%s", error)
+                found = self._look_up(request, EarlierAttempt(sent_at, error.order_id), known=known, doubt=error)
+                if found:
+                    return self._take_over(request, found[0], journal)
+                if not remaining:
+                    raise
+                self.log.warning("Order %s was not created; sending it again.", request.customer_order_id)
+            else:
+                journal.record_order(order.order_id)
+                self.log.info(
+                    "Created order %s: %s of %d telephone numbers, CustomerOrderId %s.",
+                    order.order_id,
+                    request.action,
+                    len(request.telephone_numbers),
+                    request.customer_order_id,
+                )
+                return order
+        raise AssertionError  # pragma: no cover
+
+    def _take_over(
+        self, request: ExternalTnsOrderRequest, order: ExternalTnsOrder, journal: SubmissionJournal
+    ) -> ExternalTnsOrder:
+        journal.record_order(order.order_id)
+        self.log.info(
+            "Order %s with CustomerOrderId %s exists (%s): taking it over, nothing more is sent.",
+            order.order_id,
+            request.customer_order_id,
+            order.processing_status,
+        )
+        missing = set(request.telephone_numbers) - _shown_telephone_numbers(order)
+        if missing:
+            self.log.warning(
+                "Order %s (%s) shows nothing of %d of the %d requested telephone numbers.",
+                order.order_id,
+                order.processing_status,
+                len(missing),
+                len(request.telephone_numbers),
+            )
+        return order
+
+    def _look_up(
+        self,
+        request: ExternalTnsOrderRequest,
+        attempt: EarlierAttempt | None,
+        *,
+        known: frozenset[str] = frozenset(),
+        doubt: AmbiguousSubmissionError | None = None,
+    ) -> list[ExternalTnsOrder]:
+        """The orders that are this request's; empty only if Bandwidth says that there are none.
+
+        Those that did not fail come first, the newest at the head.
+
+        :param attempt: an attempt that may have sent one, so that the search is asked until it must show it
+        :param known: ids of orders that were there before the attempt
+        :param doubt: the answer to the attempt's POST, if it was just now: any order, even a FAILED one, settles it
+        """
+        recorded = attempt and attempt.order_id
+        for pause in (*(_LOOK_UP_PAUSES if attempt else ()), None):
+            failure: BandwidthError | None = None
+            orders: list[ExternalTnsOrder] = []
+            try:
+                orders = self._find(request, attempt, known)
+            except (BandwidthApiError, InvalidResponseError) as error:
+                if doubt is None:
+                    raise
+                failure = error
+            if any(doubt or _is_live(order) or order.order_id == recorded for order in orders):
+                return orders
+            if pause is not None:
+                self._sleep(pause)
+        if failure is not None and doubt is not None:
+            raise AmbiguousSubmissionError(
+                request.customer_order_id, f"{doubt.reason}; and the last look-up failed: {failure}"
+            ) from failure
+        return orders
+
+    def _find(
+        self, request: ExternalTnsOrderRequest, attempt: EarlierAttempt | None, known: frozenset[str]
+    ) -> list[ExternalTnsOrder]:
+        """The request's orders as one look at Bandwidth shows them, those in ``known`` left out."""
+        recorded = self._read_recorded(request, attempt)
+        if recorded is not None and _is_live(recorded):
+            return [recorded]
+        same_id = [order for order in self._list_same_id(request) if order.order_id not in known]
+        ours = [order for order in same_id if _find_difference(order, request) is None]
+        live = list(filter(_is_live, same_id))
+        if live and not any(map(_is_live, ours)):
+            self._refuse(request, live[0])
+        if len(live) > 1:
+            self.log.warning(
+                "%d orders carry CustomerOrderId %s: %s. The newest that asks for the same counts.",
+                len(live),
+                request.customer_order_id,
+                ", ".join(order.order_id for order in live),
+            )
+        if attempt is not None and recorded is None and not live:
+            ours += self._list_without_id(request, known, attempt.sent_since)
+        if recorded is not None and recorded.order_id not in {order.order_id for order in ours}:
+            ours.append(recorded)
+        return sorted(ours, key=lambda order: (_is_live(order), _creation_time(order)), reverse=True)
+
+    def _read_recorded(
+        self, request: ExternalTnsOrderRequest, attempt: EarlierAttempt | None
+    ) -> ExternalTnsOrder | None:
+        """The order whose id an attempt learnt, if it asks for the same: the record may be older than the request."""
+        if attempt is None or attempt.order_id is None:
+            return None
+        try:
+            order = self.get_external_tns_order(attempt.order_id)
+        except OrderNotFoundError as error:
+            self.log.warning("The order recorded by an earlier attempt is not there (yet): %s", error)
+            return None
+        difference = _find_difference(order, request)
+        if difference is not None:
+            self.log.warning(
+                "Order %s, recorded by an earlier attempt, is not this one: %s", order.order_id, difference
+            )
+            return None
+        return order
+
+    def _refuse(self, request: ExternalTnsOrderRequest, order: ExternalTnsOrder) -> NoReturn:
+        if not _shown_telephone_numbers(order):
+            raise InvalidResponseError(
+                f"Order {order.order_id} with CustomerOrderId {request.customer_order_id!r} shows no telephone numbers "
+                "(yet): whether it is the requested order cannot be told."
+            )
+        raise OrderMismatchError(request.customer_order_id, order.order_id, str(_find_difference(order, request)))
+
+    def _list_same_id(self, request: ExternalTnsOrderRequest) -> list[ExternalTnsOrder]:
+        """All orders with exactly this CustomerOrderId, newest first; the search itself may match by prefix."""
+        entries = self._list_entries({"customerOrderId": request.customer_order_id})
+        found = [
+            order
+            for entry in entries
+            if entry.order.customer_order_id in (None, request.customer_order_id)
+            and (order := self._complete(entry, with_id=True)).customer_order_id == request.customer_order_id
+        ]
+        if len(entries) >= MAX_LISTED_ORDERS and not any(map(_is_live, found)):
+            raise InvalidResponseError(
+                f"The search for CustomerOrderId {request.customer_order_id!r} gave {len(entries)} orders, none of "
+                "them this one, and is cut off there: whether the order exists cannot be told."
+            )
+        return sorted(found, key=_creation_time, reverse=True)
+
+    def _list_without_id(
+        self, request: ExternalTnsOrderRequest, known: frozenset[str], sent_since: datetime
+    ) -> list[ExternalTnsOrder]:
+        """Orders that ask for the same, were made since then, and came to Bandwidth without any CustomerOrderId.
+
+        Bandwidth's server class knows ``CustomerOrderId`` only, and may drop the seed's ``CustomerOrderID`` [iris20].
+        """
+        orders = self._list_orders(
+            {
+                "tn": request.telephone_numbers[0],
+                "action": str(request.action),
+                "createdDateFrom": (sent_since - timedelta(days=1)).astimezone(UTC).date().isoformat(),
+            }
+        )
+        found = [
+            order
+            for order in orders
+            if order.customer_order_id is None
+            and order.order_id not in known
+            and _is_live(order)
+            and order.created_at is not None
+            and order.created_at >= sent_since - _CLOCK_SKEW
+            and _find_difference(order, request) is None
+        ]
+        if found:
+            self.log.warning(
+                "Bandwidth did not keep the CustomerOrderId of order %s; it was recognised by its telephone numbers. "
+                "Set the connection's customer_order_id_element to CustomerOrderId.",
+                found[0].order_id,
+            )
+        return found
+
+    def _check_echo(self, request: ExternalTnsOrderRequest, order: ExternalTnsOrder) -> None:
+        if order.customer_order_id != request.customer_order_id:
+            self.log.warning(
+                "Order %s came back with CustomerOrderId %r instead of %r: a search will not find it. "
+                "Set the connection's customer_order_id_element to CustomerOrderId.",
+                order.order_id,
+                order.customer_order_id,
+                request.customer_order_id,
+            )
+
+    def _raise_if_twin(self, request: ExternalTnsOrderRequest, order: ExternalTnsOrder) -> None:
+        try:
+            same_id = self._list_same_id(request)
+        except (BandwidthApiError, InvalidResponseError) as error:
+            # The order exists and its id is known: failing now would only hide it.
+            self.log.warning("Could not check whether order %s has a twin: %s", order.order_id, error)
+            return
+        twins = [
+            other.order_id
+            for other in same_id
+            if other.order_id != order.order_id and _is_live(other) and _find_difference(other, request) is None
+        ]
+        if twins:
+            raise DuplicateOrderError(request.customer_order_id, [order.order_id, *twins])
+
+    # --- requests -----------------------------------------------------------------------------------------------
+
+    def _url(self, path: str) -> str:
+        return f"{self.settings.base_url}/accounts/{self.account_id}/{path}"
+
+    def _get(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        accept: tuple[int, ...] = (200, 204),
+        stream: bool = False,
+    ) -> requests.Response:
+        return self._send("GET", url, params=params, accept=accept, stream=stream)
+
+    def _send(
+        self, method: str, url: str, *, accept: tuple[int, ...] = (200,), stream: bool = False, **kwargs: Any
+    ) -> requests.Response:
+        import requests
+
+        from airflow_provider_bandwidth.hooks._transport import describe_transport_error, may_pass
+
+        try:
+            response = self.get_conn().request(method, url, allow_redirects=False, stream=stream, **kwargs)
+            if stream and response.status_code != 200:
+                # Short, and all of it is needed to explain the status.
+                response.content  # noqa: B018
+        except requests.RequestException as error:
+            raise BandwidthApiError(describe_transport_error(error), url=url, retryable=may_pass(error)) from None
+        if response.status_code not in accept:
+            self._raise_api_error(response)
+        return response
+
+    def _list_entries(self, params: Mapping[str, Any]) -> tuple[OrderListEntry, ...]:
+        from airflow_provider_bandwidth.order_xml import read_order_list
+
+        response = self._get_list(params)
+        if response is None:
+            return ()
+        with _naming(response):
+            return read_order_list(response.content)
+
+    def _get_list(self, params: Mapping[str, Any], *, stream: bool = False) -> requests.Response | None:
+        """A list of orders as it was answered; ``None`` if Bandwidth says that none match."""
+        from airflow_provider_bandwidth.order_xml import read_errors
+
+        given = {name: value for name, value in params.items() if value is not None}
+        response = self._get(self._url(ORDERS_PATH), params=given, accept=(200, 204, 404), stream=stream)
+        if response.status_code == 200:
+            return response
+        # 404 is Bandwidth's "none" [oas1]; a proxy's 404 page is not.
+        if response.status_code == 404 and response.content.strip():
+            with _naming(response):
+                read_errors(response.content)
+        return None
+
+    def _list_orders(self, params: Mapping[str, Any]) -> list[ExternalTnsOrder]:
+        return [self._complete(entry) for entry in self._list_entries(params)]
+
+    def _complete(self, entry: OrderListEntry, *, with_id: bool = False) -> ExternalTnsOrder:
+        """The order of a list; read on its own where the list left out its numbers, or the id that is wanted."""
+        in_full = not entry.is_summary and entry.order.telephone_numbers
+        if in_full and (entry.order.customer_order_id is not None or not with_id):
+            return entry.order
+        return self.get_external_tns_order(entry.order.order_id)
+
+    def _raise_api_error(self, response: requests.Response) -> NoReturn:
+        from airflow_provider_bandwidth.hooks._transport import RETRYABLE_STATUSES, read_pause
+        from airflow_provider_bandwidth.order_xml import describe_errors, read_errors
+
+        status = response.status_code
+        code = None
+        description = response.reason or "no reason given"
+        try:
+            errors = read_errors(response.content) if response.content else ()
+        except InvalidResponseError as error:
+            errors = ()
+            description = f"{description}. {error}"
+        if errors:
+            code = errors[0].code or None
+            description = describe_errors(errors)
+        url = _bare_url(response)
+        if status == 401:
+            hint = (
+                "check Login and Password; Bandwidth takes no API-user passwords from 2026-12-02 on"
+                if self.settings.auth_type == "basic"
+                else "check Login and Password"
+            )
+            raise BandwidthAuthError(
+                f"{description}. The credentials of connection {self.bandwidth_conn_id!r} were refused: {hint}.",
+                status=status,
+                code=code,
+                url=url,
+            )
+        if status == 403:
+            raise BandwidthAuthError(
+                f"{description}. This user may not do this in account {self.account_id}: check the account id and "
+                "the user's roles.",
+                status=status,
+                code=code,
+                url=url,
+            )
+        if 300 <= status < 400:
+            raise BandwidthApiError(
+                "an unexpected redirect, which was not followed; check the connection's Host", status=status, url=url
+            )
+        raise BandwidthApiError(
+            description,
+            status=status,
+            code=code,
+            url=url,
+            retryable=status in RETRYABLE_STATUSES,
+            retry_after=read_pause(response.headers, self._clock()),
+        )
+
+
+def _find_difference(order: ExternalTnsOrder, request: ExternalTnsOrderRequest) -> str | None:
+    """How an order differs from a request, in words; ``None`` if it asks for the same.
+
+    A PARTIAL order may not list numbers that failed ([oas1] list samples), so fewer numbers are no difference there.
+    """
+    if order.action != request.action:
+        return f"its Action is {order.action}, not {request.action}"
+    for name, shown_value, requested_value in (
+        ("SiteId", order.site_id, request.site_id),
+        ("SipPeerId", order.sip_peer_id, request.sip_peer_id),
+        ("LoaType", order.loa_type, request.loa_type),
+    ):
+        if None not in (shown_value, requested_value) and shown_value != requested_value:
+            return f"its {name} is {shown_value}, not {requested_value}"
+    shown = _shown_telephone_numbers(order)
+    requested = set(request.telephone_numbers)
+    if foreign := shown - requested:
+        return f"it holds {len(foreign)} telephone number{'s' * (len(foreign) > 1)} that the request does not"
+    missing = requested - shown
+    if missing and order.processing_status != ProcessingStatus.PARTIAL:
+        return f"it lacks {len(missing)} telephone number{'s' * (len(missing) > 1)} of the request"
+    return None
+
+
+def _shown_telephone_numbers(order: ExternalTnsOrder) -> frozenset[str]:
+    return order.errored_telephone_numbers.union(order.telephone_numbers)
+
+
+def _is_live(order: ExternalTnsOrder) -> bool:
+    """Whether sending the same again would be a duplicate: a FAILED order did nothing."""
+    return order.processing_status != ProcessingStatus.FAILED
+
+
+def _creation_time(order: ExternalTnsOrder) -> datetime:
+    return order.created_at or datetime.min.replace(tzinfo=UTC)
+
+
+def _check_order_id(order_id: str) -> str:
+    if not isinstance(order_id, str) or not order_id.strip() or order_id.strip() in ("None", "null"):
+        raise InvalidOrderRequestError(
+            "OrderId", f"expected an order id, got {order_id!r}. Was the task that submits the order skipped?"
+        )
+    return order_id.strip()
+
+
+def _format_date(name: str, value: date | str | None) -> str | None:
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC).date()
+    try:
+        return None if value is None else date.fromisoformat(str(value)).isoformat()
+    except ValueError:
+        raise InvalidOrderRequestError(name, f"expected a date as yyyy-MM-dd, got {value!r}") from None
+
+
+def _bare_url(response: requests.Response) -> str:
+    """The URL without its query, which may name telephone numbers."""
+    return response.url.partition("?")[0]
+
+
+@contextmanager
+def _naming(response: requests.Response) -> Iterator[None]:
+    """Say in errors of the readers which call was answered."""
+    try:
+        yield
+    except BandwidthApiError as error:
+        raise BandwidthApiError(
+            error.description, status=response.status_code, code=error.code, url=_bare_url(response)
+        ) from None
+    except InvalidResponseError as error:
+        raise InvalidResponseError(f"HTTP {response.status_code} from {_bare_url(response)}: {error}") from None

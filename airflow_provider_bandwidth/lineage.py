@@ -1,0 +1,44 @@
+"""What OpenLineage is told about an order. Imported only where Airflow's OpenLineage provider asks."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.openlineage.facet import (
+    ExternalQueryRunFacet,
+    OutputDataset,
+    OutputStatisticsOutputDatasetFacet,
+)
+from airflow.providers.openlineage.extractors import OperatorLineage
+
+from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.orders import ExternalTnsOrder
+
+
+def order_lineage(
+    hook: BandwidthHook, order: ExternalTnsOrder, completed_count: int | None = None
+) -> OperatorLineage[Any, Any]:
+    """The dataset that an order changes, and the order as the run's external query.
+
+    The dataset is the telephone numbers of a SIP peer: namespace ``bandwidth://{host}``, name
+    ``accounts/{accountId}/sites/{SiteId}/sippeers/{SipPeerId}/telephone-numbers``; what the order does not name is
+    left out.
+
+    :param hook: knows host and account; nothing is sent
+    :param order: the order
+    :param completed_count: how many numbers it changed; ``None`` while that is not known
+    """
+    namespace = f"bandwidth://{urlsplit(hook.settings.base_url).netloc}"
+    parts = [f"accounts/{hook.account_id}"]
+    if order.site_id is not None:
+        parts.append(f"sites/{order.site_id}")
+    if order.sip_peer_id is not None:
+        parts.append(f"sippeers/{order.sip_peer_id}")
+    numbers = OutputDataset(namespace=namespace, name="/".join([*parts, "telephone-numbers"]))
+    if completed_count is not None:
+        numbers.outputFacets = {"outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=completed_count)}
+    return OperatorLineage(
+        outputs=[numbers],
+        run_facets={"externalQuery": ExternalQueryRunFacet(externalQueryId=order.order_id, source=namespace)},
+    )

@@ -1,0 +1,27 @@
+"""The button on a task's page that opens its order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
+
+#: XCom key under which operator and sensor leave the address of their order.
+ORDER_URL_KEY: Final = "bandwidth_order_url"
+
+
+class BandwidthOrderLink(BaseOperatorLink):
+    """Opens the order at the URL that the connection's ``order_url`` pattern gives."""
+
+    name = "Bandwidth order"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """The order's URL, or empty text until the task knows its order."""
+        # Airflow 3.x asks in the task's own process, also after a failure: a read of an XCom that is not there would
+        # put an error line of Airflow's below the task's own. 2.11's web server has a deserialised operator.
+        if hasattr(operator, "order_url"):
+            return operator.order_url or ""
+        return XCom.get_value(key=ORDER_URL_KEY, ti_key=ti_key) or ""

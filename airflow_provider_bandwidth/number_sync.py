@@ -1,0 +1,678 @@
+"""The nightly number sync without its I/O: desired minus current is a plan, and every number of it has one fate.
+
+Pure: no Airflow, no network. What is desired comes from an organisation's systems, what is current from Bandwidth, and
+only numbers that an external order brought there count as current, so that a number Bandwidth owns is never removed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import itertools
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import IO, Any, Final
+
+from airflow_provider_bandwidth.error_codes import Retry, Scope, explain_error_code
+from airflow_provider_bandwidth.exceptions import (
+    InvalidExtractError,
+    InvalidOrderRequestError,
+    InvalidTelephoneNumbersError,
+    RemovalLimitExceededError,
+)
+from airflow_provider_bandwidth.orders import (
+    Action,
+    ExternalTnsOrder,
+    ProcessingStatus,
+    TelephoneNumberError,
+    validate_customer_order_id,
+)
+from airflow_provider_bandwidth.telephone_numbers import (
+    RejectedTelephoneNumber,
+    chunk,
+    normalize_telephone_numbers,
+)
+
+#: More removals than this share of the current numbers stop a sync, unless the caller allows more.
+DEFAULT_MAX_REMOVALS: Final = 0.1
+#: Fewer desired numbers than this share of the current ones stop a sync, unless the caller allows it.
+DEFAULT_MIN_DESIRED: Final = 0.5
+
+# --- the plan ---
+
+
+@dataclass(frozen=True, slots=True)
+class NumberSyncPlan:
+    """What a sync will do. No number is in two of the four tuples.
+
+    ``unchanged``, ``to_import`` and ``rejected`` together hold every desired value once.
+
+    :param to_import: desired and not current, ascending, so that the order of an extract's rows makes no other orders
+    :param to_remove: current and not desired, if removal was asked for; ascending
+    :param unchanged: desired and current, in the order first seen
+    :param rejected: desired values that cannot be imported, each with its reason
+    :param current_count: numbers at Bandwidth
+    :param not_desired_count: current numbers that are not desired, whether or not they are removed
+    :param duplicate_count: desired values that repeat an earlier one in some notation
+    :param blank_count: desired values that are blank or None
+    """
+
+    to_import: tuple[str, ...]
+    to_remove: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    rejected: tuple[RejectedTelephoneNumber, ...]
+    current_count: int
+    not_desired_count: int
+    duplicate_count: int
+    blank_count: int
+
+    @property
+    def desired_count(self) -> int:
+        """Desired values, rejected ones included, duplicates and blanks not."""
+        return len(self.unchanged) + len(self.to_import) + len(self.rejected)
+
+    def counts(self) -> dict[str, int]:
+        """The figures of the plan by name."""
+        return {
+            "desired": self.desired_count,
+            "current": self.current_count,
+            "unchanged": len(self.unchanged),
+            "to_import": len(self.to_import),
+            "to_remove": len(self.to_remove),
+            "rejected": len(self.rejected),
+            "not_desired": self.not_desired_count,
+            "duplicates": self.duplicate_count,
+            "blanks": self.blank_count,
+        }
+
+
+def plan_number_sync(
+    desired: Iterable[object] | str,
+    current: Iterable[str],
+    *,
+    excluded: Iterable[object] | str = (),
+    remove_missing: bool = False,
+) -> NumberSyncPlan:
+    """Compare desired with current numbers. Decides nothing about safety: see :func:`check_plan`.
+
+    A desired value that is current counts as valid whatever the numbering plan of this machine says: Bandwidth hosts
+    it. A rejected value in which a current number can be read (``919-555-0101 ext 7``) keeps that number from being
+    removed.
+
+    :param desired: values as CRMs write them, or one-column rows of a query; see ``normalize_telephone_numbers``
+    :param current: ten digits each
+    :param excluded: numbers to leave alone: neither imported nor removed. A number both desired and excluded is
+        rejected
+    :param remove_missing: whether current numbers that are not desired are to be removed
+    :raises InvalidTelephoneNumbersError: an excluded value is no telephone number, so what to protect is not known
+    """
+    at_bandwidth = current if isinstance(current, set | frozenset) else set(current)
+    left_alone = _normalize_excluded(excluded, at_bandwidth)
+    reading = _Reading(at_bandwidth)
+    reading.read(desired)
+    desired_excluded = left_alone & (reading.known.keys() | reading.fresh.keys()) if left_alone else left_alone
+    rejected = [
+        *reading.rejected,
+        *(
+            RejectedTelephoneNumber(number, "is both desired and excluded: left as it is at Bandwidth", "excluded")
+            for number in sorted(desired_excluded)
+        ),
+    ]
+    missing = at_bandwidth.difference(reading.known)
+    return NumberSyncPlan(
+        to_import=tuple(sorted(reading.fresh.keys() - left_alone)),
+        to_remove=tuple(sorted(missing - left_alone - reading.mentioned)) if remove_missing else (),
+        unchanged=tuple(number for number in reading.known if number not in left_alone),
+        rejected=tuple(rejected),
+        current_count=len(at_bandwidth),
+        not_desired_count=len(missing),
+        duplicate_count=reading.duplicate_count,
+        blank_count=reading.blank_count,
+    )
+
+
+def _normalize_excluded(excluded: Iterable[object] | str, current: Collection[str]) -> frozenset[str]:
+    reading = _Reading(current)
+    reading.read(excluded)
+    if reading.rejected:
+        raise InvalidTelephoneNumbersError(reading.rejected)
+    return frozenset({**reading.known, **reading.fresh})
+
+
+class _Reading:
+    """Values sorted into numbers that are current, fresh ones, refused ones and blanks."""
+
+    def __init__(self, current: Collection[str]) -> None:
+        self._current = current
+        self.known: dict[str, None] = {}
+        self.fresh: dict[str, None] = {}
+        self.rejected: list[RejectedTelephoneNumber] = []
+        self.mentioned: set[str] = set()
+        self.duplicate_count = 0
+        self.blank_count = 0
+
+    def read(self, values: Iterable[object] | str) -> None:
+        total = 0
+        others: Iterable[object] | str = values
+        if not isinstance(values, str):
+            others, total = self._take_known(values)
+        normalized = normalize_telephone_numbers(others)
+        count = len(normalized.telephone_numbers) + len(normalized.rejected) + normalized.duplicate_count
+        if isinstance(values, str):
+            total = count
+        for number in normalized.telephone_numbers:
+            if number in self._current:
+                self.known[number] = None
+            else:
+                self.fresh[number] = None
+        for refused in normalized.rejected:
+            self._weigh(refused)
+        distinct = len(self.known) + len(self.fresh) + len(self.rejected)
+        self.duplicate_count = total - self.blank_count - distinct
+
+    def _take_known(self, values: Iterable[object]) -> tuple[list[object], int]:
+        """Take out what is current as it stands, which most values are, and blanks."""
+        current, known = self._current, self.known
+        others: list[object] = []
+        total = blanks = 0
+        for total, given in enumerate(values, 1):  # noqa: B007
+            value = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
+            if isinstance(value, str):
+                number = value if value in current else _bare_digits(value)
+                if number in current:
+                    known[number] = None
+                    continue
+                blank = not value or value.isspace()
+            else:
+                blank = value is None
+            if blank:
+                blanks += 1
+            else:
+                others.append(value)
+        self.blank_count = blanks
+        return others, total
+
+    def _weigh(self, refused: RejectedTelephoneNumber) -> None:
+        self.rejected.append(refused)
+        digits = re.sub(r"\D", "", refused.value).removeprefix("1")
+        if digits[:10] in self._current:
+            self.mentioned.add(digits[:10])
+
+
+#: Most values repeat a current number with punctuation; that is seen without the numbering plan.
+_PUNCTUATION: Final = str.maketrans("", "", " +-.()/")
+
+
+def _bare_digits(value: str) -> str:
+    bare = value.translate(_PUNCTUATION)
+    return bare[1:] if len(bare) == 11 and bare[0] == "1" else bare
+
+
+def check_plan(
+    plan: NumberSyncPlan,
+    *,
+    max_removals: float = DEFAULT_MAX_REMOVALS,
+    min_desired: float = DEFAULT_MIN_DESIRED,
+) -> None:
+    """Stop a plan that looks like a broken extract. Every limit is a count (``int``) or a share of the current numbers
+    (``float`` from 0.0 to 1.0); note that ``1`` is one number and ``1.0`` is all of them.
+
+    :param max_removals: the most numbers to remove
+    :param min_desired: the fewest numbers, rejected ones not counted, that are believed to be a whole extract; ``0``
+        believes any, even an empty one
+    :raises RemovalLimitExceededError: says what was found, what the limit is, and how to allow it
+    :raises InvalidOrderRequestError: a limit is neither
+    """
+    allowed = parse_limit("max_removals", max_removals, plan.current_count)
+    needed = parse_limit("min_desired", min_desired, plan.current_count)
+    valid = len(plan.unchanged) + len(plan.to_import)
+    if not valid and min_desired > 0:
+        raise RemovalLimitExceededError(
+            f"The extract is empty: it holds no telephone number ({len(plan.rejected)} rejected values, "
+            f"{plan.blank_count} blanks), while {plan.current_count} are at Bandwidth. Nothing was sent. "
+            "If that is right, set min_desired=0."
+        )
+    if valid < needed:
+        raise RemovalLimitExceededError(
+            f"The extract holds {valid} telephone numbers, {plan.current_count} are at Bandwidth: fewer than "
+            f"min_desired={min_desired} allows ({needed:g}). Nothing was sent. If the extract is whole, lower it."
+        )
+    if len(plan.to_remove) > allowed:
+        raise RemovalLimitExceededError(
+            f"{len(plan.to_remove)} of {plan.current_count} telephone numbers at Bandwidth would be removed: more than "
+            f"max_removals={max_removals} allows ({allowed:g}). Nothing was sent. If they should go, raise it."
+        )
+
+
+def parse_limit(name: str, value: float, total: int) -> float:
+    """A limit as a number of telephone numbers.
+
+    :param name: the parameter, for the error
+    :param value: a count, or a share of ``total`` as a float from 0.0 to 1.0
+    :raises InvalidOrderRequestError: ``value`` is neither
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, float) and 0.0 <= value <= 1.0:
+        return value * total
+    raise InvalidOrderRequestError(
+        name, f"expected a count such as 500, or a share from 0.0 to 1.0 such as 0.1, got {value!r}"
+    )
+
+
+# --- orders ---
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChunk:
+    """The telephone numbers of one order.
+
+    :param customer_order_id: of the order that holds exactly these numbers and is open already; ``None`` for a new one
+    :param not_in_plan: those of its numbers that the plan does not ask for
+    """
+
+    telephone_numbers: tuple[str, ...]
+    customer_order_id: str | None = None
+    not_in_plan: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BusyNumbers:
+    """Telephone numbers that an order still works on which a sync cannot take over."""
+
+    telephone_numbers: frozenset[str]
+    order_id: str
+    action: str
+
+
+def cut_into_orders(
+    telephone_numbers: Iterable[str],
+    chunk_size: int,
+    *,
+    action: Action,
+    site_id: int,
+    sip_peer_id: int,
+    open_orders: Iterable[ExternalTnsOrder] = (),
+) -> tuple[tuple[OrderChunk, ...], tuple[BusyNumbers, ...]]:
+    """Cut the numbers of a plan into orders, so that what an open order is doing already is not asked for again.
+
+    A run that is cleared, or that follows one that was killed, finds orders of the earlier attempt still open: their
+    numbers are not at Bandwidth yet (or still there), so they are in the plan. Such an order becomes a chunk as it is,
+    under its own CustomerOrderId: submitting that chunk finds the order. Where that is not possible (somebody else's
+    order, another action or peer), its numbers are left out.
+
+    :param telephone_numbers: what the plan has for ``action``
+    :param chunk_size: the most numbers of a new order
+    :param open_orders: read *before* the current numbers, else an order that ends in between is in neither
+    :return: the chunks, open orders first; and the numbers to leave out
+    """
+    wanted = dict.fromkeys(telephone_numbers)
+    chunks: list[OrderChunk] = []
+    busy: list[BusyNumbers] = []
+    for order in open_orders:
+        theirs = wanted.keys() & set(order.telephone_numbers)
+        if not theirs:
+            continue
+        if _can_take_over(order, action, site_id, sip_peer_id):
+            others = tuple(number for number in order.telephone_numbers if number not in theirs)
+            chunks.append(OrderChunk(order.telephone_numbers, order.customer_order_id, others))
+        else:
+            busy.append(BusyNumbers(frozenset(theirs), order.order_id, str(order.action or "another")))
+        for number in theirs:
+            del wanted[number]
+    chunks.extend(OrderChunk(part) for part in chunk(tuple(wanted), chunk_size))
+    return tuple(chunks), tuple(busy)
+
+
+def _can_take_over(order: ExternalTnsOrder, action: Action, site_id: int, sip_peer_id: int) -> bool:
+    same_place = order.site_id == site_id and (action is Action.REMOVE or order.sip_peer_id == sip_peer_id)
+    if order.action != action or not same_place or order.customer_order_id is None:
+        return False
+    try:
+        validate_customer_order_id(order.customer_order_id)
+    except InvalidOrderRequestError:
+        return False
+    return True
+
+
+def hold_back_leaving(
+    unchanged: Iterable[str], open_orders: Iterable[ExternalTnsOrder]
+) -> tuple[tuple[str, ...], tuple[BusyNumbers, ...]]:
+    """Take out of the unchanged numbers those that an open REMOVE order is about to take away.
+
+    :return: the numbers that stay, and those that leave
+    """
+    staying = dict.fromkeys(unchanged)
+    busy: list[BusyNumbers] = []
+    for order in open_orders:
+        leaving = staying.keys() & set(order.telephone_numbers) if order.action == Action.REMOVE else ()
+        if leaving:
+            busy.append(BusyNumbers(frozenset(leaving), order.order_id, Action.REMOVE))
+            for number in leaving:
+                del staying[number]
+    return tuple(staying), tuple(busy)
+
+
+@dataclass(frozen=True, slots=True)
+class LastingError:
+    """What Bandwidth said of a number before and would say again.
+
+    :param order_id: the order it said so about
+    """
+
+    telephone_number: str
+    code: str
+    description: str
+    order_id: str
+
+
+def find_lasting_errors(
+    telephone_numbers: Iterable[str],
+    orders: Iterable[ExternalTnsOrder],
+    *,
+    site_id: int,
+    sip_peer_id: int,
+    ignore_error_codes: Collection[str | int] = (),
+) -> tuple[LastingError, ...]:
+    """Which numbers the newest order that held them refused for a reason that only a change of the number removes.
+
+    Sent again night by night, they would make an order that fails every time. Errors that may pass, that concern the
+    whole order, or that nothing is known of, hold nothing back.
+
+    :param telephone_numbers: numbers about to be imported
+    :param orders: terminal orders of late; those of other places and actions are passed over
+    :param ignore_error_codes: codes that count as done, and so hold nothing back
+    """
+    open_questions = set(telephone_numbers)
+    ignored = {str(code) for code in ignore_error_codes}
+    found: list[LastingError] = []
+    newest_first = sorted(
+        orders, key=lambda order: order.created_at.timestamp() if order.created_at else 0.0, reverse=True
+    )
+    for order in newest_first:
+        if order.action != Action.IMPORT or order.site_id != site_id or order.sip_peer_id not in (None, sip_peer_id):
+            continue
+        held = open_questions & order.errored_telephone_numbers.union(order.telephone_numbers)
+        open_questions -= held
+        for error in order.errors:
+            if error.telephone_number in held and error.code not in ignored and _is_lasting(error.code):
+                found.append(LastingError(error.telephone_number, error.code, error.description, order.order_id))
+                held.discard(error.telephone_number)
+    return tuple(found)
+
+
+def _is_lasting(code: str) -> bool:
+    known = explain_error_code(code)
+    return known is not None and known.scope is Scope.NUMBER and known.retry is Retry.NO
+
+
+# --- fates ---
+
+
+class Fate(StrEnum):
+    """What became of a telephone number. Exactly one holds."""
+
+    UNCHANGED = "unchanged"
+    """desired, and at Bandwidth before the run"""
+    IMPORTED = "imported"
+    """can be used now"""
+    REMOVED = "removed"
+    """gone from Bandwidth now"""
+    ERRORED = "errored"
+    """Bandwidth refused it, with a code"""
+    REJECTED = "rejected"
+    """never sent, for a reason"""
+    UNACCOUNTED = "unaccounted"
+    """should have been sent, and nobody knows how that ended"""
+    PLANNED = "planned"
+    """would have been sent, had this not been a dry run"""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFate:
+    """One line of the report.
+
+    :param telephone_number: ten digits; the value as it was given if it was rejected for what it is
+    :param action: ``IMPORT`` for a desired number, ``REMOVE`` for one that is to go
+    :param code: Bandwidth's error code, or the code of the rejection
+    :param reason: why it is errored, rejected or unaccounted
+    :param order_id: the order it was sent with, if known
+    """
+
+    telephone_number: str
+    action: str
+    fate: Fate
+    code: str = ""
+    reason: str = ""
+    order_id: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        """The fields as JSON scalars."""
+        return {name: str(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class OrderResult:
+    """What is known of how an order ended: what the sensor pushed.
+
+    :param order_id: the order; ``None`` if none is known
+    :param processing_status: terminal status; ``None`` if it is not known that the order ended
+    """
+
+    order_id: str | None = None
+    processing_status: str | None = None
+    completed_telephone_numbers: Collection[str] = ()
+    errors: Sequence[TelephoneNumberError] = ()
+
+
+def account_for_order(action: Action, requested: Iterable[str], result: OrderResult) -> Iterator[NumberFate]:
+    """The fate of every number of one order.
+
+    :param requested: the numbers that were to be sent, each once
+    """
+    completed = frozenset(result.completed_telephone_numbers)
+    errors: dict[str | None, list[TelephoneNumberError]] = {}
+    for error in result.errors:
+        errors.setdefault(error.telephone_number, []).append(error)
+    order_id = result.order_id or ""
+    done = Fate.IMPORTED if action is Action.IMPORT else Fate.REMOVED
+    others = _fate_of_the_others(result, errors.get(None, []))
+    for number in requested:
+        if own := errors.get(number):
+            yield NumberFate(number, action, Fate.ERRORED, own[0].code, _describe(own), order_id)
+        elif number in completed:
+            yield NumberFate(number, action, done, order_id=order_id)
+        else:
+            fate, code, reason = others
+            yield NumberFate(number, action, fate, code, reason, order_id)
+
+
+def _fate_of_the_others(result: OrderResult, unnamed: list[TelephoneNumberError]) -> tuple[Fate, str, str]:
+    """The fate of numbers that neither completed nor have an error of their own."""
+    if result.order_id is None:
+        return Fate.UNACCOUNTED, "", "no order is known to have been sent for it: see the log of its submit task"
+    if result.processing_status is None:
+        return Fate.UNACCOUNTED, "", "how its order ended is not known: see the log of its wait task"
+    because = _describe(unnamed) if unnamed else "without a word about it"
+    if result.processing_status == ProcessingStatus.FAILED:
+        # FAILED means that nothing was done [seed], whichever numbers the errors name.
+        code = unnamed[0].code if unnamed else ""
+        return Fate.ERRORED, code, f"its whole order FAILED: {because}" if unnamed else f"its order FAILED {because}"
+    return Fate.UNACCOUNTED, "", f"its order ended {result.processing_status}, {because}"
+
+
+def _describe(errors: Sequence[TelephoneNumberError]) -> str:
+    first, *more = errors
+    return "; ".join([first.description or "no description", *(f"{e.code}: {e.description}" for e in more)])
+
+
+# --- the report ---
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts fates as they go by, with an example of each error's text."""
+
+    fates: Counter[tuple[str, Fate]] = field(default_factory=Counter)
+    codes: Counter[tuple[str, Fate, str]] = field(default_factory=Counter)
+    examples: dict[tuple[str, Fate, str], str] = field(default_factory=dict)
+
+    def add(self, fate: NumberFate) -> None:
+        """Count one number."""
+        self.fates[fate.action, fate.fate] += 1
+        if fate.reason:
+            key = (fate.action, fate.fate, fate.code)
+            self.codes[key] += 1
+            self.examples.setdefault(key, fate.reason)
+
+    def add_unchanged(self, count: int) -> None:
+        """Count numbers that are not listed one by one."""
+        self.fates[Action.IMPORT, Fate.UNCHANGED] += count
+
+    def count(self, fate: Fate, action: Action | None = None) -> int:
+        """Numbers with a fate, of one action or of both."""
+        return sum(self.fates[each, fate] for each in (Action if action is None else (action,)))
+
+    def counts(self) -> dict[str, int]:
+        """Desired numbers by fate, then numbers to remove by fate, for people and for XCom.
+
+        ``desired`` is the sum of the six after it; ``to_remove`` that of the five after it.
+        """
+        desired = (Fate.UNCHANGED, Fate.IMPORTED, Fate.ERRORED, Fate.REJECTED, Fate.UNACCOUNTED, Fate.PLANNED)
+        removals = (Fate.REMOVED, Fate.ERRORED, Fate.REJECTED, Fate.UNACCOUNTED, Fate.PLANNED)
+        imports = {str(fate): self.fates[Action.IMPORT, fate] for fate in desired}
+        gone = {
+            str(fate) if fate is Fate.REMOVED else f"removal_{fate}": self.fates[Action.REMOVE, fate]
+            for fate in removals
+        }
+        return {"desired": sum(imports.values()), **imports, "to_remove": sum(gone.values()), **gone}
+
+    def error_counts(self) -> dict[str, int]:
+        """Errored numbers by Bandwidth's code, both actions together."""
+        found: Counter[str] = Counter()
+        for (_, fate, code), count in self.codes.items():
+            if fate is Fate.ERRORED:
+                found[code] += count
+        return dict(found.most_common())
+
+    def render(self, title: str) -> str:
+        """A table for a log: what became of how many numbers; what went wrong, and what to do about it."""
+        lines = [title, ""]
+        for name, count in self.counts().items():
+            if count or name in ("desired", "unaccounted", "to_remove"):
+                indent = "" if name in ("desired", "to_remove") else "  "
+                lines.append(f"{indent + name.replace('_', ' '):<24}{count:>10,}")
+        for (action, fate, code), count in self.codes.most_common():
+            what = f"{action} {fate}" if fate is not Fate.REJECTED else str(fate)
+            lines.extend(("", f"{count:>10,}  {what} {code}".rstrip(), f"{'':12}{self.examples[action, fate, code]}"))
+            known = explain_error_code(code) if fate is Fate.ERRORED else None
+            if known is not None:
+                lines.append(f"{'':12}-> {known.meaning}; {known.advice} (retry: {known.retry})")
+        return "\n".join(lines)
+
+
+def iter_plan_fates(rejected: Iterable[Mapping[str, Any]], unchanged: Iterable[str]) -> Iterator[NumberFate]:
+    """The fates that are known before anything is sent.
+
+    :param rejected: rows with ``value``, ``code``, ``reason``; ``action`` for numbers that were to go; ``fate`` and
+        ``order_id`` for numbers that were refused before
+    :param unchanged: ten digits each
+    """
+    for number in unchanged:
+        yield NumberFate(number, Action.IMPORT, Fate.UNCHANGED)
+    for row in rejected:
+        yield NumberFate(
+            row["value"],
+            row.get("action", Action.IMPORT),
+            Fate(row.get("fate", Fate.REJECTED)),
+            row["code"],
+            row["reason"],
+            row.get("order_id", ""),
+        )
+
+
+# --- extracts ---
+
+_BOMS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_DELIMITERS: Final = ",;\t|"
+_BINARY = re.compile(r"[\0-\x08\x0e-\x1f]")
+#: A last row of our own: where it does not come out of the CSV reader alone, a quotation mark was never closed.
+_END: Final = "\x1fend of extract"
+
+
+def read_column(stream: IO[bytes], column: str, name: str = "the extract") -> Iterator[str]:
+    """The values of one column of a CSV file, without blanks around them.
+
+    Written as CRMs do: UTF-8 with or without a byte order mark, or UTF-16 with one; LF or CRLF; comma, semicolon, tab
+    or bar between columns; quoted or not.
+
+    :param stream: seekable, at its start
+    :param column: the column's name in the first row; case and blanks around it do not matter
+    :param name: what to call the file in errors
+    :raises InvalidExtractError: not text, empty, without the column (names those that are there) or with two of it, or
+        broken quoting, since numbers lost in it would look as if they should be removed
+    """
+    head = stream.read(4)
+    stream.seek(0)
+    encoding = next((encoding for bom, encoding in _BOMS if head.startswith(bom)), "utf-8")
+    text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
+    try:
+        yield from _read_rows(_check_lines(text, name), column, name)
+    finally:
+        text.detach()
+
+
+def _check_lines(lines: Iterable[str], name: str) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
+        if "\0" in line or (number == 1 and _BINARY.search(line)):
+            raise InvalidExtractError(
+                f"{name} is not text: line {number} holds binary data. Give a CSV file, no workbook and no archive."
+            )
+        yield line
+
+
+def _read_rows(lines: Iterator[str], column: str, name: str) -> Iterator[str]:
+    header = next((line for line in lines if line.strip()), None)
+    if header is None:
+        raise InvalidExtractError(f"{name} is empty: not even a row of column names.")
+    delimiter, index = _find_column(header, column, name)
+    reader = csv.reader(itertools.chain(lines, (_END,)), delimiter=delimiter, skipinitialspace=True)
+    row: list[str] = []
+    try:
+        for row in reader:
+            if row and row != [_END]:
+                yield row[index].strip() if len(row) > index else ""
+    except csv.Error as error:
+        raise InvalidExtractError(f"{name}, around line {reader.line_num + 1}: {error}.") from None
+    if row != [_END]:
+        raise InvalidExtractError(
+            f"{name} ends inside a quoted value: it is cut short, or a quotation mark is missing."
+        )
+
+
+def _find_column(header: str, column: str, name: str) -> tuple[str, int]:
+    most: list[str] = []
+    for delimiter in _DELIMITERS:
+        names = [cell.strip() for cell in next(csv.reader([header], delimiter=delimiter, skipinitialspace=True))]
+        for same in (str.strip, _fold):
+            found = [index for index, cell in enumerate(names) if same(cell) == same(column)]
+            if len(found) == 1:
+                return delimiter, found[0]
+        if len(found) > 1:
+            raise InvalidExtractError(f"{name} has {len(found)} columns named {column!r}: which one is meant?")
+        most = max(most, names, key=len)
+    raise InvalidExtractError(
+        f"{name} has no column {column!r}. Its columns: {', '.join(repr(cell[:60]) for cell in most[:50])}."
+    )
+
+
+def _fold(text: str) -> str:
+    return text.strip().casefold()

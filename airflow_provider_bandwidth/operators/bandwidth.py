@@ -1,0 +1,221 @@
+"""Submit IMPORT and REMOVE orders for hosted-messaging telephone numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
+
+from airflow_provider_bandwidth.exceptions import (
+    InvalidOrderRequestError,
+    InvalidTelephoneNumbersError,
+)
+from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAttempt, SubmissionJournal
+from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
+from airflow_provider_bandwidth.orders import (
+    Action,
+    ExternalTnsOrderRequest,
+    LoaType,
+    derive_customer_order_id,
+    parse_choice,
+)
+from airflow_provider_bandwidth.telephone_numbers import normalize_telephone_numbers
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from airflow_provider_bandwidth.orders import ExternalTnsOrder
+
+#: Key of the task state store (Airflow 3.3+). Renaming it forgets the orders of tasks that are about to be retried.
+_STORE_KEY: Final = "bandwidth_external_tns_order"
+
+
+class BandwidthExternalTnsOrderOperator(BaseOperator):
+    """Submit one order that imports telephone numbers into Bandwidth, or removes them; exactly once.
+
+    The task ends when Bandwidth has the order; wait for its end with ``BandwidthExternalTnsOrderSensor``. A retry, a
+    cleared task, or an attempt after a crash finds the order that an earlier attempt submitted and sends nothing; only
+    an order that FAILED is submitted anew. All parameters are templated.
+
+    :param action: ``IMPORT`` or ``REMOVE``
+    :param telephone_numbers: any iterable of NANP numbers in any usual notation, or one string of them separated by
+        commas or white space. Duplicates are dropped. Without any number the task is skipped
+    :param site_id: SiteId; the connection's by default
+    :param sip_peer_id: SipPeerId. For IMPORT the connection's by default, else the site's default peer; left out of a
+        REMOVE unless given here
+    :param loa_type: LoaType, ``CARRIER`` or ``SUBSCRIBER``; left to Bandwidth (CARRIER) by default
+    :param customer_order_id: your id for the order, 1 to 40 letters, digits, dashes and inner spaces. By default
+        derived from the task run and the order's content. An own id must be unique per order: an order found under it
+        that asks for something else is an error
+    :param reuse_existing_order: ``False`` sends the order again although it exists. Meant for clearing a task on
+        purpose; each attempt of the task then sends one, so set ``retries=0`` as well
+    :param account_id: Bandwidth account; the connection's by default
+    :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
+    :return: (XCom) the order id
+    :raises InvalidTelephoneNumbersError: names every number that cannot be sent; nothing was sent
+    :raises InvalidOrderRequestError: names the field that is wrong; nothing was sent
+    """
+
+    template_fields: Sequence[str] = (
+        "action",
+        "telephone_numbers",
+        "site_id",
+        "sip_peer_id",
+        "loa_type",
+        "customer_order_id",
+        "reuse_existing_order",
+        "account_id",
+        "bandwidth_conn_id",
+    )
+    operator_extra_links = (BandwidthOrderLink(),)
+    ui_color = "#e8f4fd"
+
+    def __init__(
+        self,
+        *,
+        action: Action | str,
+        telephone_numbers: Iterable[str] | str,
+        site_id: int | str | None = None,
+        sip_peer_id: int | str | None = None,
+        loa_type: LoaType | str | None = None,
+        customer_order_id: str | None = None,
+        reuse_existing_order: bool | str = True,
+        account_id: str | None = None,
+        bandwidth_conn_id: str = BandwidthHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.action = action
+        # What can be iterated only once would be empty, and the task skipped, when dag.test() tries it again.
+        self.telephone_numbers = (
+            tuple(telephone_numbers) if isinstance(telephone_numbers, Iterator) else telephone_numbers
+        )
+        self.site_id = site_id
+        self.sip_peer_id = sip_peer_id
+        self.loa_type = loa_type
+        self.customer_order_id = customer_order_id
+        self.reuse_existing_order = reuse_existing_order
+        self.account_id = account_id
+        self.bandwidth_conn_id = bandwidth_conn_id
+        self.order_url: str | None = None
+        self._lineage: tuple[BandwidthHook, ExternalTnsOrder] | None = None
+
+    def execute(self, context: Context) -> str:
+        """Submit the order, or find it."""
+        numbers = normalize_telephone_numbers(() if self.telephone_numbers is None else self.telephone_numbers)
+        if numbers.rejected:
+            raise InvalidTelephoneNumbersError(numbers.rejected)
+        if not numbers.telephone_numbers:
+            raise AirflowSkipException("No telephone numbers: nothing to submit.")
+        if numbers.duplicate_count:
+            self.log.info("Dropped %d duplicate telephone numbers.", numbers.duplicate_count)
+        hook = BandwidthHook(self.bandwidth_conn_id, self.account_id)
+        request = self._build_request(hook, numbers.telephone_numbers, context)
+        reuse = parse_flag("reuse_existing_order", self.reuse_existing_order)
+        journal = _TaskJournal(request.customer_order_id, context)
+        order = hook.submit_external_tns_order(request, reuse_existing_order=reuse, journal=journal)
+        self.order_url = hook.order_url(order.order_id)
+        self._lineage = hook, order
+        context["ti"].xcom_push(key=ORDER_URL_KEY, value=self.order_url)
+        return order.order_id
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """What the order changes; called by Airflow's OpenLineage provider, also after a failure."""
+        if self._lineage is None:
+            return None
+        from airflow_provider_bandwidth.lineage import order_lineage
+
+        return order_lineage(*self._lineage)
+
+    def _build_request(
+        self, hook: BandwidthHook, telephone_numbers: tuple[str, ...], context: Context
+    ) -> ExternalTnsOrderRequest:
+        action = parse_choice("Action", Action, self.action)
+        sip_peer_id = self.sip_peer_id
+        if action is Action.IMPORT or sip_peer_id not in (None, ""):
+            sip_peer_id = hook.resolve_sip_peer_id(sip_peer_id)
+        given: dict[str, Any] = {"customer_order_id": self.customer_order_id} if self.customer_order_id else {}
+        request = ExternalTnsOrderRequest(
+            action=action,
+            telephone_numbers=telephone_numbers,
+            site_id=hook.resolve_site_id(self.site_id),
+            sip_peer_id=sip_peer_id or None,  # type: ignore[arg-type]
+            loa_type=self.loa_type or None,  # type: ignore[arg-type]
+            **given,
+        )
+        if given:
+            return request
+        ti = context["ti"]
+        return replace(
+            request,
+            customer_order_id=derive_customer_order_id(
+                dag_id=ti.dag_id,
+                task_id=ti.task_id,
+                run_id=ti.run_id,
+                account_id=hook.account_id,
+                request=request,
+            ),
+        )
+
+
+class _TaskJournal(SubmissionJournal):
+    """Remembers in Airflow's task state store (3.3+) since when an order may have been sent, and what its id is.
+
+    The store survives retry and *clear*, but not every setting of it does (``clear_on_success``, retention), and
+    Airflow 2.11 to 3.2 have none. Without an entry all that is known is whether this is a task's first try.
+    """
+
+    def __init__(self, customer_order_id: str, context: Context) -> None:
+        self._store = context.get("task_state_store")
+        self._context = context
+        self._customer_order_id = customer_order_id
+        stored: Any = None if self._store is None else self._store.get(_STORE_KEY)
+        # An entry for another CustomerOrderId is of a cleared task whose order asked for something else.
+        is_ours = isinstance(stored, Mapping) and stored.get("customer_order_id") == customer_order_id
+        self._entry: Mapping[str, Any] = stored if is_ours else {}
+
+    def earlier_attempt(self) -> EarlierAttempt | None:
+        if not self._entry and self._context["ti"].try_number <= 1:
+            return None
+        since = self._entry.get("sent_since")
+        return EarlierAttempt(
+            datetime.fromisoformat(since) if since else _first_start(self._context["dag_run"]),
+            self._entry.get("order_id"),
+        )
+
+    def record_sending(self, at: datetime) -> None:
+        # The id of an earlier order, one that FAILED, goes: from now on it is a new one that may exist.
+        self._write(sent_since=at.isoformat())
+
+    def record_order(self, order_id: str) -> None:
+        self._write(**{**self._entry, "order_id": order_id})
+
+    def _write(self, **entry: Any) -> None:
+        self._entry = {**entry, "customer_order_id": self._customer_order_id}
+        if self._store is not None:
+            self._store.set(_STORE_KEY, self._entry)
+
+
+def _first_start(run: Any) -> datetime:
+    """A time before any task of this run can have started; the latest such that Airflow still knows."""
+    if run.start_date is not None and not run.clear_number:
+        return cast(datetime, run.start_date)
+    # Clearing moves the start. 2.11's manual runs have a logical date only, 3.x's may have none.
+    return cast(datetime, getattr(run, "run_after", None) or run.logical_date)
+
+
+def parse_flag(name: str, value: bool | str) -> bool:
+    """A flag, or the text that a template rendered it to.
+
+    :param name: the parameter, for the error
+    :raises InvalidOrderRequestError: neither true nor false
+    """
+    flags = {"true": True, "false": False}
+    try:
+        return flags[str(value).strip().lower()]
+    except KeyError:
+        raise InvalidOrderRequestError(name, f"expected true or false, got {value!r}") from None

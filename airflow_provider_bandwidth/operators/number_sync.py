@@ -1,0 +1,581 @@
+"""The two ends of the nightly number sync: the plan, and the report. In between stand ordinary orders and waits.
+
+Numbers travel from task to task in XComs of the plan task, one for each order and one for each few thousand others, so
+that no XCom holds more than 64 KB, the most some databases take, and no task reads more than its share. The plan's
+return value holds figures only. Where millions should stay out of Airflow's database, configure Airflow's object
+storage XCom backend: it moves these XComs as any other.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSkipException,
+    Asset,
+    BaseOperator,
+    ObjectStoragePath,
+    conf,
+    task,
+)
+
+from airflow_provider_bandwidth.exceptions import (
+    BandwidthApiError,
+    InvalidExtractError,
+    InvalidOrderRequestError,
+    RemovalLimitExceededError,
+)
+from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.number_sync import (
+    DEFAULT_MAX_REMOVALS,
+    DEFAULT_MIN_DESIRED,
+    BusyNumbers,
+    Fate,
+    NumberFate,
+    NumberSyncPlan,
+    OrderChunk,
+    OrderResult,
+    Tally,
+    account_for_order,
+    check_plan,
+    cut_into_orders,
+    find_lasting_errors,
+    hold_back_leaving,
+    iter_plan_fates,
+    parse_limit,
+    plan_number_sync,
+    read_column,
+)
+from airflow_provider_bandwidth.operators.bandwidth import parse_flag
+from airflow_provider_bandwidth.orders import TERMINAL_STATUSES, Action, ProcessingStatus, TelephoneNumberError
+from airflow_provider_bandwidth.sensors.bandwidth import COMPLETED_KEY, ERRORS_KEY
+from airflow_provider_bandwidth.telephone_numbers import chunk
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+DEFAULT_CHUNK_SIZE: Final = 1000
+DEFAULT_RESEND_ERRORS_AFTER: Final = 7
+#: XComs over 64 KB fail on MySQL. A number takes eleven bytes, a rejected value as many as its text.
+_NUMBERS_PER_XCOM: Final = 5000
+_XCOM_BYTES: Final = 48_000
+_LONGEST_SHOWN_VALUE: Final = 200
+_OPEN: Final = (ProcessingStatus.RECEIVED, ProcessingStatus.PROCESSING)
+_REPORT_COLUMNS: Final = ("telephone_number", "action", "fate", "code", "reason", "order_id")
+
+
+def read_telephone_number_column(path: str, column: str) -> Iterator[str]:
+    """The values of one column of a CSV extract, one by one, without blanks around them.
+
+    UTF-8 or UTF-16, with or without a byte order mark, any line ends, quoted or not, separated by comma, semicolon, tab
+    or bar; case and blanks around the column's name do not matter.
+
+    :param path: anything Airflow's ``ObjectStoragePath`` takes: a local path, ``s3://conn_id@bucket/key``, ...
+    :param column: the column's name in the first row
+    :raises InvalidExtractError: the file cannot be opened, is no text, lacks the column (names those that are there),
+        or its quoting is broken
+    """
+    with _naming_file(path), ObjectStoragePath(path).open("rb") as stream:
+        yield from read_column(stream, column, path)
+
+
+@contextmanager
+def _naming_file(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InvalidExtractError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def number_sync_asset(
+    *,
+    site_id: int | str | None = None,
+    sip_peer_id: int | str | None = None,
+    bandwidth_conn_id: str = BandwidthHook.default_conn_name,
+) -> Asset:
+    """The Asset that a sync of this SIP peer updates: schedule a DAG on it to run after each successful sync.
+
+    :param site_id: as given to the sync; ``None`` if the connection names it. A template is left out: Airflow wants
+        to know the Asset before it is rendered
+    :param sip_peer_id: likewise
+    :param bandwidth_conn_id: as given to the sync
+    """
+    parts = [f"bandwidth://{bandwidth_conn_id}"]
+    if site_id is not None and str(site_id).isdecimal():
+        parts.append(f"sites/{site_id}")
+    if sip_peer_id is not None and str(sip_peer_id).isdecimal():
+        parts.append(f"sippeers/{sip_peer_id}")
+    return Asset("/".join([*parts, "telephone-numbers"]))
+
+
+def chunk_key(action: Action | str, index: int) -> str:
+    """XCom key under which the plan task leaves the numbers of one order, separated by commas."""
+    return f"{Action(action).lower()}_{index:05d}"
+
+
+def chunk_template(plan_task_id: str, action: Action | str) -> str:
+    """A template for ``telephone_numbers`` of a mapped submit task: the numbers of the order with its map index."""
+    return (
+        f"{{{{ ti.xcom_pull(task_ids={plan_task_id!r}, "
+        f"key={str(Action(action).lower())!r} ~ '_%05d' % ti.map_index, map_indexes=-1) }}}}"
+    )
+
+
+@task
+def list_sync_orders(plan: Mapping[str, Any], action: str) -> list[str | None]:
+    """What to map over: the CustomerOrderId of each order of the plan, ``None`` where it is a new one.
+
+    :param plan: the return value of the plan task
+    :param action: ``IMPORT`` or ``REMOVE``
+    """
+    return [] if plan["dry_run"] else list(plan["orders"][action])
+
+
+class BandwidthNumberSyncPlanOperator(BaseOperator):
+    """Compare the numbers an organisation wants with those at Bandwidth, and lay out the orders that are needed.
+
+    Sends no order. Current numbers are those an external order brought to the SIP peer; a number that Bandwidth owns is
+    never among them. Each run plans anew from what is there, and numbers of orders that are still open are not asked
+    for again: an open order that fits is taken over as it is. So a plan may be cleared at any time.
+
+    XComs: ``return_value`` with the figures, and the CustomerOrderIds of the orders by action; ``import_00000``,
+    ``remove_00000`` and on, the numbers of each order; ``unchanged_00000``, ``rejected_00000`` and on, for the report.
+
+    :param telephone_numbers: the desired numbers in any usual notation: any iterable, rows of a one-column query, or
+        text; templated. This or ``extract_path``
+    :param extract_path: a CSV file to read them from: anything ``ObjectStoragePath`` takes; templated. It is read
+        here, so that its numbers do not pass through XCom
+    :param column: the name of the file's column that holds them; templated
+    :param excluded_telephone_numbers: numbers to leave alone: neither imported nor removed; templated
+    :param remove_missing: whether to remove current numbers that are not desired
+    :param max_removals: the most numbers to remove, as a count (``500``) or a share of the current ones (``0.1``)
+    :param min_desired: stop if the desired numbers are fewer than this count or share of the current ones
+    :param chunk_size: the most numbers in one order, at most 5,000; fewer, smaller orders fail less at once
+    :param preflight: whether to ask importTnChecker first and leave out what it refuses
+    :param resend_errors_after: days after which a number is sent again that Bandwidth refused for good, say 25060
+        "Bandwidth's own"; until then it counts as errored with the earlier order's code. ``0`` sends it every time
+    :param ignore_error_codes: codes that count as done, as for the sensor; they hold no number back
+    :param plan_only: whether this is a dry run: a plan and a report, but nothing is sent; templated
+    :param list_unchanged: whether to hand on the unchanged numbers one by one, for a report in a file
+    :param site_id: SiteId; the connection's by default; templated
+    :param sip_peer_id: SipPeerId; the connection's by default; templated
+    :param account_id: Bandwidth account; the connection's by default; templated
+    :param bandwidth_conn_id: Airflow connection of type ``bandwidth``; templated
+    :raises RemovalLimitExceededError: the guard stopped the plan; the task fails without retries, nothing is sent
+    :raises InvalidExtractError: the extract cannot be read
+    """
+
+    template_fields: Sequence[str] = (
+        "telephone_numbers",
+        "extract_path",
+        "column",
+        "excluded_telephone_numbers",
+        "plan_only",
+        "site_id",
+        "sip_peer_id",
+        "account_id",
+        "bandwidth_conn_id",
+    )
+    ui_color = "#e8f4fd"
+
+    def __init__(
+        self,
+        *,
+        telephone_numbers: Iterable[object] | str | None = None,
+        extract_path: str | None = None,
+        column: str | None = None,
+        excluded_telephone_numbers: Iterable[object] | str = (),
+        remove_missing: bool = False,
+        max_removals: float = DEFAULT_MAX_REMOVALS,
+        min_desired: float = DEFAULT_MIN_DESIRED,
+        chunk_size: int = DEFAULT_CHUNK_SIZE,
+        preflight: bool = False,
+        resend_errors_after: int = DEFAULT_RESEND_ERRORS_AFTER,
+        ignore_error_codes: Collection[str | int] = (),
+        plan_only: bool | str = False,
+        list_unchanged: bool = True,
+        site_id: int | str | None = None,
+        sip_peer_id: int | str | None = None,
+        account_id: str | None = None,
+        bandwidth_conn_id: str = BandwidthHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if (telephone_numbers is None) == (extract_path is None):
+            raise ValueError("give either telephone_numbers or extract_path")
+        if (extract_path is None) != (column is None):
+            raise ValueError("extract_path and column belong together")
+        if not 1 <= chunk_size <= _NUMBERS_PER_XCOM:
+            raise ValueError(f"chunk_size: expected 1 to {_NUMBERS_PER_XCOM}, got {chunk_size}")
+        for name, limit in (("max_removals", max_removals), ("min_desired", min_desired)):
+            parse_limit(name, limit, 0)
+        self.telephone_numbers = telephone_numbers
+        self.extract_path = extract_path
+        self.column = column
+        self.excluded_telephone_numbers = excluded_telephone_numbers
+        self.remove_missing = remove_missing
+        self.max_removals = max_removals
+        self.min_desired = min_desired
+        self.chunk_size = chunk_size
+        self.preflight = preflight
+        self.resend_errors_after = resend_errors_after
+        self.ignore_error_codes = tuple(str(code) for code in ignore_error_codes)
+        self.plan_only = plan_only
+        self.list_unchanged = list_unchanged
+        self.site_id = site_id
+        self.sip_peer_id = sip_peer_id
+        self.account_id = account_id
+        self.bandwidth_conn_id = bandwidth_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Plan, check, and hand on."""
+        hook = BandwidthHook(self.bandwidth_conn_id, self.account_id)
+        site_id = hook.resolve_site_id(self.site_id)
+        sip_peer_id = hook.resolve_sip_peer_id(self.sip_peer_id)
+        if sip_peer_id is None:
+            raise InvalidOrderRequestError(
+                "SipPeerId", f"give sip_peer_id, or set extra.sip_peer_id of connection {self.bandwidth_conn_id!r}"
+            )
+        dry_run = parse_flag("plan_only", self.plan_only)
+        # In this order: an order that ends in between is then in both, not in neither.
+        open_orders = hook.list_external_tns_orders(status=_OPEN)
+        plan = plan_number_sync(
+            self._read_desired(),
+            self._read_current(hook, site_id, sip_peer_id),
+            excluded=self.excluded_telephone_numbers or (),
+            remove_missing=self.remove_missing,
+        )
+        self.log.info("The plan: %s.", ", ".join(f"{name} {count:,}" for name, count in plan.counts().items()))
+        self._check(plan)
+        to_import, refused_before = self._hold_back_refused(hook, plan.to_import, site_id, sip_peer_id)
+        to_import, refused = self._preflight(hook, to_import, site_id, sip_peer_id)
+        unchanged, leaving = hold_back_leaving(plan.unchanged, open_orders)
+        place: dict[str, Any] = {"site_id": site_id, "sip_peer_id": sip_peer_id, "open_orders": open_orders}
+        imports, busy = cut_into_orders(to_import, self.chunk_size, action=Action.IMPORT, **place)
+        removals, not_removed = cut_into_orders(plan.to_remove, self.chunk_size, action=Action.REMOVE, **place)
+        self._check_map_length(imports, removals)
+        rejected = [
+            *({"value": _shorten(each.value), "code": each.code, "reason": each.reason} for each in plan.rejected),
+            *refused_before,
+            *refused,
+            *_rows_of_busy((*leaving, *busy), Action.IMPORT),
+            *_rows_of_busy(not_removed, Action.REMOVE),
+        ]
+        orders = {Action.IMPORT: imports, Action.REMOVE: removals}
+        handed_on = _hand_on(context["ti"], orders, unchanged if self.list_unchanged else (), rejected)
+        return {
+            **plan.counts(),
+            **handed_on,
+            "unchanged": len(unchanged),
+            "rejected": len([row for row in rejected if "action" not in row and "fate" not in row]),
+            "refused_before": len(refused_before),
+            "orders": {str(action): [each.customer_order_id for each in chunks] for action, chunks in orders.items()},
+            "dry_run": dry_run,
+            "account_id": hook.account_id,
+            "site_id": site_id,
+            "sip_peer_id": sip_peer_id,
+        }
+
+    def _read_desired(self) -> Iterable[object] | str:
+        if self.extract_path is not None:
+            return read_telephone_number_column(self.extract_path, str(self.column))
+        return () if self.telephone_numbers is None else self.telephone_numbers
+
+    def _read_current(self, hook: BandwidthHook, site_id: int, sip_peer_id: int) -> set[str]:
+        try:
+            return set(hook.iter_external_telephone_numbers(site_id, sip_peer_id))
+        except BandwidthApiError as error:
+            if error.status != 404:
+                raise
+            raise InvalidOrderRequestError(
+                "SipPeerId", f"account {hook.account_id} has no site {site_id} with SIP peer {sip_peer_id}: {error}"
+            ) from error
+
+    def _check(self, plan: NumberSyncPlan) -> None:
+        try:
+            check_plan(plan, max_removals=self.max_removals, min_desired=self.min_desired)
+        except RemovalLimitExceededError as error:
+            raise AirflowFailException(str(error)) from error
+
+    def _hold_back_refused(
+        self, hook: BandwidthHook, to_import: Sequence[str], site_id: int, sip_peer_id: int
+    ) -> tuple[Sequence[str], list[dict[str, str]]]:
+        if not self.resend_errors_after or not to_import:
+            return to_import, []
+        since = datetime.now(UTC) - timedelta(days=self.resend_errors_after)
+        orders = hook.list_external_tns_orders(
+            status=tuple(TERMINAL_STATUSES), action=Action.IMPORT, created_from=since
+        )
+        refused = find_lasting_errors(
+            to_import,
+            [order for order in orders if order.created_at is not None and order.created_at >= since],
+            site_id=site_id,
+            sip_peer_id=sip_peer_id,
+            ignore_error_codes=self.ignore_error_codes,
+        )
+        held = {error.telephone_number for error in refused}
+        if held:
+            self.log.info(
+                "Holding back %d telephone numbers that Bandwidth refused for good in the last %d days.",
+                len(held),
+                self.resend_errors_after,
+            )
+        rows = [
+            {
+                "value": error.telephone_number,
+                "code": error.code,
+                "reason": f"{error.description} (said before, not sent again yet)",
+                "fate": str(Fate.ERRORED),
+                "order_id": error.order_id,
+            }
+            for error in refused
+        ]
+        return [number for number in to_import if number not in held], rows
+
+    def _preflight(
+        self, hook: BandwidthHook, to_import: Sequence[str], site_id: int, sip_peer_id: int
+    ) -> tuple[Sequence[str], list[dict[str, str]]]:
+        if not self.preflight or not to_import:
+            return to_import, []
+        importable = dict.fromkeys(to_import)
+        refused = []
+        for error in hook.check_importable(to_import, site_id, sip_peer_id):
+            if error.telephone_number in importable:
+                del importable[error.telephone_number]
+                reason = f"importTnChecker: {error.description}"
+                refused.append({"value": error.telephone_number, "code": error.code, "reason": reason})
+        self.log.info("importTnChecker refuses %d of %d telephone numbers.", len(refused), len(to_import))
+        return tuple(importable), refused
+
+    def _check_map_length(self, *branches: Sequence[OrderChunk]) -> None:
+        most = conf.getint("core", "max_map_length", fallback=1024)
+        for chunks in branches:
+            if len(chunks) > most:
+                numbers = sum(len(each.telephone_numbers) for each in chunks)
+                raise AirflowFailException(
+                    f"{numbers} telephone numbers make {len(chunks)} orders of up to {self.chunk_size}, but Airflow "
+                    f"maps over {most} at most. Nothing was sent. Raise chunk_size (up to {_NUMBERS_PER_XCOM}), or "
+                    "[core] max_map_length."
+                )
+
+
+def _rows_of_busy(busy: Iterable[BusyNumbers], action: Action) -> Iterator[dict[str, str]]:
+    for each in busy:
+        reason = f"{each.action} order {each.order_id} still works on it: run again when that order has ended"
+        for number in sorted(each.telephone_numbers):
+            row = {"value": number, "code": "open_order", "reason": reason}
+            yield row if action is Action.IMPORT else {**row, "action": str(action)}
+
+
+def _shorten(value: str) -> str:
+    return value if len(value) <= _LONGEST_SHOWN_VALUE else f"{value[:_LONGEST_SHOWN_VALUE]}..."
+
+
+def _hand_on(
+    ti: Any,
+    orders: Mapping[Action, Sequence[OrderChunk]],
+    unchanged: Sequence[str],
+    rejected: Sequence[Mapping[str, str]],
+) -> dict[str, int]:
+    """Push the XComs beside the return value.
+
+    :return: how many there are for unchanged and rejected numbers
+    """
+    for action, chunks in orders.items():
+        for index, each in enumerate(chunks):
+            ti.xcom_push(key=chunk_key(action, index), value=",".join(each.telephone_numbers))
+            if each.not_in_plan:
+                ti.xcom_push(key=_not_in_plan_key(action, index), value=",".join(each.not_in_plan))
+    unchanged_count = rejected_count = 0
+    for unchanged_count, part in enumerate(chunk(unchanged, _NUMBERS_PER_XCOM), 1):
+        ti.xcom_push(key=f"unchanged_{unchanged_count - 1:05d}", value=",".join(part))
+    for rejected_count, rows in enumerate(_pack(rejected), 1):
+        ti.xcom_push(key=f"rejected_{rejected_count - 1:05d}", value=rows)
+    return {"unchanged_xcoms": unchanged_count, "rejected_xcoms": rejected_count}
+
+
+def _not_in_plan_key(action: Action, index: int) -> str:
+    return f"{chunk_key(action, index)}_not_in_plan"
+
+
+def _pack(rows: Iterable[Mapping[str, str]]) -> Iterator[list[Mapping[str, str]]]:
+    packed: list[Mapping[str, str]] = []
+    size = 0
+    for row in rows:
+        length = len(json.dumps(row)) + 2
+        if packed and size + length > _XCOM_BYTES:
+            yield packed
+            packed, size = [], 0
+        packed.append(row)
+        size += length
+    if packed:
+        yield packed
+
+
+class BandwidthNumberSyncReportOperator(BaseOperator):
+    """Account for every number of a plan, whatever happened to its orders, and fail if that is not good enough.
+
+    Runs whatever became of the tasks before it. Every desired number has exactly one fate: unchanged, imported, errored
+    (with Bandwidth's code and text), rejected (with a reason) or unaccounted; every number to remove likewise. The log
+    shows the counts and what to do about each error code; ``report_path`` gets a line for every number.
+
+    The task fails, without retries, if the plan failed, if a number is unaccounted, or if more numbers than
+    ``max_errors`` errored. Otherwise Assets among its ``outlets`` get an event with the counts in ``extra``. On a dry
+    run it ends as skipped, so that no Asset is touched; the report is there all the same.
+
+    :param plan_task_id: the plan task
+    :param submit_task_ids: the mapped task that submits the orders, by action
+    :param wait_task_ids: the mapped sensor that waits for them, by action
+    :param max_errors: the most errored numbers, as a count (``20``) or a share of all numbers that are desired or
+        to be removed (``0.01``)
+    :param report_path: where to write the fates: a ``.csv``, ``.jsonl`` or ``.ndjson`` file, anything
+        ``ObjectStoragePath`` takes; templated
+    :return: (XCom, pushed before the task fails) the counts, ``error_counts`` by code, ``order_ids``, ``report_path``
+    """
+
+    template_fields: Sequence[str] = ("report_path",)
+    ui_color = "#e8f4fd"
+
+    def __init__(
+        self,
+        *,
+        plan_task_id: str,
+        submit_task_ids: Mapping[str, str],
+        wait_task_ids: Mapping[str, str],
+        max_errors: float = 0,
+        report_path: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{"trigger_rule": "all_done", **kwargs})
+        parse_limit("max_errors", max_errors, 0)
+        if report_path is not None and not report_path.endswith((".csv", ".jsonl", ".ndjson")):
+            raise ValueError(f"report_path: expected a .csv, .jsonl or .ndjson file, got {report_path!r}")
+        self.plan_task_id = plan_task_id
+        self.submit_task_ids = dict(submit_task_ids)
+        self.wait_task_ids = dict(wait_task_ids)
+        self.max_errors = max_errors
+        self.report_path = report_path
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Account, write, log, judge."""
+        ti = context["ti"]
+        plan = self._pull(ti, self.plan_task_id)
+        if plan is None:
+            raise AirflowFailException(
+                f"There is no plan, so nothing was sent: see the log of task {self.plan_task_id!r}."
+            )
+        tally = Tally()
+        order_ids: list[str] = []
+        fates = self._iter_fates(ti, plan, order_ids)
+        if self.report_path is None:
+            for fate in fates:
+                tally.add(fate)
+        else:
+            _write_report(self.report_path, fates, tally)
+        if not plan["unchanged_xcoms"]:
+            tally.add_unchanged(plan["unchanged"])
+        summary = {
+            **tally.counts(),
+            "error_counts": tally.error_counts(),
+            "order_ids": order_ids,
+            "report_path": self.report_path,
+            "dry_run": plan["dry_run"],
+        }
+        self.log.info("%s", tally.render(self._title(plan, len(order_ids))))
+        ti.xcom_push(key="return_value", value=summary)
+        self._judge(plan, tally)
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra.update(summary)
+        return summary
+
+    def _iter_fates(self, ti: Any, plan: Mapping[str, Any], order_ids: list[str]) -> Iterator[NumberFate]:
+        for index in range(plan["unchanged_xcoms"]):
+            yield from iter_plan_fates((), _numbers(self._pull(ti, self.plan_task_id, f"unchanged_{index:05d}")))
+        for index in range(plan["rejected_xcoms"]):
+            yield from iter_plan_fates(self._pull(ti, self.plan_task_id, f"rejected_{index:05d}"), ())
+        for action in Action:
+            for index, customer_order_id in enumerate(plan["orders"][action]):
+                requested = _numbers(self._pull(ti, self.plan_task_id, chunk_key(action, index)))
+                if customer_order_id is not None:
+                    others = set(_numbers(self._pull(ti, self.plan_task_id, _not_in_plan_key(action, index))))
+                    requested = [number for number in requested if number not in others]
+                if plan["dry_run"]:
+                    yield from (NumberFate(number, action, Fate.PLANNED) for number in requested)
+                    continue
+                result = self._read_result(ti, action, index)
+                if result.order_id is not None:
+                    order_ids.append(result.order_id)
+                yield from account_for_order(action, requested, result)
+
+    def _read_result(self, ti: Any, action: Action, index: int) -> OrderResult:
+        order_id = self._pull(ti, self.submit_task_ids[action], map_index=index)
+        wait_task_id = self.wait_task_ids[action]
+        ended = self._pull(ti, wait_task_id, map_index=index)
+        if order_id is None or ended is None or ended["order_id"] != order_id:
+            # What another attempt waited for says nothing about this order.
+            return OrderResult(order_id)
+        errors = self._pull(ti, wait_task_id, ERRORS_KEY, index) or ()
+        return OrderResult(
+            order_id,
+            ended["processing_status"],
+            self._pull(ti, wait_task_id, COMPLETED_KEY, index) or (),
+            [TelephoneNumberError(**error) for error in errors],
+        )
+
+    def _pull(self, ti: Any, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+
+    def _title(self, plan: Mapping[str, Any], order_count: int) -> str:
+        where = f"account {plan['account_id']}, site {plan['site_id']}, SIP peer {plan['sip_peer_id']}"
+        dry = "DRY RUN, nothing was sent: " if plan["dry_run"] else ""
+        return f"{dry}number sync of {where}: {order_count} orders, {plan['current']:,} numbers there before"
+
+    def _judge(self, plan: Mapping[str, Any], tally: Tally) -> None:
+        if plan["dry_run"]:
+            raise AirflowSkipException(
+                "A dry run: nothing was sent, so no Asset event is emitted. The report is above."
+            )
+        unaccounted = tally.count(Fate.UNACCOUNTED)
+        errored = tally.count(Fate.ERRORED)
+        counts = tally.counts()
+        total = counts["desired"] + counts["to_remove"]
+        allowed = parse_limit("max_errors", self.max_errors, total)
+        problems = []
+        if unaccounted:
+            problems.append(f"{unaccounted} telephone numbers are unaccounted for")
+        if errored > allowed:
+            codes = ", ".join(f"{code or 'no code'} x {count}" for code, count in tally.error_counts().items())
+            problems.append(f"{errored} of {total} errored ({codes}), more than max_errors={self.max_errors} allows")
+        if problems:
+            raise AirflowFailException(
+                f"{'; '.join(problems)}. What ended well stays done; each number's fate is in "
+                f"{self.report_path or 'the log and the XComs of the orders, or in a file if report_path is set'}."
+            )
+
+
+def _numbers(text: object) -> list[str]:
+    return str(text).split(",") if text else []
+
+
+def _write_report(path: str, fates: Iterable[NumberFate], tally: Tally) -> None:
+    """Write a line for each number, and count them."""
+    target = ObjectStoragePath(path)
+    if target.protocol in ("", "file"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as stream, io.TextIOWrapper(stream, encoding="utf-8", newline="") as text:
+        writer = csv.DictWriter(text, _REPORT_COLUMNS) if path.endswith(".csv") else None
+        if writer is not None:
+            writer.writeheader()
+        for fate in fates:
+            tally.add(fate)
+            if writer is not None:
+                writer.writerow(fate.to_dict())
+            else:
+                text.write(json.dumps(fate.to_dict(), ensure_ascii=False) + "\n")

@@ -1,0 +1,199 @@
+"""The ASGI application: logs every API request, plays the faults, and leaves the rest to the pages."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from airflow_provider_bandwidth.sandbox import rendering
+from airflow_provider_bandwidth.sandbox.dashboard import Call, Dashboard, too_many_requests, unauthorized
+from airflow_provider_bandwidth.sandbox.faults import Fault, FaultBoard, faults_of_header, settings_with
+from airflow_provider_bandwidth.sandbox.http import Answer, Request, received, send_answer
+from airflow_provider_bandwidth.sandbox.settings import Settings
+from airflow_provider_bandwidth.sandbox.traffic import RequestLog, RequestRecord
+
+FAULT_HEADER = "x-sandbox-fault"
+
+_PAGE_PATH = re.compile(r"/|/sandbox(?:/.*)?|(?:/accounts/[^/]+)?/orders/[^/]+")
+
+
+class SandboxApp:
+    """One API request after another, each under the faults that hit it.
+
+    :param pages: answers the paths that are not the API's
+    """
+
+    def __init__(self, dashboard: Dashboard, pages: ASGIApp) -> None:
+        self.settings = Settings()
+        self.faults = FaultBoard()
+        self.log = RequestLog()
+        self.stopping = False
+        self._dashboard = dashboard
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            return
+        if _PAGE_PATH.fullmatch(scope["path"]):
+            await self._pages(scope, receive, send)
+            return
+        request = await received(scope, receive)
+        answer, record = await self._answer(request)
+        record.status = None if answer.dropped else int(answer.status)
+        record.order_id = answer.order_id
+        record.state = "dropped" if answer.dropped else "answered"
+        await send_answer(answer, scope, receive, send)
+
+    async def _answer(self, request: Request) -> tuple[Answer, RequestRecord]:
+        route, names = self._dashboard.route(request.method, request.path)
+        record = self.log.start(request.method, request.path, request.query, route.operation)
+        faults = self.faults.take(route.operation, request.method, request.path)
+        header = request.headers.get(FAULT_HEADER)
+        if header is not None:
+            try:
+                faults += faults_of_header(header)
+            except ValueError as error:
+                return Answer(HTTPStatus.BAD_REQUEST, str(error).encode(), content_type="text/plain"), record
+        if not faults:
+            answer = self._dashboard.answer(route, Call(request, names, self.settings, record))
+            return answer, record
+        record.faults = tuple(map(str, faults))
+        early = await self._play(faults, "before", None, record)
+        if early is not None:
+            return early, record
+        settings = settings_with(faults, self.settings)
+        answer = self._dashboard.answer(route, Call(request, names, settings, record))
+        record.order_id, record.state = answer.order_id, "committed"
+        return await self._play(faults, "after", answer, record) or answer, record
+
+    async def _play(
+        self, faults: Sequence[Fault], when: str, answer: Answer | None, record: RequestRecord
+    ) -> Answer | None:
+        for fault in faults:
+            if fault.name == "setting" or (fault.text("when") or "after") != when:
+                continue
+            order_id = answer.order_id if answer is not None else None
+            answer = await _PLAYERS[fault.name](self, fault, answer, record)
+            if answer is not None:
+                answer.order_id = order_id
+        return answer
+
+    async def pause(self, go_on: Callable[[], bool]) -> bool:
+        """Wait until *go_on*; false if the sandbox stops first."""
+        while not go_on():
+            if self.stopping:
+                return False
+            await asyncio.sleep(0.005)
+        return True
+
+
+_Player = Callable[[SandboxApp, Fault, Answer | None, RequestRecord], Awaitable[Answer | None]]
+
+
+async def _slow(app: SandboxApp, fault: Fault, answer: Answer | None, _: RequestRecord) -> Answer | None:
+    until = time.monotonic() + fault.number("seconds")
+    return answer if await app.pause(lambda: time.monotonic() >= until) else _dropped()
+
+
+async def _hold(app: SandboxApp, _: Fault, answer: Answer | None, record: RequestRecord) -> Answer | None:
+    arrived = app.log.releases()
+    record.state = "held"
+    return answer if await app.pause(lambda: app.log.releases() > arrived) else _dropped()
+
+
+async def _drop(_: SandboxApp, __: Fault, ___: Answer | None, ____: RequestRecord) -> Answer | None:
+    return _dropped()
+
+
+async def _status(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
+    status = int(fault.number("status"))
+    content_type, body = _error_body(fault.text("body"), status)
+    return Answer(status, body, content_type=content_type)
+
+
+async def _refuse(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
+    body = rendering.refusal("ExternalTnsOrderResponse", fault.text("code"), fault.text("description"))
+    return Answer(int(fault.number("status")), body)
+
+
+async def _unauthorized(_: SandboxApp, __: Fault, ___: Answer | None, ____: RequestRecord) -> Answer | None:
+    return unauthorized()
+
+
+async def _rate_limit(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
+    seconds = fault.number("seconds")
+    header = fault.text("header")
+    if header == "none":
+        return too_many_requests({})
+    if header == "Retry-After":
+        return too_many_requests({"Retry-After": f"{seconds:g}"})
+    moment = time.time() + seconds
+    return too_many_requests({header: str(round(moment * 1000) if fault.text("unit") == "ms" else round(moment))})
+
+
+async def _redirect(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
+    return Answer(int(fault.number("status")), headers={"location": fault.text("location")})
+
+
+async def _truncate(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
+    if answer is not None and fault.text("how") == "xml":
+        answer.body = answer.body[: len(answer.body) // 2]
+    elif answer is not None:
+        answer.cut = True
+    return answer
+
+
+async def _body(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
+    if answer is not None:
+        answer.content_type, answer.body = _BODIES[fault.text("kind")]
+    return answer
+
+
+_PLAYERS: Mapping[str, _Player] = {
+    "drop": _drop,
+    "status": _status,
+    "refuse": _refuse,
+    "unauthorized": _unauthorized,
+    "rate-limit": _rate_limit,
+    "redirect": _redirect,
+    "slow": _slow,
+    "hold": _hold,
+    "truncate": _truncate,
+    "body": _body,
+}
+
+_BODIES: Mapping[str, tuple[str, bytes]] = {
+    "html": ("text/html", b"<!doctype html><html><body><h1>Maintenance</h1><p>Back soon.</p></body></html>"),
+    "json": ("application/json", b'{"ok": true}'),
+    "empty": ("application/xml", b""),
+    "other-root": ("application/xml", b"<Weather><Temperature>21</Temperature></Weather>"),
+    "doctype": (
+        "application/xml",
+        b'<!DOCTYPE ExternalTnsOrder [<!ENTITY id "0">]><ExternalTnsOrder><OrderId>&id;</OrderId></ExternalTnsOrder>',
+    ),
+}
+
+
+def _dropped() -> Answer:
+    return Answer(0, dropped=True)
+
+
+def _error_body(kind: str, status: int) -> tuple[str, bytes]:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    if kind == "html":
+        page = f"<html><head><title>{status} {phrase}</title></head><body><h1>{status} {phrase}</h1></body></html>"
+        return "text/html", page.encode()
+    if kind == "xml":
+        return "application/xml", rendering.refusal("ErrorResponse", "1000", phrase)
+    if kind == "json":
+        return "application/json", f'{{"error": "{phrase}"}}'.encode()
+    return "text/plain", b""

@@ -1,0 +1,255 @@
+"""The sandbox as a command."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import signal
+import sys
+import textwrap
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from airflow_provider_bandwidth.sandbox.faults import FAULT_KINDS, OPERATIONS
+from airflow_provider_bandwidth.sandbox.magic import MAGIC_NUMBERS, Effect
+from airflow_provider_bandwidth.sandbox.settings import (
+    DEFAULT_ACCOUNT,
+    DEFAULT_LOGIN,
+    DEFAULT_PASSWORD,
+    DEFAULT_SITES,
+    LOOPBACK,
+    Settings,
+)
+from airflow_provider_bandwidth.sandbox.validation import is_nanp
+
+_PROGRAM = "python -m airflow_provider_bandwidth.sandbox"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the sandbox until SIGINT or SIGTERM.
+
+    :returns: the exit code: 0 when told to stop, 1 when it could not start; wrong arguments exit with 2
+    """
+    try:
+        from airflow_provider_bandwidth.sandbox import Sandbox
+        from airflow_provider_bandwidth.sandbox.control import ENDPOINTS
+    except ImportError as error:
+        print(error, file=sys.stderr)
+        return 1
+    parser = _parser(ENDPOINTS)
+    options = parser.parse_args(arguments)
+    try:
+        sandbox = Sandbox(
+            host=options.host,
+            port=options.port,
+            accounts=(DEFAULT_ACCOUNT, *options.account),
+            sites=_sites(options.site),
+            login=options.login,
+            password=options.password,
+            imported=_numbers(options.imported),
+            owned=_numbers(options.owned),
+            **{item.name: getattr(options, item.name) for item in dataclasses.fields(Settings)},
+        )
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        sandbox.start()
+    except (OSError, OverflowError) as error:
+        print(f"{_PROGRAM}: cannot listen on port {options.port}: {error}", file=sys.stderr)
+        return 1
+    print(sandbox.connection_json, flush=True)
+    print(f"Bandwidth sandbox: orders, numbers and requests at {sandbox.url}/ - stop with Ctrl-C", file=sys.stderr)
+    stop.wait()
+    sandbox.stop()
+    return 0
+
+
+def _sites(given: Iterable[str]) -> dict[str, list[str]]:
+    sites = {site: list(peers) for site, peers in DEFAULT_SITES.items()}
+    for text in given:
+        site, _, peers = text.partition(":")
+        if not (site.isdecimal() and all(peer.isdecimal() for peer in peers.split(","))):
+            raise ValueError(f"--site {text}: expected SITE:PEER or SITE:PEER,PEER in digits, for example 744:303717")
+        known = sites.setdefault(site, [])
+        known += [peer for peer in peers.split(",") if peer not in known]
+    return sites
+
+
+def _numbers(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    numbers = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    for number in numbers:
+        if not is_nanp(number):
+            raise ValueError(f"{path}: {number!r} is not a telephone number of ten digits")
+    return numbers
+
+
+def _parser(endpoints: Iterable[tuple[str, str, str]]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=_PROGRAM,
+        usage=f"{_PROGRAM} [options]",
+        description=_DESCRIPTION,
+        epilog=_epilog(endpoints),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", default=LOOPBACK[0], choices=LOOPBACK, help="address (default %(default)s)")
+    parser.add_argument("--port", type=int, default=8085, help="port, 0 for a free one (default %(default)s)")
+    parser.add_argument(
+        "--account", action="append", default=[], metavar="ID", help=f"another account beside {DEFAULT_ACCOUNT}"
+    )
+    parser.add_argument(
+        "--site",
+        action="append",
+        default=[],
+        metavar="SITE:PEER[,PEER...]",
+        help="another site with its SIP peers, the first being its default, or more peers of a known site; "
+        f"every account has all sites (default {_default_sites()})",
+    )
+    parser.add_argument("--login", default=DEFAULT_LOGIN, help="OAuth2 client id and Basic user (default %(default)s)")
+    parser.add_argument(
+        "--password", default=DEFAULT_PASSWORD, help="OAuth2 client secret and Basic password (default %(default)s)"
+    )
+    parser.add_argument(
+        "--imported", type=Path, metavar="FILE", help="telephone numbers, one a line, that are imported at the start"
+    )
+    parser.add_argument(
+        "--owned", type=Path, metavar="FILE", help="telephone numbers, one a line, that are Bandwidth's own"
+    )
+    settings = parser.add_argument_group("settings (all can be changed while it runs)")
+    for item in dataclasses.fields(Settings):
+        values = item.metadata["choices"]
+        settings.add_argument(
+            f"--{item.name.replace('_', '-')}",
+            default=item.default,
+            metavar="|".join(values) or _metavar(item.default),
+            help=f"{item.metadata['help']} (default {_shown(item.default)})",
+        )
+    return parser
+
+
+def _shown(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _default_sites() -> str:
+    return ", ".join(f"{site}:{','.join(peers)}" for site, peers in DEFAULT_SITES.items())
+
+
+def _metavar(default: object) -> str:
+    if isinstance(default, bool):
+        return "true|false"
+    return "TEXT" if isinstance(default, str) else "NUMBER"
+
+
+_DESCRIPTION = """\
+A Bandwidth Dashboard on this machine, for trying out and testing airflow-provider-bandwidth.
+
+The first line on standard output is the Airflow connection as JSON, written when connections are accepted:
+export it as AIRFLOW_CONN_BANDWIDTH_DEFAULT. It stops on Ctrl-C or SIGTERM with exit code 0. Nothing is kept on disk.
+"""
+
+_API = """\
+API
+  Base URL: http://HOST:PORT, with /api, /api/v1, /v1.0 or nothing behind it; there is no externalTns under /api/v2.
+  Paths are read without case.
+  POST /api/v1/oauth2/token                                 client credentials; then Bearer, or Basic, everywhere
+  POST /accounts/{account}/externalTns                      201 with Location; 400 ResponseStatus
+  GET  /accounts/{account}/externalTns/{order}[/history]    404 ResponseStatus
+  GET  /accounts/{account}/externalTns                      newest first, at most 1,000; 404 when nothing matches.
+       Filters: status (repeatable), tn, customerOrderId, orderIdFragment, action, loaType, orderDetails,
+       createdDateFrom, createdDateTo, modifiedDateFrom, modifiedDateTo (yyyy-MM-dd, UTC, inclusive).
+       TotalCount counts all matches, also those beyond 1,000.
+  POST /accounts/{account}/importTnChecker
+  GET  /accounts/{account}/sites/{site}/sippeers/{peer}/tns, /totaltns; page (a cursor), size, includeAttributes
+  GET  /accounts/{account}[/sites/{site}]/inserviceNumbers, /totals, /{number}
+  GET  /accounts/{account}, /sites, /sites/{site}, /sites/{site}/sippeers, /sites/{site}/sippeers/{peer}
+  An account that does not exist is refused with 403 and code 1001, as one that the user may not use.
+
+Orders
+  RECEIVED, PROCESSING, then COMPLETE, PARTIAL (some numbers failed) or FAILED (all did), by the clock of the settings.
+  IMPORT puts numbers at the SIP peer; importing one again is no error, and counts as a reset. IMPORT of a number of
+  Bandwidth's own gives 25060, of another account's 5124. REMOVE of a number never imported gives 5158, of
+  Bandwidth's own 25120. Refused with 400: malformed XML 1019, Action 25000, LoaType 25110, customer order id 5052,
+  SiteId missing 5022 or unknown 5016, SipPeerId unknown 5023, no numbers 5073, too many 5095, duplicates 5093,
+  not NANP 7201, toll-free 5126.
+"""
+
+
+def _epilog(endpoints: Iterable[tuple[str, str, str]]) -> str:
+    return "\n".join((_API, _magic_help(), _fault_help(), _endpoint_help(endpoints)))
+
+
+def _magic_help() -> str:
+    lines = [
+        "Magic telephone numbers",
+        *_wrapped(
+            "Every valid number succeeds, except exchange 555 with these line numbers, in any area code "
+            "(919 555 0001). Where an action is named, only that one fails. Other notes: 'order', the whole order "
+            "ends FAILED with the code on every number; 'unnamed-...', the error names no number; 'refused', the POST "
+            "is answered 400; 'checker', the code importTnChecker refuses the number with.",
+            "  ",
+        ),
+    ]
+    for row in MAGIC_NUMBERS.values():
+        notes = [] if row.effect is Effect.NUMBER else [str(row.effect)]
+        if len(row.actions) == 1:
+            notes.append(row.actions[0])
+        if row.checker_code:
+            notes.append(f"checker {row.checker_code}")
+        codes = " ".join(code or "(none)" for code in row.codes) or "-"
+        noted = f" [{', '.join(notes)}]" if notes else ""
+        lines += _wrapped(f"555-{row.line}: {codes}: {row.text()}{noted}", "  ", "      ")
+    return "\n".join(lines) + "\n"
+
+
+def _fault_help() -> str:
+    lines = [
+        "Faults",
+        *_wrapped(
+            "On one request by its header X-Sandbox-Fault: name;option=value;option=value, name... or on coming "
+            "requests by POST /sandbox/faults, aimed by operation, method and path (a part of it), after skipping "
+            "'after' requests, 'times' times. Token requests are only hit if aimed at. 'when' is before or after the "
+            "order is stored. Defaults are shown.",
+            "  ",
+        ),
+    ]
+    for name, kind in FAULT_KINDS.items():
+        options = ";".join(f"{key}={value}" for key, value in kind.options.items())
+        lines += _wrapped(f"{name}{';' if options else ''}{options}: {kind.help}", "  ", "      ")
+    lines += _wrapped(f"Operations: {', '.join(OPERATIONS)}.", "  ")
+    lines += ["  For instance:", *(f"    {text}" for text in _FAULT_EXAMPLES)]
+    return "\n".join(lines) + "\n"
+
+
+_FAULT_EXAMPLES = (
+    "stored, but the client never hears of it   drop;when=after on submit",
+    "stored, but a proxy says 502               status;when=after;status=502 on submit",
+    "stored long after the client gave up       slow;when=before;seconds=5 on submit",
+    "stored, and the client can be killed now   hold;when=after on submit, until POST /sandbox/requests/release",
+    "the search does not answer                 status;status=503 on list",
+    "the search lags                            setting;search_lag_seconds=5 on list, or the setting for all",
+    "the order id is lost or not echoed         setting;drop_customer_order_id=always on submit",
+    "an order is not readable at once           setting;read_lag_seconds=5 on order",
+)
+
+
+def _endpoint_help(endpoints: Iterable[tuple[str, str, str]]) -> str:
+    lines = [
+        "Pages and control endpoints (JSON, no credentials)",
+        "  GET /: orders, numbers, requests and magic numbers, for people",
+        "  GET /orders/{order_id} or /accounts/{account}/orders/{order_id}: one order, for people",
+    ]
+    for method, path, purpose in endpoints:
+        lines += _wrapped(f"{method} {path}: {purpose}", "  ", "      ")
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, first: str, others: str | None = None) -> list[str]:
+    indent = first if others is None else others
+    text = " ".join(text.split())
+    return textwrap.wrap(text, 118, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)

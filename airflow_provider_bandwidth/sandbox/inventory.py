@@ -1,0 +1,104 @@
+"""Which telephone number is at which SIP peer."""
+
+from __future__ import annotations
+
+import bisect
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Location(NamedTuple):
+    """A SIP peer, named in full."""
+
+    account_id: str
+    site_id: str
+    sip_peer_id: str
+
+
+class HostedNumber(NamedTuple):
+    """A telephone number at a SIP peer; *imported* ones came by an order, the others belong to Bandwidth."""
+
+    telephone_number: str
+    location: Location
+    imported: bool
+
+
+@dataclass(slots=True)
+class _Peer:
+    members: dict[str, HostedNumber] = field(default_factory=dict)
+    ordered: list[str] | None = None
+
+    def numbers(self) -> list[str]:
+        if self.ordered is None:
+            self.ordered = sorted(self.members)
+        return self.ordered
+
+
+class Inventory:
+    """The numbers of every peer of every account. Not safe by itself: its owner holds the lock."""
+
+    def __init__(self) -> None:
+        self._peers: dict[Location, _Peer] = {}
+        self._numbers: dict[str, HostedNumber] = {}
+        self.resets: Counter[str] = Counter()
+        """How often a number was imported while it was there already: each such import resets its attributes."""
+
+    def get(self, telephone_number: str) -> HostedNumber | None:
+        """The number, if any account has it."""
+        return self._numbers.get(telephone_number)
+
+    def seed(self, location: Location, *, imported: Iterable[str], owned: Iterable[str]) -> None:
+        """Put numbers at a peer without an order."""
+        for numbers, by_order in ((imported, True), (owned, False)):
+            for number in numbers:
+                self._place(HostedNumber(number, location, by_order))
+
+    def import_number(self, telephone_number: str, location: Location) -> None:
+        """Take a number in, or reset it if it is here ("resets every attribute of the number" [oas1])."""
+        if telephone_number in self._numbers:
+            self.resets[telephone_number] += 1
+        self._place(HostedNumber(telephone_number, location, True))
+
+    def remove_number(self, telephone_number: str) -> None:
+        """Forget a number; unknown ones are ignored."""
+        hosted = self._numbers.pop(telephone_number, None)
+        if hosted is not None:
+            peer = self._peers[hosted.location]
+            del peer.members[telephone_number]
+            peer.ordered = None
+
+    def page(self, locations: Sequence[Location], start: str, size: int) -> tuple[list[HostedNumber], str | None]:
+        """Up to *size* numbers of some peers from *start* on, ascending, and the number the next page starts with."""
+        windows = []
+        for peer in self._at(locations):
+            ordered = peer.numbers()
+            first = bisect.bisect_left(ordered, start)
+            windows.append([peer.members[number] for number in ordered[first : first + size + 1]])
+        merged = list(itertools.islice(heapq.merge(*windows), size + 1))
+        return merged[:size], merged[size].telephone_number if len(merged) > size else None
+
+    def total(self, locations: Sequence[Location]) -> int:
+        """How many numbers some peers have."""
+        return sum(len(peer.members) for peer in self._at(locations))
+
+    def numbers(self, *, imported: bool) -> dict[Location, list[str]]:
+        """The imported or the owned numbers of every peer that has any, ascending."""
+        found = {
+            location: [number for number in peer.numbers() if peer.members[number].imported is imported]
+            for location, peer in self._peers.items()
+        }
+        return {location: numbers for location, numbers in found.items() if numbers}
+
+    def _at(self, locations: Sequence[Location]) -> list[_Peer]:
+        return [self._peers[location] for location in locations if location in self._peers]
+
+    def _place(self, hosted: HostedNumber) -> None:
+        self.remove_number(hosted.telephone_number)
+        self._numbers[hosted.telephone_number] = hosted
+        peer = self._peers.setdefault(hosted.location, _Peer())
+        peer.members[hosted.telephone_number] = hosted
+        peer.ordered = None

@@ -1,0 +1,286 @@
+"""What the sandbox remembers, and the clock that moves orders on."""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import heapq
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_provider_bandwidth.sandbox.inventory import HostedNumber, Inventory, Location
+from airflow_provider_bandwidth.sandbox.orders import TERMINAL_STATUSES, NewOrder, Order, OrderError, OrderFilter
+from airflow_provider_bandwidth.sandbox.outcomes import Outcome, outcome
+from airflow_provider_bandwidth.sandbox.settings import Settings
+
+
+class Store:
+    """Orders and numbers of all accounts. Safe to use from any thread.
+
+    Time passes when somebody looks: every reading first applies, in order of time, what has fallen due.
+
+    :param accounts: account ids
+    :param sites: SIP peer ids by site id; the first of a site is its default
+    """
+
+    def __init__(self, accounts: Sequence[str], sites: Mapping[str, Sequence[str]]) -> None:
+        self.accounts = tuple(accounts)
+        self.sites = {site: tuple(peers) for site, peers in sites.items()}
+        self._lock = threading.RLock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget every order, number and hold."""
+        with self._lock:
+            self._skipped = 0.0
+            self._orders: dict[str, Order] = {}
+            self._by_creation: list[tuple[datetime, int, str]] = []
+            self._due: list[tuple[float, int, str, str]] = []
+            self._stopped: set[str] = set()
+            self._held: set[str] = set()
+            self._holding_all = False
+            self._overdue: list[str] = []
+            self._inventory = Inventory()
+
+    # Orders.
+
+    def create(self, new: NewOrder, settings: Settings) -> Order:
+        """Store an order as RECEIVED and start its clock."""
+        with self._lock:
+            self._advance()
+            order = self._stored(new, self._now(), self.clock())
+            processing = order.created_clock + settings.received_seconds
+            number = len(self._orders)
+            heapq.heappush(self._due, (processing, number, "process", order.order_id))
+            heapq.heappush(self._due, (processing + settings.processing_seconds, number, "terminate", order.order_id))
+            return order
+
+    def add(
+        self, new: NewOrder, *, status: str, errors: Sequence[OrderError] = (), created_at: datetime | None = None
+    ) -> Order:
+        """Store an order as somebody else's work left it: no clock moves it, and no number is touched."""
+        with self._lock:
+            self._advance()
+            now = self._now()
+            moment = created_at or now
+            order = self._stored(new, moment, self.clock() - (now - moment).total_seconds())
+            order = self._changed(order, errors=tuple(errors))
+            return order if status == order.status else self._moved(order, status, moment)
+
+    def order(self, order_id: str) -> Order:
+        """The order as it stands now.
+
+        :raises LookupError: if there is none
+        """
+        with self._lock:
+            self._advance()
+            return self._known(order_id)
+
+    def orders(self) -> list[Order]:
+        """Every order, first stored first."""
+        with self._lock:
+            self._advance()
+            return list(self._orders.values())
+
+    def search(
+        self, account_id: str, condition: OrderFilter, settings: Settings, *, limit: int
+    ) -> tuple[int, list[Order]]:
+        """The number of orders that meet *condition*, and the newest *limit* of them, newest first."""
+        with self._lock:
+            self._advance()
+            youngest = self.clock() - settings.search_lag_seconds
+            prefix = settings.customer_order_id_match == "prefix"
+            newest_first = (self._orders[order_id] for _, _, order_id in reversed(self._by_creation))
+            hits = [
+                order
+                for order in newest_first
+                if order.asked.account_id == account_id
+                and order.created_clock <= youngest
+                and condition.admits(order, prefix=prefix)
+            ]
+            return len(hits), hits[:limit]
+
+    def hold(self, order_id: str | None = None) -> None:
+        """Keep one order, or all orders that are open or still to come, from ending.
+
+        :raises LookupError: if there is no such order
+        """
+        with self._lock:
+            self._advance()
+            if order_id is None:
+                self._holding_all = True
+            else:
+                self._held.add(self._known(order_id).order_id)
+
+    def release(self, order_id: str | None = None) -> None:
+        """End a hold; orders whose time was up end at once, in the order they were due.
+
+        :raises LookupError: if there is no such order
+        """
+        with self._lock:
+            self._advance()
+            if order_id is None:
+                self._holding_all = False
+                self._held.clear()
+            else:
+                self._held.discard(self._known(order_id).order_id)
+            overdue, self._overdue = self._overdue, []
+            now = self._now()
+            for each in overdue:
+                self._end(self._orders[each], now)
+
+    def finish(self, order_id: str, status: str | None = None, errors: Sequence[OrderError] = ()) -> Order:
+        """End an open order now: with *status* and *errors*, or as its numbers decide.
+
+        :raises LookupError: if there is no such order
+        :raises ValueError: if the order has ended, or *status* does not end an order
+        """
+        with self._lock:
+            self._advance()
+            order = self._open(order_id)
+            end = outcome(order.asked, self._inventory) if status is None else _given(order, status.upper(), errors)
+            if end.status not in TERMINAL_STATUSES:
+                raise ValueError(f"{end.status} does not end an order")
+            return self._concluded(order, end, self._now())
+
+    def set_status(self, order_id: str, status: str) -> Order:
+        """Show an open order with any word that does not end it and stop its clock: only ``finish`` ends it then.
+
+        :raises LookupError: if there is no such order
+        :raises ValueError: if the order has ended, or *status* would end it
+        """
+        with self._lock:
+            self._advance()
+            order = self._open(order_id)
+            if status.upper() in TERMINAL_STATUSES:
+                raise ValueError(f"{status} ends an order: use finish")
+            self._stopped.add(order_id)
+            return self._moved(order, status, self._now())
+
+    def _stored(self, new: NewOrder, created_at: datetime, clock: float) -> Order:
+        order = Order(str(uuid.uuid4()), new, created_at, clock, ((created_at, "RECEIVED"),))
+        self._orders[order.order_id] = order
+        bisect.insort(self._by_creation, (created_at, len(self._orders), order.order_id))
+        return order
+
+    def _known(self, order_id: str) -> Order:
+        try:
+            return self._orders[order_id]
+        except KeyError:
+            raise LookupError(f"no order {order_id!r}") from None
+
+    def _open(self, order_id: str) -> Order:
+        order = self._known(order_id)
+        if order.is_terminal:
+            raise ValueError(f"order {order_id} has ended {order.status}")
+        return order
+
+    def _changed(self, order: Order, **changes: Any) -> Order:
+        changed = dataclasses.replace(order, **changes)
+        self._orders[order.order_id] = changed
+        return changed
+
+    def _moved(self, order: Order, status: str, moment: datetime) -> Order:
+        return self._changed(order, history=(*order.history, (moment, status)))
+
+    # The clock.
+
+    def clock(self) -> float:
+        """Monotonic seconds of this store's time."""
+        return time.monotonic() + self._skipped
+
+    def skip(self, seconds: float) -> None:
+        """Let so many seconds pass at once."""
+        with self._lock:
+            self._skipped += seconds
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self._skipped)
+
+    def _advance(self) -> None:
+        now = self.clock()
+        while self._due and self._due[0][0] <= now:
+            due, _, step, order_id = heapq.heappop(self._due)
+            order = self._orders[order_id]
+            moment = order.created_at + timedelta(seconds=due - order.created_clock)
+            if step == "terminate":
+                self._end(order, moment)
+            elif not self._stands(order):
+                self._moved(order, "PROCESSING", moment)
+
+    def _stands(self, order: Order) -> bool:
+        return order.is_terminal or order.order_id in self._stopped
+
+    def _end(self, order: Order, moment: datetime) -> None:
+        if self._stands(order):
+            return
+        if self._holding_all or order.order_id in self._held:
+            self._overdue.append(order.order_id)
+        else:
+            self._concluded(order, outcome(order.asked, self._inventory), moment)
+
+    def _concluded(self, order: Order, end: Outcome, moment: datetime) -> Order:
+        location = Location(order.account_id, order.asked.site_id, order.asked.sip_peer_id)
+        for number in end.done:
+            if order.action == "IMPORT":
+                self._inventory.import_number(number, location)
+            else:
+                self._inventory.remove_number(number)
+        order = self._changed(order, errors=end.errors, missing=end.missing)
+        return order if end.status == order.status else self._moved(order, end.status, moment)
+
+    # Numbers.
+
+    def seed(self, location: Location, *, imported: Iterable[str] = (), owned: Iterable[str] = ()) -> None:
+        """Put numbers at a peer without an order."""
+        with self._lock:
+            self._inventory.seed(location, imported=imported, owned=owned)
+
+    def hosted(self, telephone_number: str) -> HostedNumber | None:
+        """The number, if any account has it."""
+        with self._lock:
+            self._advance()
+            return self._inventory.get(telephone_number)
+
+    def page(self, locations: Sequence[Location], start: str, size: int) -> tuple[list[HostedNumber], str | None]:
+        """Up to *size* numbers of some peers from *start* on, ascending, and the number the next page starts with."""
+        with self._lock:
+            self._advance()
+            return self._inventory.page(locations, start, size)
+
+    def total(self, locations: Sequence[Location]) -> int:
+        """How many numbers some peers have."""
+        with self._lock:
+            self._advance()
+            return self._inventory.total(locations)
+
+    def numbers(self, *, imported: bool) -> dict[Location, list[str]]:
+        """The imported or the owned numbers of every peer that has any, ascending."""
+        with self._lock:
+            self._advance()
+            return self._inventory.numbers(imported=imported)
+
+    def resets(self) -> dict[str, int]:
+        """How often each number was imported while it was there already; numbers never hit are left out."""
+        with self._lock:
+            self._advance()
+            return dict(self._inventory.resets)
+
+    def locations(self, account_id: str, site_id: str | None = None) -> list[Location]:
+        """Every peer of an account, or of one of its sites."""
+        return [
+            Location(account_id, site, peer)
+            for site, peers in self.sites.items()
+            if site_id is None or site == site_id
+            for peer in peers
+        ]
+
+
+def _given(order: Order, status: str, errors: Sequence[OrderError]) -> Outcome:
+    failed = {number for error in errors for number in error.telephone_numbers}
+    done = () if status == "FAILED" else tuple(n for n in order.telephone_numbers if n not in failed)
+    return Outcome(status, tuple(errors), done)

@@ -1,0 +1,436 @@
+"""Telephone numbers as CRMs write them, turned into the ten digits Bandwidth takes. Pure: no I/O, no Airflow.
+
+Bandwidth wants ten digits without punctuation [host], of the North American Numbering Plan (NANP), which is country
+code 1; one number that is none can cost the whole order (error 7201 [err]). So every value is judged before it is sent.
+
+**What is valid** is what the installed ``phonenumbers`` library calls valid in any region of country code 1 (United
+States, Canada, the Caribbean, the Pacific territories), less the kinds that take no hosted messages: toll-free,
+premium-rate, shared-cost, personal, pager and voicemail numbers. One rule is added: N11 is no exchange code (the
+library lets ``919-911-0101`` pass). Exchange 555, which examples use, is an exchange like any other.
+
+The library takes tens of microseconds a number, so its own metadata patterns are compiled, once, into one regular
+expression that gives the same verdict. Nothing is remembered by prefix: some patterns look past the sixth digit
+(Barbados 246-521, Jamaica 876-606), and others may in the next version of the metadata.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import json
+import math
+import re
+import reprlib
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, NoReturn, SupportsIndex
+
+from airflow_provider_bandwidth.exceptions import InvalidTelephoneNumbersError
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedTelephoneNumber:
+    """A value that cannot be put into an order.
+
+    :param value: the value as it was given; for anything but text a short ``repr``
+    :param reason: what is wrong and what to do about it, for people
+    :param code: what is wrong, for programs; stable:
+
+        * ``empty``: nothing but blanks or punctuation, None, NaN, or text such as ``null``
+        * ``not_text``: neither text nor a whole number
+        * ``letters``: holds letters, a vanity number for example
+        * ``characters``: holds a character that telephone numbers are not written with
+        * ``scientific_notation``: a spreadsheet wrote it as ``9.19556E+09``
+        * ``extension``: has an extension
+        * ``length``: not ten digits (eleven with the leading 1)
+        * ``not_nanp``: written with another country code than +1
+        * ``area_code``: the area code is impossible or not in service
+        * ``exchange_code``: the exchange code is impossible or not in service in its area code
+        * ``toll_free``, ``premium_rate``, ``shared_cost``, ``personal_number``, ``pager``, ``voicemail``: valid, but of
+          a kind that takes no hosted messages
+    """
+
+    value: str
+    reason: str
+    code: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the fields, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizedTelephoneNumbers:
+    """What became of a list of values; nothing is lost.
+
+    The lengths of ``telephone_numbers`` and ``rejected`` and ``duplicate_count`` add up to the number of values.
+
+    :param telephone_numbers: ten digits each, in the order first seen
+    :param rejected: the refused values, each once, in the order first seen
+    :param duplicate_count: values that repeat an earlier one: the same number in any notation, or a refused value again
+    """
+
+    telephone_numbers: tuple[str, ...]
+    rejected: tuple[RejectedTelephoneNumber, ...]
+    duplicate_count: int
+
+
+def normalize_telephone_number(value: str) -> str:
+    """Return the ten digits of one telephone number.
+
+    :raises InvalidTelephoneNumbersError: naming the value and what is wrong with it
+    """
+    outcome = _judge(value)
+    if isinstance(outcome, RejectedTelephoneNumber):
+        raise InvalidTelephoneNumbersError((outcome,))
+    return outcome
+
+
+def normalize_telephone_numbers(values: Iterable[object] | str) -> NormalizedTelephoneNumbers:
+    """Normalise many telephone numbers, drop duplicates and tell every value that is none.
+
+    Each value is one telephone number: text, or a whole number as SQL, CSV and pandas give them (``9195550101``,
+    ``9195550101.0``). A blank, None or NaN among them is rejected as ``empty``.
+
+    One string is taken apart first, since a template renders every list to text:
+
+    * A Python or JSON list (``['9195550101', '9195550102']``) stands for its values.
+    * Otherwise commas, semicolons, tabs and line breaks separate numbers; several in a row count as one.
+    * White space belongs to the number (``+1 919 555 0101``), unless there are more than fifteen digits, the most that
+      one number may have (E.164): then it separates numbers, too (``919 555 0101 9195550102``).
+
+    Anything else that is not a collection of values (a lone number, None, bytes, a mapping) is judged as one value.
+    """
+    telephone_numbers: dict[str, None] = {}
+    rejected: dict[RejectedTelephoneNumber, None] = {}
+    count = 0
+    for value in _each(values):
+        count += 1
+        outcome = _judge(value)
+        if isinstance(outcome, str):
+            telephone_numbers[outcome] = None
+        else:
+            rejected[outcome] = None
+    return NormalizedTelephoneNumbers(
+        tuple(telephone_numbers), tuple(rejected), count - len(telephone_numbers) - len(rejected)
+    )
+
+
+def chunk(telephone_numbers: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Cut into tuples of ``size`` telephone numbers, the last one shorter; the order is kept.
+
+    :raises ValueError: if ``size`` is below 1
+    """
+    if size < 1:
+        raise ValueError(f"size must be at least 1, not {size}")
+    return (tuple(telephone_numbers[start : start + size]) for start in range(0, len(telephone_numbers), size))
+
+
+# --- one value ---
+
+#: The notation of nearly every row. No two neighbours repeat over the same characters, so no text is slow to fail.
+_COMMON_NOTATION = r"(?:\+?1[-./ ()]*)?([2-9]\d\d)[-./ ()]*(\d{3})[-./ ()]*(\d{4})"
+_COMMON_FORM = re.compile(rf"[\s(]*{_COMMON_NOTATION}\s*", re.ASCII)
+_EXTENSION = re.compile(r"(?:ext(?:ensi[oó]n|n)?|x|#)[ .:=#]*+\d*+ *+#?\Z", re.IGNORECASE)
+_SCIENTIFIC_NOTATION = re.compile(r"\d(?:\.\d+)?E\+?\d+", re.IGNORECASE)
+#: A number that went through a column of floats. A line number has four digits, so one or two zeros after a point are
+#: no part of it.
+_TEXT_OF_FLOAT = re.compile(r"(\+?\d+)\.00?")
+_PUNCTUATION = frozenset(" -./()[]")
+#: What exports and copying leave around a number: quotes, Excel's ="...", brackets of a list that could not be read.
+_WRAPPING = " '\"`\u2018\u2019\u201c\u201d=<>[]{},;"
+#: How Python, JSON, SQL and pandas write that there is no value.
+_NO_VALUE = frozenset({"", "none", "null", "nan", "na", "n/a"})
+#: No whole number from here on is a telephone number: compared before a conversion that could take for ever.
+_TOO_LARGE = 10**20
+
+
+class _RejectedError(Exception):
+    """The value is no telephone number; what :func:`_judge` makes a :class:`RejectedTelephoneNumber` of."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class _CanonicalCharacters(dict[int, str]):
+    """For ``str.translate``: digits, dashes and blanks of any script to ASCII, invisible characters to nothing."""
+
+    def __missing__(self, codepoint: int) -> str:
+        character = chr(codepoint)
+        category = unicodedata.category(character)
+        if category == "Nd":
+            canonical = str(unicodedata.decimal(character))
+        elif category == "Pd":
+            canonical = "-"
+        elif category == "Cf":
+            canonical = ""
+        elif character.isspace():
+            canonical = " "
+        elif "\uff01" <= character <= "\uff5e":  # full-width forms of ASCII
+            canonical = chr(codepoint - 0xFEE0)
+        else:
+            raise KeyError(codepoint)
+        self[codepoint] = canonical
+        return canonical
+
+
+_CANONICAL = _CanonicalCharacters(
+    {codepoint: chr(codepoint) for codepoint in range(0x21, 0x7F)}
+    | {ord("\N{MINUS SIGN}"): "-", ord("\N{MIDDLE DOT}"): ".", ord("\N{BULLET}"): "."}
+)
+
+
+def _judge(value: object) -> str | RejectedTelephoneNumber:
+    try:
+        common = _COMMON_FORM.fullmatch(value) if isinstance(value, str) else None
+        number = "".join(common.groups()) if common else _ten_digits(value)
+        in_plan = _numbering_plan().fullmatch(number)
+        is_n11_exchange = number[4:6] == "11"
+        if in_plan is None or in_plan.lastgroup is not None or is_n11_exchange:
+            _reject_by_plan(number, in_plan)
+    except _RejectedError as error:
+        return RejectedTelephoneNumber(_shown(value), error.reason, error.code)
+    return number
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return str(value)
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return f"<{type(value).__name__}>"
+
+
+def _ten_digits(value: object) -> str:
+    text = (value if isinstance(value, str) else _text_of_number(value)).translate(_CANONICAL).strip(_WRAPPING)
+    if text[:4].lower() == "tel:":
+        text = text[4:]
+    if common := _COMMON_FORM.fullmatch(text):
+        return "".join(common.groups())
+    if text.lower() in _NO_VALUE:
+        raise _RejectedError("empty", "holds no telephone number: fill it in or leave the row out")
+    if through_float := _TEXT_OF_FLOAT.fullmatch(text):
+        text = through_float[1]
+    _reject_by_characters(text)
+    return _national_number("".join(filter(str.isdecimal, text)), international="+" in text)
+
+
+def _text_of_number(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float | Decimal):
+        if value.is_nan() if isinstance(value, Decimal) else math.isnan(value):
+            return ""
+        if 0 <= value < _TOO_LARGE and value == int(value):
+            return str(int(value))
+    elif isinstance(value, int | SupportsIndex) and not isinstance(value, bool) and 0 <= value.__index__() < _TOO_LARGE:
+        return str(value.__index__())
+    raise _RejectedError(
+        "not_text", f"is neither text nor a whole number ({type(value).__name__}): pass the telephone number as text"
+    )
+
+
+def _reject_by_characters(text: str) -> None:
+    """Refuse what is not digits, punctuation and a leading plus; ``text`` is in canonical characters."""
+    if _SCIENTIFIC_NOTATION.fullmatch(text):
+        raise _RejectedError(
+            "scientific_notation",
+            "is in a spreadsheet's scientific notation, which loses digits: format the column as text and export again",
+        )
+    extension = _EXTENSION.search(text)
+    if extension and sum(map(str.isdecimal, text[: extension.start()])) >= 10:
+        raise _RejectedError(
+            "extension", "has an extension, which takes no messages: give the number that is dialled, without it"
+        )
+    if letters := "".join(filter(str.isalpha, text)):
+        raise _RejectedError("letters", f"holds letters ({letters[:20]!r}): write the telephone number in digits")
+    after_plus = text.lstrip(" ([").removeprefix("+")
+    odd = sorted({character for character in after_plus if not character.isdecimal()} - _PUNCTUATION)
+    if odd:
+        raise _RejectedError(
+            "characters",
+            f"holds {''.join(odd[:20])!r}, which telephone numbers are not written with: one value is one number in "
+            "digits, spaces and -./()[], with + only in front",
+        )
+
+
+def _national_number(digits: str, *, international: bool) -> str:
+    if not digits:
+        raise _RejectedError("empty", "holds no digits: fill it in or leave the row out")
+    if (international and digits[0] != "1") or (len(digits) > 11 and digits.startswith(("00", "011"))):
+        raise _RejectedError(
+            "not_nanp",
+            "is no North American number, since its country code is not 1: leave it out; if it is one, write +1 before "
+            "its ten digits",
+        )
+    national = digits[1:] if international or (len(digits) == 11 and digits[0] == "1") else digits
+    if len(national) == 10:
+        return national
+    if len(national) == 7:
+        raise _RejectedError("length", "has seven digits: put the area code in front")
+    if len(digits) > _MOST_DIGITS:
+        raise _RejectedError("length", f"has {len(digits)} digits, more than any number: give each its own value")
+    where = " after +1" if international else ""
+    raise _RejectedError("length", f"has {len(national)} digits{where}, not ten: correct it, or leave it out")
+
+
+# --- the numbering plan ---
+
+#: Kinds of numbers in the order in which the library asks for them. The first that fits decides.
+_KINDS = (
+    "premium_rate",
+    "toll_free",
+    "shared_cost",
+    "voip",
+    "personal_number",
+    "pager",
+    "uan",
+    "voicemail",
+    "fixed_line",
+    "mobile",
+)
+#: Kinds that a person or a company has as an ordinary number.
+_ORDINARY_KINDS = frozenset({"voip", "uan", "fixed_line", "mobile"})
+
+
+@functools.cache
+def _numbering_plan() -> re.Pattern[str]:
+    """Return what ten digits match in full if ``phonenumbers`` calls them valid with country code 1.
+
+    The name of the last matched group is None for an ordinary number, else ``<kind>_<region>``.
+
+    The library takes the first region whose leading digits the number has or, for regions without leading digits, in
+    which it is valid, and there the first kind that fits. Alternatives of a regular expression are tried in order too.
+    """
+    import phonenumbers
+
+    regions: list[str] = []
+    not_before = ""
+    for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE[1]:
+        metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
+        if metadata is None:
+            continue
+        leading = metadata.leading_digits
+        guard = f"(?={leading})" if leading else ""
+        regions.append(not_before + guard + _pattern_of_region(region, metadata))
+        if leading:
+            not_before += f"(?!{leading})"
+    return re.compile("|".join(regions), re.ASCII)
+
+
+def _pattern_of_region(region: str, metadata: PhoneMetadata) -> str:
+    patterns = {}
+    for kind in ("general_desc", *_KINDS):
+        description = getattr(metadata, kind)
+        fits = description is not None and 10 in (description.possible_length or (10,))
+        patterns[kind] = (fits and description.national_number_pattern) or ""  # which no ten digits match
+    kinds = "|".join(
+        patterns[kind] if kind in _ORDINARY_KINDS else f"(?P<{kind}_{region}>{patterns[kind]})" for kind in _KINDS
+    )
+    return rf"(?=(?:{patterns['general_desc']})\Z)(?:{kinds})"
+
+
+def _reject_by_plan(number: str, in_plan: re.Match[str] | None) -> NoReturn:
+    """Say why ten digits are no ordinary number of the numbering plan."""
+    area, exchange = number[:3], number[3:6]
+    if in_plan is not None and in_plan.lastgroup is not None:
+        kind = in_plan.lastgroup.rpartition("_")[0]
+        name = kind.removesuffix("_number").replace("_", "-")
+        raise _RejectedError(kind, f"is a {name} number: only ordinary local and mobile numbers can be hosted")
+    for code, name, digits in (("area_code", "area code", area), ("exchange_code", "exchange code", exchange)):
+        if digits[0] in "01":
+            raise _RejectedError(code, f"cannot exist: no {name} begins with {digits[0]}, as {digits} does")
+        if digits[1:] == "11":
+            raise _RejectedError(code, f"cannot exist: {digits} is a service code, never an {name}")
+
+    import phonenumbers
+
+    code, missing = "area_code", f"area code {area}"
+    if _is_area_code_in_service(area):
+        code, missing = "exchange_code", f"numbers {area}-{exchange}-{number[6]}..."
+    raise _RejectedError(
+        code,
+        f"is not in service: phonenumbers {phonenumbers.__version__} knows no {missing}; correct it, or if it is new "
+        "install a newer phonenumbers",
+    )
+
+
+@functools.cache
+def _is_area_code_in_service(area: str) -> bool:
+    plan = _numbering_plan()
+    return any(plan.fullmatch(f"{area}{exchange}0000") for exchange in range(200, 1000))
+
+
+# --- many values in one ---
+
+#: The most digits of a telephone number anywhere, country code included (ITU-T E.164).
+_MOST_DIGITS = 15
+#: Not before an extension, which belongs to the number in front.
+_BETWEEN_NUMBERS = re.compile(r"[,;](?!\s*+(?:ext|x))|[\t\r\n\v\f]", re.IGNORECASE)
+_NUMBER_IN_ROW = re.compile(rf"\(*{_COMMON_NOTATION}(?!\S) ?+(?!ext|x|#)", re.ASCII | re.IGNORECASE)
+_WORD = re.compile(r"\S+")
+
+
+def _each(values: Iterable[object] | str) -> Iterable[object]:
+    if isinstance(values, str):
+        listed = _rendered_list(values)
+        return _pieces(values) if listed is None else listed
+    if isinstance(values, bytes | bytearray | memoryview | Mapping) or not isinstance(values, Iterable):
+        return (values,)
+    return values
+
+
+def _rendered_list(text: str) -> Sequence[object] | None:
+    stripped = text.strip()
+    if stripped[:1] + stripped[-1:] not in {"[]", "()"}:
+        return None
+    for read in (json.loads, ast.literal_eval):
+        try:
+            listed = read(stripped)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+        if isinstance(listed, list | tuple):
+            return listed
+    return None
+
+
+def _pieces(text: str) -> Iterator[str]:
+    for piece in _BETWEEN_NUMBERS.split(text):
+        stripped = piece.strip()
+        if sum(map(str.isdecimal, stripped)) > _MOST_DIGITS:
+            yield from _split_at_white_space(stripped)
+        elif stripped:
+            yield stripped
+
+
+def _split_at_white_space(text: str) -> Iterator[str]:
+    """Take one number after the other; what is none goes, as one piece, up to where a number surely begins."""
+    row = " ".join(word for word in text.translate(_CANONICAL).split() if word not in {"-", "/", "|"})
+    start = 0
+    while start < len(row):
+        found = _NUMBER_IN_ROW.match(row, start)
+        end = found.end() if found else _next_sure_start(row, start)
+        yield row[start:end].strip()
+        start = end
+
+
+def _next_sure_start(row: str, start: int) -> int:
+    """Return where the number after the one at ``start`` begins: at a plus, or at a word of ten digits or more that are
+    too many to belong to what stands before. Any laxer rule finds 207-946-0958 in ``+44 2079460958``.
+    """
+    digits_before = 0
+    for word in _WORD.finditer(row, start):
+        digits = sum(map(str.isdecimal, word[0]))
+        too_many = digits >= 10 and digits_before + digits > _MOST_DIGITS
+        if word.start() > start and (too_many or word[0].startswith("+")):
+            return word.start()
+        digits_before += digits
+    return len(row)

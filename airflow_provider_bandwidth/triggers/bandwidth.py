@@ -1,0 +1,127 @@
+"""Wait for orders in the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.triggers._events import OrderEvent
+from airflow_provider_bandwidth.triggers._poller import (
+    DEADLINE_GRACE,
+    FIRST_POLL_DELAY,
+    MAX_CONSECUTIVE_FAILURES,
+    NOT_FOUND_GRACE,
+    OrderPoller,
+    Waiter,
+    may_pass,
+)
+
+__all__ = [
+    "FIRST_POLL_DELAY",
+    "MAX_CONSECUTIVE_FAILURES",
+    "NOT_FOUND_GRACE",
+    "BandwidthExternalTnsOrderTrigger",
+    "OrderEvent",
+    "may_pass",
+]
+
+
+class BandwidthExternalTnsOrderTrigger(BaseTrigger):
+    """Wait until an order is terminal. Sends GETs only, and blocks no event loop.
+
+    All triggers of one connection and account in a process share one poller, so that a thousand orders cost about as
+    many calls as one.
+
+    Times are epoch seconds rather than monotonic ones, since they are stored in Airflow's database and read by another
+    process when a triggerer is replaced.
+
+    :param order_id: the order
+    :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
+    :param account_id: Bandwidth account; the connection's by default
+    :param poke_interval: the shortest interval, in seconds, at which the order is looked at. It grows to a twentieth
+        of the time waited, up to ``max_wait``, and where the connection's ``max_requests_per_minute`` asks for it
+    :param started_at: when the wait began; now by default
+    :param deadline: when the wait ends without a result; never by default
+    :param processing_status: the status in which the order was last seen; only other ones are logged
+    :param exponential_backoff: let the interval grow as fast as the time waited
+    :param max_wait: seconds to which the interval grows at most, ten minutes by default
+    """
+
+    def __init__(
+        self,
+        *,
+        order_id: str,
+        bandwidth_conn_id: str = BandwidthHook.default_conn_name,
+        account_id: str | None = None,
+        poke_interval: float = 60.0,
+        started_at: float | None = None,
+        deadline: float | None = None,
+        processing_status: str | None = None,
+        exponential_backoff: bool = False,
+        max_wait: float | None = None,
+        **_from_another_release: Any,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.order_id = order_id
+        self.bandwidth_conn_id = bandwidth_conn_id
+        self.account_id = account_id
+        self.poke_interval = poke_interval
+        self.started_at = time.time() if started_at is None else started_at
+        self.deadline = deadline
+        self.processing_status = processing_status
+        self.exponential_backoff = exponential_backoff
+        self.max_wait = max_wait
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Class path and JSON scalars to make this trigger again in another process."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "order_id": self.order_id,
+                "bandwidth_conn_id": self.bandwidth_conn_id,
+                "account_id": self.account_id,
+                "poke_interval": self.poke_interval,
+                "started_at": self.started_at,
+                "deadline": self.deadline,
+                "processing_status": self.processing_status,
+                "exponential_backoff": self.exponential_backoff,
+                "max_wait": self.max_wait,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event: :class:`OrderEvent` as JSON."""
+        event = await self._wait()
+        yield TriggerEvent(event.to_payload())
+
+    async def _wait(self) -> OrderEvent:
+        waiter = Waiter(
+            self.order_id,
+            poke_interval=self.poke_interval,
+            started_at=self.started_at,
+            deadline=self.deadline,
+            on_change=self._log_status,
+            status=self.processing_status,
+            exponential_backoff=self.exponential_backoff,
+            max_wait=self.max_wait,
+        )
+        poller = OrderPoller.join(self.bandwidth_conn_id, self.account_id, waiter)
+        try:
+            async with asyncio.timeout(self._get_patience()):
+                return await waiter.future
+        except TimeoutError:
+            return OrderEvent(self.order_id, timed_out=True)
+        finally:
+            poller.leave(waiter)
+
+    def _get_patience(self) -> float | None:
+        """Seconds after which not even the look at the deadline is waited for."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.time()) + DEADLINE_GRACE
+
+    def _log_status(self, status: str) -> None:
+        self.log.info("Order %s is %s.", self.order_id, status)

@@ -1,0 +1,25 @@
+"""Real Airflow on SQLite, and a sandbox, for tests that run DAGs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_provider_bandwidth.sandbox import Sandbox
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> None:
+    """Airflow's metadata database, migrated once."""
+    from airflow.utils.db import initdb
+
+    initdb()
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A Dashboard of its own for each test, reachable by ``bandwidth_default``."""
+    with Sandbox(received_seconds=0, processing_seconds=0) as running:
+        monkeypatch.setenv("AIRFLOW_CONN_BANDWIDTH_DEFAULT", running.connection_json)
+        yield running

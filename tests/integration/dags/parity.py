@@ -1,0 +1,38 @@
+"""Thirty sensors: every way to wait, for every way an order can end, with and without ``soft_fail``.
+
+``dag_run.conf`` holds each sensor's order id by its task id.
+"""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
+
+WAYS: dict[str, dict[str, Any]] = {
+    "poke": {"mode": "poke", "deferrable": False},
+    "reschedule": {"mode": "reschedule", "deferrable": False},
+    "deferred": {"deferrable": True},
+}
+ENDS = ("COMPLETE", "PARTIAL", "FAILED", "UNKNOWN_THEN_COMPLETE", "NEVER")
+
+
+def task_id(way: str, end: str, soft_fail: bool) -> str:
+    return f"{way}-{end}-{'soft' if soft_fail else 'hard'}"
+
+
+with DAG("parity", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+    for way, end, soft_fail in itertools.product(WAYS, ENDS, (False, True)):
+        name = task_id(way, end, soft_fail)
+        BandwidthExternalTnsOrderSensor(
+            task_id=name,
+            order_id=f"{{{{ dag_run.conf['{name}'] }}}}",
+            soft_fail=soft_fail,
+            poke_interval=0.5,
+            timeout=3 if end == "NEVER" else 120,
+            **WAYS[way],
+        )

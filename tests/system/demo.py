@@ -1,0 +1,215 @@
+"""The main job, end to end, for somebody who has never seen it: ``make demo``.
+
+Starts the sandbox Dashboard, runs the example DAGs through real Airflow (SQLite, ``dag.test()``), and prints what
+became of every order and number. Everything it starts it stops, and everything it writes it removes, also on Ctrl-C.
+Airflow's own logs go to a file, which is kept, and named, only if something went wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = Path(__file__).parents[2] / "example_dags"
+SITE, PEER = "743", "303716"
+SEED_NUMBERS = ["9199918388", "4158714245", "4352154439", "4352154466"]
+
+
+@dataclass(frozen=True)
+class Scene:
+    title: str
+    dag_id: str
+    telephone_numbers: list[str]
+    expected_status: str
+    #: Whether the DAG run is meant to fail.
+    fails: bool = False
+
+
+SCENES = [
+    Scene("The order of Bandwidth's own guide: every number is imported", "bandwidth_import", SEED_NUMBERS, "COMPLETE"),
+    Scene(
+        "A CRM extract with three numbers that Bandwidth refuses, each for its own reason",
+        "bandwidth_import",
+        ["+1 (919) 555-0101", "919.555.0102", "1-919-555-0103", "9195550001", "9195550002", "9195550003"],
+        "PARTIAL",
+    ),
+    Scene("Two of the numbers are removed again", "bandwidth_remove", SEED_NUMBERS[:2], "COMPLETE"),
+    Scene(
+        "Nothing goes through: the task fails, and says why (this failure is the point)",
+        "bandwidth_import",
+        ["9195550001", "9805550001"],
+        "FAILED",
+        fails=True,
+    ),
+]
+
+
+@contextlib.contextmanager
+def sandbox() -> Iterator[str]:
+    """The sandbox as a process of its own, as a user would start it; gives the connection it prints."""
+    command = [sys.executable, "-m", "airflow_provider_bandwidth.sandbox", "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--received-seconds", "0.5", "--processing-seconds", "0.5"],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        connection = process.stdout.readline().strip()
+        if not connection:
+            raise SystemExit("The sandbox did not start; see above.")
+        yield connection
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@contextlib.contextmanager
+def quiet(log: Path) -> Iterator[None]:
+    """Send everything that this process and its libraries print to a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for target, source in enumerate(kept, start=1):
+            os.dup2(source, target)
+            os.close(source)
+
+
+def run(scene: Scene, log: Path) -> tuple[str, dict[str, Any], str]:
+    """Run a scene's DAG; its state, the sensor's XComs, and the message with which a task failed."""
+    start = log.stat().st_size if log.exists() else 0
+    with quiet(log):
+        module = __import__(scene.dag_id)
+        dag_run = getattr(module, scene.dag_id)().test(
+            run_conf={"telephone_numbers": scene.telephone_numbers, "site_id": SITE, "sip_peer_id": PEER}
+        )
+        task = next(ti for ti in dag_run.get_task_instances() if ti.task_id == "wait")
+        xcoms = {
+            key: task.xcom_pull(task_ids="wait", key=key)
+            for key in ("return_value", "errors", "completed_telephone_numbers")
+        }
+    messages = re.findall(r"AirflowFailException: (.+)", log.read_text()[start:])
+    return str(dag_run.state), xcoms, messages[-1] if messages else ""
+
+
+def show(scene: Scene, state: str, xcoms: dict[str, Any], message: str) -> None:
+    summary = xcoms["return_value"]
+    print(f"  order      {summary['order_id']}  ({summary['action']}, {scene.dag_id})")
+    print(f"  our id     {summary['customer_order_id']}")
+    print(f"  status     {summary['processing_status']}")
+    print(
+        f"  numbers    {len(scene.telephone_numbers)} submitted, {summary['completed_count']} completed, "
+        f"{summary['error_count']} errors"
+    )
+    if xcoms["completed_telephone_numbers"]:
+        print(f"  completed  {', '.join(xcoms['completed_telephone_numbers'])}")
+    if xcoms["errors"]:
+        print("  number      code   reason")
+        for error in xcoms["errors"]:
+            print(f"  {error['telephone_number'] or 'all':<11} {error['code']:<6} {error['description']}")
+    print(f"  DAG run    {state}")
+    if message:
+        print(f"  the task failed with:\n    {message}")
+
+
+def play(log: Path) -> bool:
+    """Run all scenes; whether all ended as they should."""
+    good = True
+    for number, scene in enumerate(SCENES, start=1):
+        print(f"\n{number}. {scene.title}", flush=True)
+        started = time.monotonic()
+        state, xcoms, message = run(scene, log)
+        if interrupted:
+            raise KeyboardInterrupt
+        if not xcoms["return_value"]:
+            print(f"  no order was read; DAG run {state}")
+            good = False
+            continue
+        show(scene, state, xcoms, message)
+        print(f"  took       {time.monotonic() - started:.1f} s", flush=True)
+        as_meant = (
+            xcoms["return_value"]["processing_status"] == scene.expected_status
+            and (state == "failed") == scene.fails
+            and (bool(message) == scene.fails)
+        )
+        if not as_meant:
+            print(f"  NOT AS MEANT: expected {scene.expected_status}, DAG run {'failed' if scene.fails else 'success'}")
+        good = good and as_meant
+    return good
+
+
+interrupted = False
+
+
+def interrupt(_signal: int, _frame: object) -> None:
+    """Airflow turns an interrupt inside a task into a failed task, so it is remembered too."""
+    global interrupted
+    interrupted = True
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    for received in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(received, interrupt)
+    started = time.monotonic()
+    home = Path(tempfile.mkdtemp(prefix="bandwidth-demo-"))
+    log = home / "demo.log"
+    keep_log = True
+    try:
+        with sandbox() as connection:
+            print(f"Sandbox Dashboard runs; its connection is\n  {connection}")
+            os.environ.update(
+                AIRFLOW_HOME=str(home),
+                AIRFLOW__CORE__DAGS_FOLDER=str(EXAMPLES),
+                AIRFLOW__CORE__LOAD_EXAMPLES="False",
+                AIRFLOW__CORE__FERNET_KEY="",
+                AIRFLOW_CONN_BANDWIDTH_DEFAULT=connection,
+            )
+            sys.path.insert(0, str(EXAMPLES))
+            print("Airflow makes its database ...", flush=True)
+            with quiet(log):
+                from airflow.utils.db import initdb
+
+                initdb()
+            good = play(log)
+        print(f"\nDone in {time.monotonic() - started:.0f} s. ", end="")
+        print(
+            "The failed order above was the point: no number is lost without a word." if good else "Something is wrong."
+        )
+        keep_log = not good
+    except KeyboardInterrupt:
+        print("\nStopped; everything that was started is stopped too.")
+        keep_log = False
+        return 130
+    else:
+        return 0 if good else 1
+    finally:
+        if keep_log and log.exists():
+            kept = Path(tempfile.gettempdir()) / "bandwidth-demo.log"
+            shutil.copy(log, kept)
+            print(f"Airflow's log of this run: {kept}")
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""The link to the order: from the task itself on Airflow 3.x, from its XCom on 2.11."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.tasks import FakeTaskInstance, make_context
+
+from airflow_provider_bandwidth.exceptions import InvalidTelephoneNumbersError
+from airflow_provider_bandwidth.links import bandwidth as links
+from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
+from airflow_provider_bandwidth.sandbox import Sandbox
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
+from airflow_provider_bandwidth.triggers.bandwidth import OrderEvent
+
+KEY: Any = SimpleNamespace(task_id="submit")
+
+
+@pytest.fixture
+def xcoms(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Airflow's XComs of the task."""
+    stored: dict[str, str] = {}
+
+    def get_value(*, key: str, ti_key: Any) -> str | None:
+        assert ti_key is KEY
+        return stored.get(key)
+
+    monkeypatch.setattr(links, "XCom", SimpleNamespace(get_value=get_value))
+    return stored
+
+
+def submit(numbers: list[str]) -> tuple[BandwidthExternalTnsOrderOperator, FakeTaskInstance]:
+    ti = FakeTaskInstance("submit")
+    operator = BandwidthExternalTnsOrderOperator(task_id="submit", action="IMPORT", telephone_numbers=numbers)
+    operator.execute(make_context(ti))
+    return operator, ti
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_the_task_knows_its_order(
+    waits: bool, sandbox: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(links, "XCom")
+    connect(sandbox.connection)
+    operator, ti = submit(["9195550101"])
+    if waits:
+        operator = BandwidthExternalTnsOrderSensor(task_id="wait", order_id=sandbox.orders[0].order_id)
+        ti = FakeTaskInstance("wait")
+        operator.poke(make_context(ti))
+    url = BandwidthOrderLink().get_link(operator, ti_key=KEY)
+    assert url == f"{sandbox.url}/accounts/9900000/orders/{sandbox.orders[0].order_id}"
+    assert ti.xcoms[ORDER_URL_KEY] == url
+
+
+def test_a_task_without_an_order_has_no_link_and_reads_no_xcom(
+    sandbox: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow 3.x logs an error for an XCom that is not there, below the task's own error."""
+    monkeypatch.delattr(links, "XCom")
+    connect(sandbox.connection)
+    operator = BandwidthExternalTnsOrderOperator(task_id="submit", action="IMPORT", telephone_numbers=["12"])
+    with pytest.raises(InvalidTelephoneNumbersError):
+        operator.execute(make_context(FakeTaskInstance("submit")))
+    assert BandwidthOrderLink().get_link(operator, ti_key=KEY) == ""
+
+
+def test_a_sensor_that_timed_out_still_leads_to_its_order(sandbox: Sandbox, connect: Callable[..., None]) -> None:
+    connect(sandbox.connection)
+    sensor = BandwidthExternalTnsOrderSensor(task_id="wait", order_id="o-1")
+    event = OrderEvent("o-1", timed_out=True).to_payload()
+    with pytest.raises(Exception, match="was not terminal"):
+        sensor.execute_complete(make_context(FakeTaskInstance("wait")), event)
+    assert BandwidthOrderLink().get_link(sensor, ti_key=KEY).endswith("/accounts/9900000/orders/o-1")
+
+
+def test_the_web_server_of_airflow_2_11_reads_the_xcom(xcoms: dict[str, str]) -> None:
+    deserialised: Any = SimpleNamespace(task_id="submit")
+    assert BandwidthOrderLink().get_link(deserialised, ti_key=KEY) == ""
+    xcoms[ORDER_URL_KEY] = "https://ui.example.net/o-1"
+    assert BandwidthOrderLink().get_link(deserialised, ti_key=KEY) == "https://ui.example.net/o-1"

@@ -1,0 +1,451 @@
+"""Plan and report as tasks, against the sandbox, without Airflow's database."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+
+from airflow_provider_bandwidth.exceptions import BandwidthApiError, InvalidExtractError, InvalidOrderRequestError
+from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.operators.number_sync import (
+    BandwidthNumberSyncPlanOperator,
+    BandwidthNumberSyncReportOperator,
+    chunk_key,
+    list_sync_orders,
+    number_sync_asset,
+    read_telephone_number_column,
+)
+from airflow_provider_bandwidth.sandbox import Location, OrderError, Sandbox
+
+NUMBERS = [f"919666{last:04d}" for last in range(20)]
+PLAN, SUBMIT, WAIT = "sync.plan", "sync.import.submit", "sync.import.wait"
+
+
+class OutletEvents(dict[str, Any]):
+    """Events by asset; Airflow 3.0's assets cannot be keys."""
+
+    def __getitem__(self, asset: Any) -> Any:
+        return super().__getitem__(asset.uri)
+
+
+class XComs:
+    """Task instance of one task, with the XComs of all."""
+
+    def __init__(self, task_id: str, values: dict[tuple[str, str, int], Any] | None = None) -> None:
+        self.task_id = task_id
+        self.values = {} if values is None else values
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        # What cannot be JSON cannot be an XCom.
+        self.values[self.task_id, key, -1] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> Any:
+        return self.values.get((task_ids, key, map_indexes))
+
+    @property
+    def own(self) -> dict[str, Any]:
+        return {key: value for (task_id, key, _), value in self.values.items() if task_id == self.task_id}
+
+
+@pytest.fixture
+def bandwidth(sandbox: Sandbox, connect: Callable[..., None]) -> Iterator[Sandbox]:
+    connect(sandbox.connection)
+    yield sandbox
+    sandbox.release()
+
+
+def plan(numbers: Any = None, **parameters: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The return value and the other XComs of a plan task."""
+    ti = XComs(PLAN)
+    given = {"extract_path" if isinstance(numbers, Path) else "telephone_numbers": numbers, **parameters}
+    operator = BandwidthNumberSyncPlanOperator(task_id="plan", **given)
+    returned = operator.execute({"ti": ti})  # type: ignore[typeddict-item]
+    return json.loads(json.dumps(returned)), ti.own
+
+
+def location(sandbox: Sandbox) -> Location:
+    return sandbox.default_location
+
+
+# --- plan ---
+
+
+def test_plan_hands_on_orders_of_at_most_the_chunk_size(bandwidth: Sandbox) -> None:
+    bandwidth.seed(imported=NUMBERS[:4])
+    returned, xcoms = plan(NUMBERS[1:10], chunk_size=4, remove_missing=True, max_removals=1)
+    assert returned["orders"] == {"IMPORT": [None, None], "REMOVE": [None]}
+    assert xcoms["import_00000"].split(",") == NUMBERS[4:8]
+    assert xcoms["import_00001"].split(",") == NUMBERS[8:10]
+    assert xcoms["remove_00000"] == NUMBERS[0]
+    assert xcoms["unchanged_00000"].split(",") == NUMBERS[1:4]
+    figures = {name: returned[name] for name in ("desired", "current", "unchanged", "to_import", "to_remove")}
+    assert figures == {"desired": 9, "current": 4, "unchanged": 3, "to_import": 6, "to_remove": 1}
+    assert bandwidth.count("POST", "externalTns") == 0
+
+
+def test_numbers_that_bandwidth_owns_are_never_removed(bandwidth: Sandbox) -> None:
+    bandwidth.seed(imported=NUMBERS[:2], owned=NUMBERS[2:4])
+    returned, xcoms = plan([NUMBERS[0]], remove_missing=True, max_removals=1.0)
+    assert returned["current"] == 2
+    assert xcoms["remove_00000"] == NUMBERS[1]
+
+
+def test_no_xcom_outgrows_what_databases_take(bandwidth: Sandbox) -> None:
+    there = [f"919{number:07d}" for number in range(6660000, 6672000)]
+    bandwidth.seed(imported=there)
+    odd = [f"{number:05d} is none" for number in range(3000)]
+    returned, xcoms = plan([*there, *odd, "x" * 70_000])
+    assert max(len(json.dumps(value)) for value in xcoms.values()) < 64_000
+    assert len(json.dumps(returned)) < 64_000
+    handed_on = [n for key, value in xcoms.items() if key.startswith("unchanged") for n in value.split(",")]
+    assert handed_on == there
+    rejected = [row["value"] for key, rows in xcoms.items() if key.startswith("rejected") for row in rows]
+    assert len(rejected) == 3001
+
+
+@pytest.mark.parametrize(
+    ("numbers", "parameters", "says"),
+    [
+        ([], {}, "empty"),
+        (NUMBERS[:4], {}, "min_desired"),
+        (NUMBERS[:7], {"remove_missing": True}, "3 of 10"),
+    ],
+)
+def test_guard_fails_for_good_and_sends_nothing(
+    bandwidth: Sandbox, numbers: list[str], parameters: dict[str, Any], says: str
+) -> None:
+    bandwidth.seed(imported=NUMBERS[:10])
+    with pytest.raises(AirflowFailException, match=says):
+        plan(numbers, **parameters)
+    assert bandwidth.count("POST", "externalTns") == 0
+
+
+@pytest.mark.parametrize(("given", "dry"), [(True, True), ("True", True), ("false", False), (False, False)])
+def test_dry_run_plans_and_lists_no_orders(bandwidth: Sandbox, given: bool | str, dry: bool) -> None:
+    returned, xcoms = plan(NUMBERS, plan_only=given)
+    assert xcoms["import_00000"].split(",") == NUMBERS
+    assert list_sync_orders.function(returned, "IMPORT") == ([] if dry else [None])
+
+
+def test_preflight_reports_what_bandwidth_would_refuse_and_leaves_it_out(bandwidth: Sandbox) -> None:
+    bandwidth.seed(owned=[NUMBERS[1]])
+    returned, xcoms = plan([*NUMBERS[:3], "9195550035"], preflight=True)
+    assert xcoms["import_00000"].split(",") == [NUMBERS[0], NUMBERS[2]]
+    rejected = {row["value"]: row["code"] for row in xcoms["rejected_00000"]}
+    assert rejected == {NUMBERS[1]: "19006", "9195550035": "19002"}
+    assert all("importTnChecker" in row["reason"] for row in xcoms["rejected_00000"])
+    assert returned["rejected"] == 2
+
+
+def test_preflight_asks_in_parts_and_not_at_all_for_nothing(bandwidth: Sandbox) -> None:
+    many = [f"919{number:07d}" for number in range(6660000, 6665001)]
+    plan(many, preflight=True)
+    assert bandwidth.count("POST", "importTnChecker") == 2
+    bandwidth.seed(imported=many)
+    plan(many, preflight=True)
+    assert bandwidth.count("POST", "importTnChecker") == 2
+
+
+def test_checker_takes_connection_defaults_and_names_refused_numbers(bandwidth: Sandbox) -> None:
+    errors = BandwidthHook().check_importable(["9195550035", NUMBERS[0]])
+    assert [(each.telephone_number, each.code) for each in errors] == [("9195550035", "19002")]
+
+
+def test_open_order_is_taken_over_under_its_own_id(bandwidth: Sandbox) -> None:
+    bandwidth.hold()
+    bandwidth.add_order(NUMBERS[2:5], status="PROCESSING", customer_order_id="airflow-0", location=location(bandwidth))
+    returned, xcoms = plan(NUMBERS[:4])
+    assert returned["orders"]["IMPORT"] == ["airflow-0", None]
+    assert xcoms["import_00000"].split(",") == NUMBERS[2:5]
+    assert xcoms["import_00000_not_in_plan"] == NUMBERS[4]
+    assert xcoms["import_00001"].split(",") == NUMBERS[:2]
+
+
+def test_numbers_of_somebody_elses_open_order_wait(bandwidth: Sandbox) -> None:
+    bandwidth.seed(imported=[NUMBERS[9]])
+    add = bandwidth.add_order
+    theirs = add([NUMBERS[0]], status="RECEIVED")
+    add([NUMBERS[9]], action="REMOVE", status="PROCESSING")
+    returned, xcoms = plan([NUMBERS[0], NUMBERS[1], NUMBERS[9]])
+    assert xcoms["import_00000"] == NUMBERS[1]
+    rows = {row["value"]: row for row in xcoms["rejected_00000"]}
+    assert rows.keys() == {NUMBERS[0], NUMBERS[9]}
+    assert theirs.order_id in rows[NUMBERS[0]]["reason"]
+    assert {row["code"] for row in rows.values()} == {"open_order"}
+    assert (returned["unchanged"], returned["rejected"]) == (0, 2)
+
+
+def refuse(sandbox: Sandbox, numbers: list[str], code: str, days: float = 1) -> str:
+    """An import of ours that ended with an error for some numbers, some days ago."""
+    order = sandbox.add_order(
+        numbers,
+        status="FAILED",
+        errors=[OrderError(code, "said Bandwidth", tuple(numbers))],
+        created_at=datetime.now(UTC) - timedelta(days=days),
+        location=location(sandbox),
+    )
+    return order.order_id
+
+
+def test_numbers_refused_for_good_are_not_sent_again_every_night(bandwidth: Sandbox) -> None:
+    order_id = refuse(bandwidth, NUMBERS[:2], "25060")
+    refuse(bandwidth, NUMBERS[2:3], "25070")
+    refuse(bandwidth, NUMBERS[3:4], "25060", days=8)
+    returned, xcoms = plan(NUMBERS[:5])
+    assert xcoms["import_00000"].split(",") == NUMBERS[2:5]
+    rows = {row["value"]: row for row in xcoms["rejected_00000"]}
+    assert rows.keys() == set(NUMBERS[:2])
+    assert rows[NUMBERS[0]]["fate"] == "errored"
+    assert rows[NUMBERS[0]]["order_id"] == order_id
+    assert (returned["refused_before"], returned["rejected"]) == (2, 0)
+
+
+@pytest.mark.parametrize("parameters", [{"resend_errors_after": 0}, {"ignore_error_codes": [25060]}])
+def test_refused_numbers_are_sent_again_if_that_is_asked_for(bandwidth: Sandbox, parameters: dict[str, Any]) -> None:
+    refuse(bandwidth, NUMBERS[:2], "25060")
+    assert plan(NUMBERS[:2], **parameters)[1]["import_00000"].split(",") == NUMBERS[:2]
+
+
+def test_more_orders_than_airflow_maps_over_is_said_clearly(
+    bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "9")
+    assert len(plan(NUMBERS[:18], chunk_size=2)[0]["orders"]["IMPORT"]) == 9
+    with pytest.raises(AirflowFailException, match=r"20 telephone numbers make 10 orders.*maps over 9.*chunk_size"):
+        plan(NUMBERS, chunk_size=2)
+
+
+def test_unknown_site_or_peer_is_named(bandwidth: Sandbox) -> None:
+    for site_id, sip_peer_id in ((743, 1), (1, 303716)):
+        with pytest.raises(InvalidOrderRequestError, match=f"no site {site_id} with SIP peer {sip_peer_id}"):
+            plan(NUMBERS, site_id=site_id, sip_peer_id=sip_peer_id)
+
+
+def test_missing_peer_is_named(bandwidth: Sandbox, connect: Callable[..., None]) -> None:
+    connect(bandwidth.connection, extra={"sip_peer_id": None})
+    with pytest.raises(InvalidOrderRequestError, match=r"SipPeerId.*sip_peer_id"):
+        plan(NUMBERS)
+
+
+def test_look_at_open_orders_that_fails_plans_nothing(bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    bandwidth.inject("status", status=403, operation="list", times=None)
+    with pytest.raises(BandwidthApiError):
+        plan(NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({}, "either telephone_numbers or extract_path"),
+        ({"telephone_numbers": NUMBERS, "extract_path": "x.csv"}, "either telephone_numbers or extract_path"),
+        ({"extract_path": "x.csv"}, "belong together"),
+        ({"telephone_numbers": NUMBERS, "column": "Phone"}, "belong together"),
+        ({"telephone_numbers": NUMBERS, "chunk_size": 0}, "chunk_size"),
+        ({"telephone_numbers": NUMBERS, "chunk_size": 5001}, "chunk_size"),
+        ({"telephone_numbers": NUMBERS, "max_removals": 1.5}, "max_removals"),
+        ({"telephone_numbers": NUMBERS, "min_desired": -1}, "min_desired"),
+    ],
+)
+def test_wrong_parameter_is_named_when_the_dag_is_parsed(parameters: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        BandwidthNumberSyncPlanOperator(task_id="plan", **parameters)
+
+
+# --- extracts ---
+
+
+def test_extract_is_read_through_object_storage(tmp_path: Path) -> None:
+    extract = tmp_path / "contacts.csv"
+    extract.write_text("Name,Phone\nDoe,9196660100\n", encoding="utf-8-sig")
+    assert list(read_telephone_number_column(str(extract), "phone")) == ["9196660100"]
+    assert list(read_telephone_number_column(extract.as_uri(), "phone")) == ["9196660100"]
+
+
+def test_plan_reads_its_extract(bandwidth: Sandbox, tmp_path: Path) -> None:
+    extract = tmp_path / "contacts.csv"
+    extract.write_text('Name,Phone\r\nDoe,"+1 (919) 666-0000"\r\nRoe,\r\n')
+    returned, xcoms = plan(None, extract_path=str(extract), column="Phone")
+    assert xcoms["import_00000"] == NUMBERS[0]
+    assert returned["blanks"] == 1
+
+
+@pytest.mark.parametrize("name", ["absent.csv", "."])
+def test_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    path = str(tmp_path / name)
+    with pytest.raises(InvalidExtractError, match="cannot be read") as refused:
+        list(read_telephone_number_column(path, "Phone"))
+    assert path in str(refused.value)
+
+
+# --- report ---
+
+
+class Run:
+    """XComs of a run whose plan had one import order, and the report on it."""
+
+    def __init__(self, numbers: list[str], **returned: Any) -> None:
+        self.values: dict[tuple[str, str, int], Any] = {
+            (PLAN, "return_value", -1): {
+                "orders": {"IMPORT": [None], "REMOVE": []},
+                "unchanged": 0,
+                "unchanged_xcoms": 0,
+                "rejected_xcoms": 0,
+                "current": 0,
+                "dry_run": False,
+                "account_id": "9900000",
+                "site_id": 743,
+                "sip_peer_id": 303716,
+                **returned,
+            },
+            (PLAN, chunk_key("IMPORT", 0), -1): ",".join(numbers),
+        }
+        self.events: dict[Any, Any] = {}
+
+    def ended(
+        self, status: str, completed: list[str], errors: list[tuple[str | None, str]] = (), **changes: Any
+    ) -> Run:  # type: ignore[assignment]
+        self.values[SUBMIT, "return_value", 0] = "o-1"
+        self.values[WAIT, "return_value", 0] = {"order_id": "o-1", "processing_status": status, **changes}
+        self.values[WAIT, "completed_telephone_numbers", 0] = completed
+        self.values[WAIT, "errors", 0] = [
+            {"telephone_number": number, "code": code, "description": "why"} for number, code in errors
+        ]
+        return self
+
+    def report(self, **parameters: Any) -> dict[str, Any]:
+        asset = number_sync_asset(site_id=743, sip_peer_id=303716)
+        operator = BandwidthNumberSyncReportOperator(
+            task_id="report",
+            plan_task_id=PLAN,
+            submit_task_ids={"IMPORT": SUBMIT, "REMOVE": "sync.remove.submit"},
+            wait_task_ids={"IMPORT": WAIT, "REMOVE": "sync.remove.wait"},
+            outlets=[asset],
+            **parameters,
+        )
+        self.events = OutletEvents({asset.uri: SimpleNamespace(extra={})})
+        context: Any = {"ti": XComs("sync.report", self.values), "outlet_events": self.events}
+        return operator.execute(context)
+
+    @property
+    def pushed(self) -> dict[str, Any]:
+        return self.values["sync.report", "return_value", -1]
+
+    @property
+    def event(self) -> dict[str, Any]:
+        (accessor,) = self.events.values()
+        return accessor.extra
+
+
+def test_report_counts_and_tells_those_downstream() -> None:
+    run = Run(NUMBERS[:3], unchanged=7).ended("PARTIAL", NUMBERS[:2], [(NUMBERS[2], "25060")])
+    summary = run.report(max_errors=1)
+    assert (summary["desired"], summary["unchanged"], summary["imported"], summary["errored"]) == (10, 7, 2, 1)
+    assert summary["error_counts"] == {"25060": 1}
+    assert summary["order_ids"] == ["o-1"]
+    assert run.event == run.pushed == summary
+
+
+@pytest.mark.parametrize(("max_errors", "fails"), [(0, True), (1, False), (0.09, True), (0.1, False)])
+def test_errors_beyond_the_limit_fail_the_run_after_the_counts_are_there(max_errors: float, fails: bool) -> None:
+    run = Run(NUMBERS[:3], unchanged=7).ended("PARTIAL", NUMBERS[:2], [(NUMBERS[2], "25060")])
+    if not fails:
+        run.report(max_errors=max_errors)
+        return
+    with pytest.raises(AirflowFailException, match=r"1 of 10 errored \(25060 x 1\)"):
+        run.report(max_errors=max_errors)
+    assert run.pushed["imported"] == 2
+    assert run.event == {}
+
+
+def test_unaccounted_numbers_fail_the_run_whatever_is_allowed() -> None:
+    run = Run(NUMBERS[:3]).ended("COMPLETE", NUMBERS[:2])
+    with pytest.raises(AirflowFailException, match="1 telephone numbers are unaccounted for"):
+        run.report(max_errors=1.0)
+
+
+def test_order_that_nobody_waited_for_leaves_its_numbers_unaccounted() -> None:
+    run = Run(NUMBERS[:3])
+    run.values[SUBMIT, "return_value", 0] = "o-1"
+    with pytest.raises(AirflowFailException, match="3 telephone numbers are unaccounted for"):
+        run.report()
+    assert run.pushed["order_ids"] == ["o-1"]
+
+
+def test_what_an_earlier_attempt_waited_for_does_not_count() -> None:
+    run = Run(NUMBERS[:3]).ended("COMPLETE", NUMBERS[:3], order_id="o-0")
+    with pytest.raises(AirflowFailException, match="3 telephone numbers are unaccounted for"):
+        run.report()
+
+
+def test_numbers_of_a_taken_over_order_that_were_not_asked_for_are_not_counted() -> None:
+    run = Run(NUMBERS[:3], orders={"IMPORT": ["airflow-0"], "REMOVE": []}).ended("COMPLETE", NUMBERS[:3])
+    run.values[PLAN, "import_00000_not_in_plan", -1] = NUMBERS[2]
+    assert run.report()["imported"] == 2
+
+
+def test_without_a_plan_the_report_fails() -> None:
+    run = Run([])
+    del run.values[PLAN, "return_value", -1]
+    with pytest.raises(AirflowFailException, match=r"no plan.*'sync.plan'"):
+        run.report()
+
+
+def test_dry_run_reports_and_touches_no_asset(tmp_path: Path) -> None:
+    run = Run(NUMBERS[:3], dry_run=True)
+    path = tmp_path / "report.csv"
+    with pytest.raises(AirflowSkipException):
+        run.report(report_path=str(path))
+    assert run.pushed["planned"] == 3
+    assert run.event == {}
+    assert {row["fate"] for row in csv.DictReader(path.open())} == {"planned"}
+
+
+@pytest.mark.parametrize("name", ["report.csv", "new/folder/report.jsonl"])
+def test_file_has_a_line_for_every_number(tmp_path: Path, name: str) -> None:
+    run = Run(NUMBERS[:3], unchanged_xcoms=1, rejected_xcoms=1).ended("PARTIAL", NUMBERS[:2], [(NUMBERS[2], "25060")])
+    run.values[PLAN, "unchanged_00000", -1] = NUMBERS[9]
+    run.values[PLAN, "rejected_00000", -1] = [{"value": 'a "b", ü', "code": "letters", "reason": "holds letters"}]
+    path = tmp_path / name
+    summary = run.report(report_path=str(path), max_errors=1)
+    assert summary["report_path"] == str(path)
+    lines = path.open(encoding="utf-8", newline="")
+    rows = list(csv.DictReader(lines)) if path.suffix == ".csv" else [json.loads(line) for line in lines]
+    assert {row["telephone_number"]: (row["fate"], row["code"], row["order_id"]) for row in rows} == {
+        NUMBERS[9]: ("unchanged", "", ""),
+        'a "b", ü': ("rejected", "letters", ""),
+        NUMBERS[0]: ("imported", "", "o-1"),
+        NUMBERS[1]: ("imported", "", "o-1"),
+        NUMBERS[2]: ("errored", "25060", "o-1"),
+    }
+    assert len(rows) == summary["desired"] == 5
+
+
+def test_report_parameters_are_checked_when_the_dag_is_parsed() -> None:
+    needed = {"plan_task_id": PLAN, "submit_task_ids": {}, "wait_task_ids": {}}
+    with pytest.raises(ValueError, match="report_path"):
+        BandwidthNumberSyncReportOperator(task_id="report", report_path="report.xlsx", **needed)
+    with pytest.raises(ValueError, match="max_errors"):
+        BandwidthNumberSyncReportOperator(task_id="report", max_errors=-1, **needed)
+
+
+@pytest.mark.parametrize(
+    ("place", "uri"),
+    [
+        ({}, "bandwidth://bandwidth_default/telephone-numbers"),
+        ({"site_id": 743}, "bandwidth://bandwidth_default/sites/743/telephone-numbers"),
+        (
+            {"site_id": "743", "sip_peer_id": 303716, "bandwidth_conn_id": "uat"},
+            "bandwidth://uat/sites/743/sippeers/303716/telephone-numbers",
+        ),
+    ],
+)
+def test_asset_is_named_after_the_peer(place: dict[str, Any], uri: str) -> None:
+    assert number_sync_asset(**place).uri == uri

@@ -1,0 +1,131 @@
+"""The commands as a person types them, against the sandbox: what they print, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_provider_bandwidth.cli import get_cli_commands, main
+from airflow_provider_bandwidth.error_codes import ERROR_CODES
+from airflow_provider_bandwidth.sandbox import Order, OrderError, Sandbox
+
+NUMBERS = ("9195550101", "9195550102")
+
+
+@pytest.fixture
+def order(sandbox: Sandbox, connect: Callable[..., None]) -> Order:
+    connect(sandbox.connection)
+    return sandbox.add_order(
+        NUMBERS, customer_order_id="run-7", status="PARTIAL", errors=[OrderError("25060", "ours", (NUMBERS[1],))]
+    )
+
+
+def run(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error."""
+    capfd.readouterr()
+    code: Any = 0
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        code = ended.code
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+def test_an_order_is_shown_with_its_errors_and_what_to_do(order: Order, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capfd, "order", order.order_id)
+    assert code == 0
+    words = (order.order_id, "PARTIAL", "run-7", NUMBERS[1], "25060", "ours", ERROR_CODES["25060"].advice)
+    assert [word for word in words if word not in out] == []
+
+
+def test_json_holds_the_whole_order(order: Order, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capfd, "order", order.order_id, "--output", "json")
+    shown = json.loads(out)
+    assert (code, shown["order_id"], shown["telephone_numbers"]) == (0, order.order_id, list(NUMBERS))
+    assert shown["errors"] == [{"telephone_number": NUMBERS[1], "code": "25060", "description": "ours"}]
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        ("--customer-order-id", "run-7"),
+        ("--telephone-number", "+1 (919) 555-0101"),
+        ("--status", "partial", "--status", "FAILED"),
+    ],
+)
+def test_orders_are_found_by_each_filter(
+    filters: tuple[str, ...], order: Order, sandbox: Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.add_order(["9195550199"], customer_order_id="run-8")
+    code, out, _ = run(capfd, "orders", *filters, "-o", "json")
+    assert (code, [found["order_id"] for found in json.loads(out)]) == (0, [order.order_id])
+    assert order.order_id in run(capfd, "orders", *filters)[1]
+
+
+@pytest.mark.usefixtures("order")
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "said"),
+    [
+        pytest.param(("order", "nope"), 3, "has no order nope", id="unknown order"),
+        pytest.param(("orders", "--customer-order-id", "run-9"), 3, "No order matches", id="no match"),
+        pytest.param(("explain-error", "424242"), 3, "'424242'", id="unknown code"),
+        pytest.param(("orders", "--status", "DONE"), 2, "status: expected RECEIVED or", id="wrong status"),
+        pytest.param(("orders", "--telephone-number", "12"), 2, "'12'", id="wrong number"),
+        pytest.param(("order", "nope", "--account-id", "77"), 1, "403", id="wrong account"),
+        pytest.param(("order", "nope", "--conn-id", "nix"), 1, "nix", id="unknown connection"),
+        pytest.param((), 2, "COMMAND", id="no command"),
+    ],
+)
+def test_what_goes_wrong_is_said_on_standard_error_with_an_exit_code(
+    arguments: tuple[str, ...], exit_code: int, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capfd, *arguments)
+    assert (code, said in err) == (exit_code, True), err
+    assert "Traceback" not in err
+
+
+def test_an_empty_list_is_json_too(order: Order, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capfd, "orders", "--customer-order-id", "run-9", "-o", "json")
+    assert (code, json.loads(out)) == (3, [])
+
+
+def test_a_code_is_explained_and_without_one_all_are(capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capfd, "explain-error", "25060", "-o", "json")
+    assert (code, json.loads(out)) == (0, [ERROR_CODES["25060"].to_dict()])
+    assert ERROR_CODES["25060"].advice[:20] in run(capfd, "explain-error", "25060")[1]
+    code, out, _ = run(capfd, "explain-error", "-o", "json")
+    assert (code, [known["code"] for known in json.loads(out)]) == (0, list(ERROR_CODES))
+
+
+def test_the_sandbox_runs_on_the_port_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr("airflow_provider_bandwidth.sandbox.cli.main", lambda arguments: asked.append(arguments) or 0)
+    with pytest.raises(SystemExit) as ended:
+        main(["sandbox", "--port", "0"])
+    assert (ended.value.code, asked) == (0, [["--port", "0"]])
+
+
+def test_airflow_is_given_the_same_commands() -> None:
+    (group,) = get_cli_commands()
+    assert group.name == "bandwidth"
+    assert [command.name for command in group.subcommands] == ["order", "orders", "explain-error", "sandbox"]
+
+
+def test_naming_the_commands_imports_nothing_heavy() -> None:
+    """Airflow loads this module whenever its command line starts."""
+    program = (
+        "import sys; import airflow.cli.cli_config; before = set(sys.modules); "
+        "from airflow_provider_bandwidth.cli import get_cli_commands; get_cli_commands(); "
+        "print(*set(sys.modules) - before)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    added = {
+        name for name in loaded.stdout.splitlines()[-1].split() if name.split(".")[0] not in sys.stdlib_module_names
+    }
+    assert added <= {f"airflow_provider_bandwidth{module}" for module in ("", ".cli", ".exceptions")}

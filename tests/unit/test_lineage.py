@@ -1,0 +1,66 @@
+"""What OpenLineage's provider gets from operator and sensor, through the same methods it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.openlineage.extractors.base import DefaultExtractor
+from support.tasks import FakeTaskInstance, make_context
+
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
+from airflow_provider_bandwidth.sandbox import Sandbox
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
+
+
+def extract(operator: Any, *, failed: bool = False) -> Any:
+    extractor = DefaultExtractor(operator)
+    return extractor.extract_on_failure(None) if failed else extractor.extract_on_complete(None)
+
+
+@pytest.fixture
+def operator(sandbox: Sandbox, connect: Callable[..., None]) -> BandwidthExternalTnsOrderOperator:
+    connect(sandbox.connection)
+    return BandwidthExternalTnsOrderOperator(
+        task_id="submit", action="IMPORT", telephone_numbers=["9195550101", "9195550102", "9195550001"]
+    )
+
+
+def test_the_order_changes_the_numbers_of_its_sip_peer(
+    operator: BandwidthExternalTnsOrderOperator, sandbox: Sandbox
+) -> None:
+    operator.execute(make_context(FakeTaskInstance("submit")))
+    lineage = extract(operator)
+    (numbers,) = lineage.outputs
+    namespace = f"bandwidth://{sandbox.url.removeprefix('http://')}"
+    assert (numbers.namespace, numbers.name) == (
+        namespace,
+        "accounts/9900000/sites/743/sippeers/303716/telephone-numbers",
+    )
+    query = lineage.run_facets["externalQuery"]
+    assert (query.externalQueryId, query.source) == (sandbox.orders[0].order_id, namespace)
+
+
+@pytest.mark.parametrize(("allowed", "failed"), [(("COMPLETE", "PARTIAL"), False), (("COMPLETE",), True)])
+def test_the_sensor_counts_what_changed_also_when_it_fails(
+    allowed: tuple[str, ...], failed: bool, operator: BandwidthExternalTnsOrderOperator
+) -> None:
+    order_id = operator.execute(make_context(FakeTaskInstance("submit")))
+    sensor = BandwidthExternalTnsOrderSensor(task_id="wait", order_id=order_id, allowed_statuses=allowed)
+    context = make_context(FakeTaskInstance("wait"))
+    if failed:
+        with pytest.raises(AirflowFailException):
+            sensor.poke(context)
+    else:
+        sensor.poke(context)
+    (numbers,) = extract(sensor, failed=failed).outputs
+    (submitted,) = extract(operator).outputs
+    assert (numbers.namespace, numbers.name) == (submitted.namespace, submitted.name)
+    assert numbers.outputFacets["outputStatistics"].rowCount == 2
+
+
+def test_a_task_that_has_no_order_says_nothing(operator: BandwidthExternalTnsOrderOperator) -> None:
+    assert extract(operator) is None
+    assert extract(BandwidthExternalTnsOrderSensor(task_id="wait", order_id="o-1"), failed=True) is None

@@ -1,0 +1,486 @@
+"""What the reader and writer make of documents. Those on disk, a folder a dialect, say in JSON what they mean."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import FrozenInstanceError, asdict, replace
+from pathlib import Path
+from typing import IO, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from airflow_provider_bandwidth import exceptions
+from airflow_provider_bandwidth.exceptions import BandwidthApiError, InvalidResponseError
+from airflow_provider_bandwidth.order_xml import (
+    ImportTnCheckerResult,
+    SipPeerTelephoneNumberPage,
+    describe_errors,
+    iter_order_list,
+    read_errors,
+    read_import_tn_checker,
+    read_order,
+    read_order_list,
+    read_sip_peer_telephone_numbers,
+    write_import_tn_checker_request,
+    write_order_request,
+)
+from airflow_provider_bandwidth.orders import Action, ExternalTnsOrder, ExternalTnsOrderRequest, TelephoneNumberError
+
+SAMPLES = Path(__file__).parent / "samples"
+ONE_BYTE_AT_A_TIME = 1
+
+
+class Trickle(io.RawIOBase):
+    """A body that arrives in pieces of a given size, and then may break."""
+
+    def __init__(self, body: bytes, size: int, *, breaks: bool = False) -> None:
+        self._pieces = iter([body[start : start + size] for start in range(0, len(body), size)])
+        self._breaks = breaks
+
+    def read(self, size: int = -1) -> bytes:
+        piece = next(self._pieces, b"")
+        if not piece and self._breaks:
+            raise ConnectionResetError("peer went away")
+        return piece
+
+
+def read_order_list_in_pieces(body: bytes) -> tuple[Any, ...]:
+    return tuple(iter_order_list(Trickle(body, ONE_BYTE_AT_A_TIME)))
+
+
+READERS: dict[str, Callable[[bytes], Any]] = {
+    reader.__name__: reader
+    for reader in (
+        read_order,
+        read_order_list,
+        read_order_list_in_pieces,
+        read_errors,
+        read_sip_peer_telephone_numbers,
+        read_import_tn_checker,
+    )
+}
+EVERY_READER = pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+
+
+def samples(*folders: str) -> list[Any]:
+    paths = sorted(path for folder in folders for path in (SAMPLES / folder).glob("*.xml"))
+    assert paths
+    return [pytest.param(path, id=f"{path.parent.name}/{path.stem}") for path in paths]
+
+
+# --- documents on disk ---
+
+
+def expected_order(fields: dict[str, Any]) -> dict[str, Any]:
+    """The whole order: what a sample does not mention is absent from it."""
+    absent = ExternalTnsOrder(order_id="", processing_status="").to_dict()
+    assert fields.keys() <= {*absent, "completed_telephone_numbers"}
+    return absent | fields
+
+
+def shown(result: Any) -> Any:
+    """A reader's result as its JSON would say it."""
+    if isinstance(result, ExternalTnsOrder):
+        return result.to_dict() | {"completed_telephone_numbers": list(result.completed_telephone_numbers)}
+    if isinstance(result, SipPeerTelephoneNumberPage | ImportTnCheckerResult):
+        return json.loads(json.dumps(asdict(result)))
+    if all(isinstance(item, TelephoneNumberError) for item in result):
+        return [[item.telephone_number, item.code, item.description] for item in result]
+    return [shown(entry.order) | {"is_summary": entry.is_summary} for entry in result]
+
+
+def expected_result(reader: str, expected: Any) -> Any:
+    if reader == "read_order":
+        return expected_order(expected)
+    if reader.startswith("read_order_list"):
+        return [
+            expected_order({k: v for k, v in entry.items() if k != "is_summary"}) | {"is_summary": entry["is_summary"]}
+            for entry in expected
+        ]
+    return expected
+
+
+def elements(body: bytes) -> Any:
+    """A document's names and texts in their order, by another parser than the package's."""
+
+    def walk(element: ET.Element) -> Any:
+        return (element.tag, (element.text or "").strip(), [walk(child) for child in element])
+
+    return walk(ET.fromstring(body))
+
+
+DIALECTS = sorted({path.parent.name for path in SAMPLES.glob("*/*.json")})
+
+
+@pytest.mark.parametrize("path", samples(*DIALECTS))
+def test_a_sample_reads_as_its_json_says(path: Path) -> None:
+    body = path.read_bytes()
+    meaning = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    if "read_order_list" in meaning:
+        meaning["read_order_list_in_pieces"] = meaning["read_order_list"]
+    for function, expected in meaning.items():
+        if function == "write_order_request":
+            element = {k: expected.pop(k) for k in ("customer_order_id_element",) if k in expected}
+            assert elements(write_order_request(ExternalTnsOrderRequest(**expected), **element)) == elements(body)
+        elif function == "write_import_tn_checker_request":
+            assert elements(write_import_tn_checker_request(**expected)) == elements(body)
+        elif isinstance(expected, dict) and "raises" in expected:
+            with pytest.raises(getattr(exceptions, expected["raises"])) as raised:
+                READERS[function](body)
+            assert expected["says"] in str(raised.value)
+            assert getattr(raised.value, "code", None) == expected.get("code")
+        else:
+            assert shown(READERS[function](body)) == expected_result(function, expected)
+
+
+@EVERY_READER
+@pytest.mark.parametrize("path", samples("foreign", "hostile"))
+def test_what_is_not_xml_of_bandwidths_is_no_answer_for_any_reader(path: Path, reader: Callable[[bytes], Any]) -> None:
+    with pytest.raises(InvalidResponseError):
+        reader(path.read_bytes())
+
+
+@pytest.mark.parametrize("path", samples("hostile"))
+def test_a_doctype_is_refused_for_being_one_unless_the_encoding_hides_it(path: Path) -> None:
+    hidden = {
+        "entity_external_file_ebcdic": "does not begin with an element",
+        "entity_external_file_ucs_4": "does not begin with an element",
+        "entity_external_file_utf_7": "in utf-7",
+    }
+    for reader in (read_order, read_order_list):
+        with pytest.raises(InvalidResponseError, match=hidden.get(path.stem, "has a DOCTYPE")):
+            reader(path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("html", "HTML"),
+        ("html_without_doctype", "HTML"),
+        ("html_in_capitals", "HTML"),
+        ("xhtml", "HTML"),
+        ("xhtml_without_doctype", "HTML"),
+        ("json", "JSON"),
+        ("json_list", "JSON"),
+        ("empty", "empty"),
+        ("white_space", "empty"),
+        ("declaration_only", "empty"),
+        ("text", "not XML"),
+        ("gzip", "not XML"),
+        ("utf_16_with_half_a_character", "UTF-16"),
+    ],
+)
+def test_a_foreign_answer_is_called_what_it_is(name: str, says: str) -> None:
+    body = (SAMPLES / "foreign" / f"{name}.xml").read_bytes()
+    for reader in (read_order, read_order_list):
+        with pytest.raises(InvalidResponseError, match=says):
+            reader(body)
+
+
+def test_a_message_never_quotes_the_body() -> None:
+    secret = "token-5551212"
+    for body in (
+        f"<html><body>{secret}</body></html>",
+        f'{{"token": "{secret}"}}',
+        f"<ExternalTnsOrder><OrderId>{secret}</Order>",
+        f"<Envelope>{secret}</Envelope>",
+    ):
+        for reader in (read_order, read_order_list):
+            with pytest.raises(InvalidResponseError) as raised:
+                reader(body.encode())
+            assert secret not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("reader", "path"),
+    [
+        (read_order, "seed/partial"),
+        (read_order, "flat/created_wrapped"),
+        (read_order, "encodings/utf_16_little_endian_bom"),
+        (read_order_list, "lists/full"),
+        (read_order_list, "lists/summaries"),
+        (read_order_list, "lists/report_response"),
+        (read_order_list, "encodings/utf_16_list"),
+        (read_order_list_in_pieces, "lists/mixed"),
+        (read_errors, "errors/d_per_number"),
+        (read_sip_peer_telephone_numbers, "sip_peer_telephone_numbers/page"),
+        (read_import_tn_checker, "import_tn_checker/some_refused"),
+    ],
+)
+def test_a_document_cut_short_at_any_byte_is_no_answer(reader: Callable[[bytes], Any], path: str) -> None:
+    whole = (SAMPLES / f"{path}.xml").read_bytes()
+    reader(whole)
+    end = max(whole.rfind(bracket) for bracket in (b">", b">\0")) + 1
+    for length in range(end):
+        with pytest.raises(InvalidResponseError):
+            reader(whole[:length])
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *read_order_list((SAMPLES / "lists" / "full.xml").read_bytes()),
+        read_sip_peer_telephone_numbers((SAMPLES / "sip_peer_telephone_numbers" / "page.xml").read_bytes()),
+        read_import_tn_checker((SAMPLES / "import_tn_checker" / "some_refused.xml").read_bytes()),
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_what_was_read_is_frozen(record: Any) -> None:
+    assert {record: 1}[record] == 1
+    with pytest.raises(FrozenInstanceError):
+        setattr(record, next(iter(record.__dataclass_fields__)), "other")
+
+
+@pytest.mark.parametrize("junk", [b"x", b"<a/>", b"\0", b"{}", b"</ExternalTnsOrder>", b"&amp;", b"\xef\xbb\xbf"])
+def test_anything_after_the_document_is_no_answer(junk: bytes) -> None:
+    order = (SAMPLES / "flat" / "complete_bare.xml").read_bytes()
+    listed = (SAMPLES / "lists" / "full.xml").read_bytes()
+    for reader, body in ((read_order, order), (read_order_list, listed), (read_order_list_in_pieces, listed)):
+        reader(body + b" \r\n\t")
+        with pytest.raises(InvalidResponseError):
+            reader(body + junk)
+
+
+# --- hostile documents: nothing is opened, nothing takes long ---
+
+GUARDED = """
+import resource, sys, time
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+from airflow_provider_bandwidth.exceptions import InvalidResponseError
+from test_order_xml import READERS
+
+documents = [(path.name, path.read_bytes()) for path in Path(sys.argv[1]).iterdir()]
+touched = []
+sys.addaudithook(lambda event, args: touched.append(event) if event.startswith(("open", "os.", "socket.")) else None)
+slowest = 0.0
+for name, body in documents:
+    for reader in READERS.values():
+        start = time.process_time()
+        try:
+            reader(body)
+        except InvalidResponseError:
+            slowest = max(slowest, time.process_time() - start)
+        else:
+            raise SystemExit(f"{name} was read")
+print(len(documents), slowest, touched)
+"""
+
+UNGUARDED = """
+import sys
+from lxml import etree
+parser = etree.XMLParser(resolve_entities=True, load_dtd=True, no_network=False)
+print("".join(etree.fromstring(open(sys.argv[1], "rb").read(), parser).itertext()))
+"""
+
+
+@pytest.fixture
+def traps(tmp_path: Path) -> Iterator[tuple[Path, Path, socket.socket]]:
+    """The hostile samples, their addresses aimed at a pipe that blocks whoever opens it and at a port that listens."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        for path in (SAMPLES / "hostile").glob("*.xml"):
+            body = path.read_bytes()
+            for encoding in ("utf-8", "utf-16-le", "utf-16-be", "utf-32-be", "utf-7", "cp037"):
+                canary, address = (text.encode(encoding) for text in ("/CANARY", "127.0.0.1:9"))
+                body = body.replace(canary, str(pipe).encode(encoding))
+                body = body.replace(address, f"127.0.0.1:{port}".encode(encoding))
+            (documents / path.name).write_bytes(body)
+        yield documents, pipe, listener
+
+
+def run_python(program: str, argument: Path, *, timeout: float) -> subprocess.CompletedProcess[str]:
+    tests = Path(__file__).parent
+    return subprocess.run(
+        [sys.executable, "-c", program, str(argument)],
+        cwd=tests,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tests.parent.parent), str(tests)])},
+        timeout=timeout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_hostile_documents_open_nothing_and_take_no_time(traps: tuple[Path, Path, socket.socket]) -> None:
+    documents, _, listener = traps
+    done = run_python(GUARDED, documents, timeout=60)  # an opened pipe would block it for ever
+    assert done.returncode == 0, done.stdout + done.stderr
+    count, slowest, touched = done.stdout.split(maxsplit=2)
+    assert int(count) == len(list((SAMPLES / "hostile").glob("*.xml")))
+    assert touched.strip() == "[]"
+    assert float(slowest) < 1
+    listener.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+@pytest.mark.parametrize("name", ["entity_external_file", "entity_external_file_utf_16_le"])
+def test_the_trap_works(traps: tuple[Path, Path, socket.socket], name: str) -> None:
+    documents, pipe, _ = traps
+    writer = threading.Thread(target=pipe.write_text, args=("caught in the pipe",), daemon=True)
+    writer.start()
+    done = run_python(UNGUARDED, documents / f"{name}.xml", timeout=60)
+    writer.join(10)
+    assert "caught in the pipe" in done.stdout, done.stderr
+
+
+# --- lists as streams ---
+
+
+def big_list(orders: int, numbers: int) -> Iterator[bytes]:
+    yield b"<ExternalTnsOrders>"
+    listed = "".join(f"<TelephoneNumber>919{n:07d}</TelephoneNumber>" for n in range(2000000, 2000000 + numbers))
+    for index in range(orders):
+        yield (
+            f"<ExternalTnsOrder><OrderId>order-{index}</OrderId><ProcessingStatus>COMPLETE</ProcessingStatus>"
+            f"<TelephoneNumbers>{listed}</TelephoneNumbers><Errors/></ExternalTnsOrder>\n"
+        ).encode()
+    yield b"</ExternalTnsOrders>"
+
+
+MEMORY = """
+import resource, sys
+from airflow_provider_bandwidth.order_xml import iter_order_list
+from test_order_xml import big_list
+
+class Stream:
+    def __init__(self):
+        self.pieces = big_list(400, 1000)
+        self.size = 0
+    def read(self, size):
+        piece = next(self.pieces, b"")
+        self.size += len(piece)
+        return piece
+
+stream = Stream()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+count = sum(len(entry.order.telephone_numbers) for entry in iter_order_list(stream))
+print(count, stream.size, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+def test_a_large_list_is_never_held_whole(tmp_path: Path) -> None:
+    done = run_python(MEMORY, tmp_path, timeout=120)
+    assert done.returncode == 0, done.stderr
+    count, size, grown = map(int, done.stdout.split())
+    assert count == 400_000
+    assert size > 15_000_000
+    assert grown < size / 2
+
+
+def test_entries_come_before_the_list_is_read_to_its_end() -> None:
+    body = b"".join(big_list(50, 200))
+    entries = iter_order_list(Trickle(body[: len(body) // 2], 8192, breaks=True))
+    assert next(entries).order.order_id == "order-0"
+    with pytest.raises(ConnectionResetError):
+        list(entries)
+
+
+def test_a_stream_cut_short_never_looks_complete() -> None:
+    body = b"".join(big_list(3, 2)).removesuffix(b"</ExternalTnsOrders>")
+    seen = []
+    with pytest.raises(InvalidResponseError, match="cut short"):
+        seen.extend(entry.order.order_id for entry in iter_order_list(Trickle(body, 100)))
+    assert seen == ["order-0", "order-1", "order-2"] or not seen
+
+
+def test_a_long_beginning_without_an_element_is_refused() -> None:
+    body = b"<!--" + b"x" * 100_000 + b"--><ExternalTnsOrders/>"
+    with pytest.raises(InvalidResponseError, match="does not begin with an element"):
+        read_order_list_in_pieces(body)
+
+
+def test_a_list_read_for_statuses_alone_gives_summaries_of_the_same_orders() -> None:
+    for name in ("full", "mixed", "report_response"):
+        body = (SAMPLES / "lists" / f"{name}.xml").read_bytes()
+        in_full = read_order_list(body)
+        brief = list(iter_order_list(io.BytesIO(body), in_full=False))
+        assert [entry.is_summary for entry in brief] == [True] * len(in_full)
+        assert [entry.order for entry in brief] == [
+            ExternalTnsOrder(entry.order.order_id, entry.order.processing_status, created_at=entry.order.created_at)
+            for entry in in_full
+        ]
+
+
+def test_a_list_read_for_statuses_alone_is_as_strict() -> None:
+    for name in ("order_without_id", "refused_after_an_order", "total_without_orders"):
+        body = (SAMPLES / "lists" / f"{name}.xml").read_bytes()
+        with pytest.raises((InvalidResponseError, BandwidthApiError)):
+            list(iter_order_list(io.BytesIO(body), in_full=False))
+
+
+def test_any_binary_stream_will_do(tmp_path: Path) -> None:
+    path = tmp_path / "list.xml"
+    path.write_bytes(b"".join(big_list(3, 2)))
+    with path.open("rb") as file:
+        opened: IO[bytes] = file
+        assert [entry.order.order_id for entry in iter_order_list(opened)] == ["order-0", "order-1", "order-2"]
+
+
+# --- orders ---
+
+
+def test_the_order_id_of_the_location_header_fills_in_for_a_missing_one_only() -> None:
+    without = (SAMPLES / "seed" / "created_without_order_id.xml").read_bytes()
+    assert read_order(without, fallback_order_id="from-location").order_id == "from-location"
+    with_id = (SAMPLES / "seed" / "created.xml").read_bytes()
+    assert read_order(with_id, fallback_order_id="from-location").order_id == "0f3c1a52-7d1e-4b06-9a53-2f0c6a7e1b01"
+    flat = b"<ExternalTnsOrderResponse><ProcessingStatus>RECEIVED</ProcessingStatus></ExternalTnsOrderResponse>"
+    assert read_order(flat, fallback_order_id="from-location").order_id == "from-location"
+
+
+def test_an_order_without_an_id_element_takes_the_locations_even_if_it_has_errors() -> None:
+    body = (SAMPLES / "seed" / "partial.xml").read_bytes()
+    without = re.sub(rb"<OrderId>.*</OrderId>", b"", body)
+    assert read_order(without, fallback_order_id="from-location") == replace(read_order(body), order_id="from-location")
+
+
+def test_a_refusal_is_no_order_even_with_a_location_header() -> None:
+    body = (SAMPLES / "errors" / "b_repeated_errors_under_our_root.xml").read_bytes()
+    with pytest.raises(BandwidthApiError, match="SiteId is missing"):
+        read_order(body, fallback_order_id="from-location")
+
+
+def test_a_number_listed_twice_counts_once() -> None:
+    body = (SAMPLES / "flat" / "complete_bare.xml").read_bytes().replace(b"9195550102", b"+1 919 555 0101")
+    assert read_order(body).telephone_numbers == ("9195550101",)
+
+
+def test_the_errors_of_a_refusal_in_one_line() -> None:
+    errors = (TelephoneNumberError(None, "7309", "site"), TelephoneNumberError("9195550101", "7312", ""))
+    assert describe_errors(errors) == "site; 7312: no description"
+    assert describe_errors(errors[1:]) == "no description"
+
+
+# --- requests ---
+
+
+def test_the_request_is_the_seeds_in_names_and_order() -> None:
+    request = ExternalTnsOrderRequest(
+        action=Action.REMOVE,
+        telephone_numbers=("9195550102", "9195550101"),
+        site_id=71,
+        sip_peer_id=30071,
+        customer_order_id="spring-launch 7",
+    )
+    assert write_order_request(request) == (
+        b"<?xml version='1.0' encoding='UTF-8' standalone='yes'?>\n"
+        b"<ExternalTnsOrder><CustomerOrderID>spring-launch 7</CustomerOrderID><SiteId>71</SiteId>"
+        b"<SipPeerId>30071</SipPeerId><Action>REMOVE</Action><TelephoneNumbers>"
+        b"<TelephoneNumber>9195550102</TelephoneNumber><TelephoneNumber>9195550101</TelephoneNumber>"
+        b"</TelephoneNumbers></ExternalTnsOrder>"
+    )

@@ -1,0 +1,311 @@
+"""The trigger by itself: what a sensor and a triggerer rely on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support.fast_time import run_fast
+from support.raw_server import SILENCE, RawServer
+from support.waiting import add_orders, wait, waits
+
+from airflow_provider_bandwidth.sandbox import OrderError, Sandbox
+from airflow_provider_bandwidth.triggers.bandwidth import (
+    FIRST_POLL_DELAY,
+    MAX_CONSECUTIVE_FAILURES,
+    NOT_FOUND_GRACE,
+    BandwidthExternalTnsOrderTrigger,
+    OrderEvent,
+)
+
+
+@pytest.fixture
+def bandwidth(sandbox: Sandbox, connect: Callable[..., None]) -> Sandbox:
+    """A sandbox that ``bandwidth_default`` names."""
+    connect(sandbox.connection)
+    return sandbox
+
+
+def test_event_carries_the_order_as_it_was_read(bandwidth: Sandbox) -> None:
+    error = OrderError("25060", "ours", ("9195550102",))
+    order = bandwidth.add_order(
+        ["9195550101", "9195550102"], status="PARTIAL", errors=[error], customer_order_id="run-7"
+    )
+
+    event = run_fast(wait(order.order_id))
+
+    assert (event.order_id, event.processing_status) == (order.order_id, "PARTIAL")
+    assert event.order is not None
+    assert event.order.customer_order_id == "run-7"
+    assert event.order.completed_telephone_numbers == ("9195550101",)
+    assert [each.code for each in event.order.errors] == ["25060"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "options"),
+    [
+        ("status", {"status": 503}),
+        ("status", {"status": 500, "body": "empty"}),
+        ("status", {"status": 408}),
+        ("rate-limit", {"seconds": 2}),
+        ("rate-limit", {"header": "none"}),
+        ("drop", {}),
+        ("truncate", {"how": "length"}),
+        ("truncate", {"how": "xml"}),
+        ("body", {"kind": "html"}),
+        ("body", {"kind": "empty"}),
+    ],
+    ids=str,
+)
+def test_passing_fault_between_polls_is_survived(bandwidth: Sandbox, fault: str, options: dict[str, Any]) -> None:
+    (order_id,) = add_orders(bandwidth, 1)
+    bandwidth.inject(fault, operation="order", times=3, **options)
+
+    async def scenario() -> OrderEvent:
+        async with waits([order_id], poke_interval=5.0) as (task,):
+            while len([record for record in bandwidth.requests if record.operation == "order"]) < 4:
+                await asyncio.sleep(1)
+            bandwidth.finish(order_id, "COMPLETE")
+            return await task
+
+    assert run_fast(scenario()).processing_status == "COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "words"),
+    [
+        ("unauthorized", {}, "refused: check Login and Password"),
+        ("refuse", {"status": 403, "code": "1001", "description": "Access Denied"}, "Access Denied"),
+        ("refuse", {"status": 400, "code": "1008", "description": "Not a UUID"}, "Not a UUID"),
+        ("redirect", {}, "redirect"),
+    ],
+)
+def test_lasting_refusal_ends_the_wait_at_once(
+    bandwidth: Sandbox, fault: str, options: dict[str, Any], words: str
+) -> None:
+    (order_id,) = add_orders(bandwidth, 1)
+    bandwidth.inject(fault, operation="order", times=None, **options)
+
+    event = run_fast(wait(order_id, poke_interval=5.0))
+
+    assert words in str(event.error)
+    # A refused token is renewed once before it is believed.
+    assert bandwidth.count(operation="order") == (2 if fault == "unauthorized" else 1)
+
+
+def test_unknown_order_counts_as_not_there_yet_for_a_minute(bandwidth: Sandbox) -> None:
+    (order_id,) = add_orders(bandwidth, 1, status="COMPLETE")
+    bandwidth.inject("setting", operation="order", times=15, read_lag_seconds=3600)
+
+    # More polls than may fail in a row, all within the grace.
+    event = run_fast(wait(order_id, poke_interval=2.0))
+
+    assert event.processing_status == "COMPLETE"
+    assert bandwidth.count(operation="order") == 16
+
+
+def test_order_that_stays_unknown_is_given_up_after_the_grace(bandwidth: Sandbox) -> None:
+    event = run_fast(wait("0f3c1a52-7d1e-4b06-9a53-2f0c6a7e1b01", poke_interval=10.0))
+
+    assert "has no order 0f3c1a52-7d1e-4b06-9a53-2f0c6a7e1b01" in str(event.error)
+    assert NOT_FOUND_GRACE / 10 - 1 <= bandwidth.count(operation="order") <= NOT_FOUND_GRACE / 10 + 2
+
+
+def test_failures_in_a_row_are_limited(bandwidth: Sandbox) -> None:
+    (order_id,) = add_orders(bandwidth, 1)
+    bandwidth.inject("status", operation="order", times=None, status=503)
+
+    event = run_fast(wait(order_id, poke_interval=5.0))
+
+    assert "503" in str(event.error)
+    assert bandwidth.count(operation="order") == MAX_CONSECUTIVE_FAILURES
+
+
+def test_success_starts_the_count_of_failures_anew(bandwidth: Sandbox) -> None:
+    (order_id,) = add_orders(bandwidth, 1)
+    for burst in range(3):
+        bandwidth.inject(
+            "status",
+            operation="order",
+            times=MAX_CONSECUTIVE_FAILURES - 1,
+            after=burst * MAX_CONSECUTIVE_FAILURES,
+            status=503,
+        )
+
+    async def scenario() -> OrderEvent:
+        async with waits([order_id], poke_interval=5.0) as (task,):
+            while bandwidth.count(operation="order") < 3 * MAX_CONSECUTIVE_FAILURES:
+                await asyncio.sleep(1)
+                assert not task.done(), task.result()
+            bandwidth.finish(order_id, "COMPLETE")
+            return await task
+
+    assert run_fast(scenario()).processing_status == "COMPLETE"
+
+
+def test_connection_that_does_not_exist_is_an_error_event(connect: Callable[..., None]) -> None:
+    event = run_fast(wait("0f3c1a52-7d1e-4b06-9a53-2f0c6a7e1b01", bandwidth_conn_id="nowhere"))
+
+    assert "nowhere" in str(event.error)
+
+
+def test_wrong_connection_is_an_error_event(bandwidth: Sandbox, connect: Callable[..., None]) -> None:
+    connect(bandwidth.connection, extra={"account_id": None})
+
+    event = run_fast(wait("0f3c1a52-7d1e-4b06-9a53-2f0c6a7e1b01"))
+
+    assert "No Bandwidth account" in str(event.error)
+
+
+def test_event_loop_keeps_ticking_while_the_server_is_slow(bandwidth: Sandbox) -> None:
+    (order_id,) = add_orders(bandwidth, 1, status="COMPLETE")
+    bandwidth.inject("slow", operation="token", seconds=0.6)
+    bandwidth.inject("slow", operation="order", seconds=0.6)
+
+    async def scenario() -> tuple[OrderEvent, float]:
+        async with waits([order_id]) as (task,):
+            longest, last = 0.0, time.monotonic()
+            while not task.done():
+                await asyncio.sleep(0.01)
+                longest, last = max(longest, time.monotonic() - last), time.monotonic()
+            return task.result(), longest
+
+    event, longest = asyncio.run(scenario())
+
+    assert event.processing_status == "COMPLETE"
+    assert longest < 0.4
+
+
+def test_first_poll_comes_after_a_moment(bandwidth: Sandbox) -> None:
+    (order_id,) = add_orders(bandwidth, 1, status="COMPLETE")
+
+    async def scenario() -> tuple[float, int]:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        async with waits([order_id]) as (task,):
+            await asyncio.sleep(FIRST_POLL_DELAY * 0.7)
+            early = bandwidth.count(operation="order")
+            await task
+        return loop.time() - started, early
+
+    took, early = run_fast(scenario())
+
+    assert FIRST_POLL_DELAY == 2.0
+    assert early == 0
+    assert took >= FIRST_POLL_DELAY - 0.1
+
+
+def test_deadline_ends_the_wait_with_a_last_look(bandwidth: Sandbox) -> None:
+    (order_id,) = add_orders(bandwidth, 1)
+
+    async def scenario(finish: bool) -> OrderEvent:
+        from airflow_provider_bandwidth.triggers import bandwidth as module
+
+        async with waits([order_id], poke_interval=600.0, deadline=module.time.time() + 60) as (task,):
+            await asyncio.sleep(30)
+            if finish:
+                bandwidth.finish(order_id, "COMPLETE")
+            return await task
+
+    assert run_fast(scenario(finish=False)).timed_out
+    assert run_fast(scenario(finish=True)).processing_status == "COMPLETE"
+
+
+def test_deadline_holds_while_the_server_says_nothing(
+    connect: Callable[..., None], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A call to a silent server takes real seconds: few, rather than the grace of half a minute.
+    monkeypatch.setattr("airflow_provider_bandwidth.triggers.bandwidth.DEADLINE_GRACE", 1.0)
+    with RawServer(SILENCE) as silent:
+        connect(sandbox.connection, host=silent.url, extra={"auth_type": "basic"})
+
+        async def scenario() -> OrderEvent:
+            from airflow_provider_bandwidth.triggers import bandwidth as module
+
+            return await wait("0f3c1a52-7d1e-4b06-9a53-2f0c6a7e1b01", deadline=module.time.time() + 3)
+
+        assert run_fast(scenario()).timed_out
+
+
+def test_serialises_to_json_scalars_and_back() -> None:
+    parameters = {
+        "order_id": "0f3c1a52",
+        "bandwidth_conn_id": "other",
+        "account_id": "77",
+        "poke_interval": 12.5,
+        "started_at": 1_900_000_000.5,
+        "deadline": 1_900_003_600.0,
+        "processing_status": "RECEIVED",
+        "exponential_backoff": True,
+        "max_wait": 90.0,
+    }
+
+    path, kwargs = BandwidthExternalTnsOrderTrigger(**parameters).serialize()
+
+    assert path == "airflow_provider_bandwidth.triggers.bandwidth.BandwidthExternalTnsOrderTrigger"
+    assert kwargs == parameters
+    again = BandwidthExternalTnsOrderTrigger(**json.loads(json.dumps(kwargs)))
+    assert again.serialize() == (path, parameters)
+
+
+def test_parameter_of_a_later_release_is_tolerated() -> None:
+    """A triggerer that knows one parameter less would leave the task deferred for good."""
+    trigger = BandwidthExternalTnsOrderTrigger(order_id="0f3c1a52", parameter_of_2031=1)
+
+    assert "parameter_of_2031" not in trigger.serialize()[1]
+
+
+def test_changes_of_status_are_logged_and_polls_are_not(bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(
+        BandwidthExternalTnsOrderTrigger,
+        "log",
+        property(lambda _: type("Log", (), {"info": lambda _, text, *values: lines.append(text % values)})()),
+    )
+    (order_id,) = add_orders(bandwidth, 1, status="RECEIVED")
+
+    async def scenario() -> None:
+        async with waits([order_id], poke_interval=5.0, processing_status="RECEIVED") as (task,):
+            for polls in (4, 8):
+                while bandwidth.count(operation="order") < polls:
+                    await asyncio.sleep(1)
+                bandwidth.set_status(order_id, {4: "PROCESSING", 8: "EXCEPTION"}[polls])
+            while bandwidth.count(operation="order") < 12:
+                await asyncio.sleep(1)
+            bandwidth.finish(order_id, "COMPLETE")
+            await task
+
+    run_fast(scenario())
+
+    assert lines == [f"Order {order_id} is PROCESSING.", f"Order {order_id} is EXCEPTION."]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [None, "success", {}, [], {"order_id": "1"}, {"status": "success"}, {"order_id": "1", "order": {}}],
+    ids=str,
+)
+def test_foreign_event_is_an_error_and_never_a_success(payload: Any) -> None:
+    event = OrderEvent.from_payload(payload)
+
+    assert event.error
+    assert event.processing_status is None
+
+
+def test_event_without_outcome_is_an_error() -> None:
+    payload = OrderEvent("1").to_payload()
+
+    assert OrderEvent.from_payload(payload).error == "the trigger sent an event without an outcome"
+
+
+def test_large_order_is_left_out_of_its_event(bandwidth: Sandbox) -> None:
+    (order_id,) = add_orders(bandwidth, 1, status="COMPLETE", numbers=5000)
+
+    event = run_fast(wait(order_id))
+
+    assert (event.order, event.processing_status) == (None, "COMPLETE")
+    assert len(json.dumps(event.to_payload())) < 1000
