@@ -1,0 +1,327 @@
+"""The provider as a person sees it: connection form, Test button, grid, log, XComs and the link to the order.
+
+Starts a real Airflow and a sandbox on loopback ports, drives headless Chromium through Airflow's pages, and leaves a
+screenshot of each in ``output/browser``. Needs Debian's packages ``chromium`` and ``chromium-driver``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from selenium import webdriver
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+)
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from support.airflow_processes import Airflow, Processes, stop_on_termination, wait_for, work_folder
+
+from airflow_provider_bandwidth.error_codes import ERROR_CODES
+from airflow_provider_bandwidth.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_bandwidth.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[2]
+OUTPUT = ROOT / "output" / "browser"
+DAG_ID = "bandwidth_import"
+PARTIAL = ["9195550101", "9195550102", "9195550103", "9195550001", "9195550002", "9805550002"]
+FAILED = ["9195550001", "9195550002"]
+INVALID = ["9195550101", "12345", "8005551234"]
+#: Seconds for a page of Airflow's to show something, on a busy machine.
+PATIENCE = 60
+
+
+class Browser:
+    """Chromium on Airflow's pages; every wait ends in what was waited for, or in an error with a screenshot."""
+
+    def __init__(self, url: str) -> None:
+        options = webdriver.ChromeOptions()
+        options.binary_location = _path_of("chromium")
+        for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "window-size=1400,1100"):
+            options.add_argument(f"--{argument}")
+        self._driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(_path_of("chromedriver")))
+        self._url = url
+        self._shots = 0
+
+    def quit(self) -> None:
+        self._driver.quit()
+
+    def open(self, path: str) -> None:
+        self._driver.get(path if "://" in path else f"{self._url}{path}")
+
+    def log_in(self) -> None:
+        self.open("/")
+        self.find("//input[@name='username']").send_keys("admin")
+        self.find("//input[@name='password']").send_keys("admin" + Keys.ENTER)
+        self.find("//a[@href='/dags' or contains(., 'Dags')]")
+
+    def find(self, xpath: str) -> WebElement:
+        """The first element that is there."""
+        return self._until(xpath, lambda: next(iter(self._driver.find_elements(By.XPATH, xpath)), None))
+
+    def fill(self, field: str, text: str) -> None:
+        """Type into a field of the dialog, over what stands there."""
+        element = self.find(f"//*[@role='dialog']//input[@name='{field}']")
+        self._driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+
+        def is_typed() -> bool:
+            element.send_keys(Keys.CONTROL + "a", Keys.DELETE)
+            for character in text:
+                element.send_keys(character)
+            return element.get_attribute("value") == text
+
+        # The form drops characters when it is slower than the typist.
+        self._until(f"{field} is {text}", is_typed)
+
+    def value(self, field: str) -> str:
+        return str(self.find(f"//*[@role='dialog']//input[@name='{field}']").get_attribute("value"))
+
+    def click(self, xpath: str) -> None:
+        element = self.find(xpath)
+        self._driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        self._until(xpath, lambda: self._is_clicked(xpath) or None)
+
+    def _is_clicked(self, xpath: str) -> bool:
+        try:
+            self.find(xpath).click()
+        except (ElementClickInterceptedException, ElementNotInteractableException):
+            return False
+        return True
+
+    def open_section(self, name: str) -> None:
+        button = f"//*[@role='dialog']//button[normalize-space(.)='{name}']"
+        if self.find(button).get_attribute("aria-expanded") != "true":
+            self.click(button)
+            self._until(name, lambda: self.find(button).get_attribute("aria-expanded") == "true" or None)
+
+    def see(self, *texts: str) -> None:
+        """Wait until every text stands on the page."""
+        for text in texts:
+            self._until(text, lambda text=text: text in self.text or None)
+
+    @property
+    def text(self) -> str:
+        return self._driver.find_element(By.TAG_NAME, "body").text
+
+    @property
+    def source(self) -> str:
+        return self._driver.page_source
+
+    def shoot(self, name: str) -> None:
+        self._shots += 1
+        time.sleep(1)  # what slides in has slid in
+        self._driver.save_screenshot(str(OUTPUT / f"{self._shots:02d}-{name}.png"))
+
+    def shoot_element(self, xpath: str, name: str) -> None:
+        self._shots += 1
+        hide = "for (const e of document.querySelectorAll('.react-flow__panel')) e.style.visibility = 'hidden'"
+        self._driver.execute_script(hide)
+        self.find(xpath).screenshot(str(OUTPUT / f"{self._shots:02d}-{name}.png"))
+
+    def _until(self, what: str, look: Callable[[], Any]) -> Any:
+        def patiently() -> Any:
+            try:
+                return look()
+            except StaleElementReferenceException:
+                return None
+
+        try:
+            return wait_for(what, patiently, timeout=PATIENCE)
+        except TimeoutError:
+            self.shoot("not-found")
+            raise
+
+
+def _path_of(program: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        raise SystemExit(f"{program} is missing: apt-get install chromium chromium-driver")
+    return path
+
+
+def show_connection_form(browser: Browser, connection: dict[str, Any]) -> None:
+    """Make the connection in the form: our type, our fields with labels and help, and a password that is masked."""
+    browser.open("/connections")
+    browser.click("//button[contains(., 'Add Connection')]")
+    browser.fill("connection_id", "bandwidth_default")
+    kind = browser.find("//*[@role='dialog']//input[@role='combobox']")
+    kind.send_keys("Bandwidth")
+    browser.find("//*[@role='option' and contains(., 'Bandwidth')]")
+    kind.send_keys(Keys.ENTER)
+    browser.see(*UI_FIELD_BEHAVIOUR["relabeling"].values())
+    for field in ("host", "login", "password"):
+        browser.fill(field, connection[field])
+    browser.fill("port", "0")
+    expect(browser.find("//input[@name='password']").get_attribute("type") == "password", "the password is masked")
+    expect(not browser.source.count('name="schema"'), "Schema, which is not used, is not offered")
+    browser.shoot("connection-form")
+    browser.open_section("Extra Fields")
+    browser.see(*(spec["label"] for spec in CONN_FIELDS.values()))
+    browser.see(*(spec["description"] for spec in CONN_FIELDS.values()))
+    choices = browser.find("//input[@name='element_auth_type']/ancestor::*[.//input[@role='combobox']][1]")
+    choices.find_element(By.XPATH, ".//input[@role='combobox']").send_keys(Keys.ARROW_DOWN)
+    for choice in CONN_FIELDS["auth_type"]["schema"]["enum"]:
+        browser.find(f"//*[@role='option' and normalize-space(.)='{choice}']")
+    browser.shoot("auth-type-is-a-choice")
+    choices.find_element(By.XPATH, ".//input[@role='combobox']").send_keys(Keys.ENTER)
+    for field in ("account_id", "site_id", "sip_peer_id", "order_url"):
+        browser.fill(f"element_{field}", connection["extra"][field])
+    browser.shoot("connection-form-extra-fields")
+    save(browser)
+
+
+def save(browser: Browser) -> None:
+    browser.click("//*[@role='dialog']//button[normalize-space(.)='Save']")
+    browser.find("//*[not(//*[@role='dialog'])]//td[contains(., 'bandwidth_default')]")
+
+
+def show_saved_values(browser: Browser, connection: dict[str, Any]) -> None:
+    """Open the form again: everything typed is there, except the password."""
+    edit(browser)
+    came_back = {field: browser.value(f"element_{field}") for field in connection["extra"]}
+    expect(came_back == connection["extra"], f"the extra fields come back: {came_back}")
+    expect((browser.value("host"), browser.value("login")) == (connection["host"], connection["login"]), "so do others")
+    expect(connection["password"] != browser.value("password"), "the password does not come back")
+    browser.shoot("saved-values")
+
+
+def edit(browser: Browser) -> None:
+    browser.open("/connections")
+    browser.click("//button[@aria-label='Edit Connection']")
+    browser.open_section("Extra Fields")
+
+
+def show_test_button(browser: Browser, connection: dict[str, Any]) -> None:
+    """The Test button: a sound connection, a wrong account, a wrong password, nobody there."""
+
+    def press(*texts: str, name: str) -> None:
+        browser.open("/connections")
+        browser.click("//button[@aria-label='Test Connection']")
+        browser.see(*texts)
+        browser.shoot(name)
+
+    browser.open("/connections")
+    browser.click("//button[@aria-label='Test Connection']")
+    time.sleep(3)  # success is a green icon and no more
+    browser.shoot("test-ok")
+    for wrong, texts in (
+        ({"element_account_id": "77"}, ("account 77 was not",)),
+        ({"element_account_id": connection["extra"]["account_id"], "password": "wrong"}, ("Wrong credentials",)),
+        ({"password": connection["password"], "host": "http://127.0.0.1:1"}, ("could not be reached",)),
+    ):
+        edit(browser)
+        change(browser, wrong)
+        press(*texts, name="test-" + texts[0].replace(" ", "-").lower())
+
+
+def change(browser: Browser, fields: dict[str, str]) -> None:
+    for field, text in fields.items():
+        browser.open_section("Extra Fields" if field.startswith("element_") else "Standard Fields")
+        browser.fill(field, text)
+    save(browser)
+
+
+def show_run(browser: Browser, sandbox: Sandbox, run_id: str, numbers: list[str]) -> None:
+    """Grid, log, XComs and the link of a run that has ended."""
+    (order,) = [order for order in sandbox.orders if list(order.telephone_numbers) == numbers]
+    codes = {error.code for error in order.errors}
+    wait = f"/dags/{DAG_ID}/runs/{run_id}/tasks/wait"
+    browser.open(f"/dags/{DAG_ID}/runs/{run_id}")
+    browser.see("submit", "wait", "report_errors")
+    browser.shoot(f"{order.status}-run")
+    browser.open(wait)
+    browser.see(f"{order.status}: {len(numbers) - count_errored(order)} telephone numbers completed")
+    browser.see(*(ERROR_CODES[code].meaning for code in codes))
+    expect(not any(number in browser.text for number in numbers), "the log lists no telephone number")
+    browser.shoot(f"{order.status}-log")
+    browser.open(f"{wait}/xcom")
+    browser.see("completed_telephone_numbers", "errors", "return_value", order.order_id)
+    browser.click("//button[@aria-label='Expand all']|//button[contains(@aria-label, 'xpand')]")
+    time.sleep(3)
+    browser.shoot(f"{order.status}-xcoms")
+    browser.open(f"{wait}/details")
+    link = browser.find("//a[contains(., 'Bandwidth order')]")
+    browser.shoot(f"{order.status}-details")
+    browser.open(str(link.get_attribute("href")))
+    browser.see(f"Order {order.order_id}", order.status, *codes)
+    browser.shoot(f"{order.status}-order-at-the-sandbox")
+
+
+def show_invalid_numbers(browser: Browser, run_id: str) -> None:
+    """A submit task that sends nothing: its log names the bad numbers and has no error that is not ours."""
+    browser.open(f"/dags/{DAG_ID}/runs/{run_id}/tasks/submit?try_number=1")
+    browser.see("2 invalid telephone numbers, nothing was sent")
+    expect("XCom not found" not in browser.text, "no second error below the task's own")
+    browser.shoot("invalid-numbers-log")
+
+
+def show_sync_graph(browser: Browser) -> None:
+    """The number sync's task group as Airflow draws it: the README's picture."""
+    browser.open("/dags/bandwidth_number_sync_nightly")
+    browser.click("//button[contains(@aria-label, 'raph')]")
+    browser.click("//button[contains(@aria-label, 'xpand')]")
+    browser.see("plan", "report")
+    time.sleep(3)  # the graph glides into its place
+    browser.shoot_element("//*[contains(@class, 'react-flow__renderer')]", "number-sync-graph")
+
+
+def count_errored(order: Any) -> int:
+    return len({number for error in order.errors for number in error.telephone_numbers})
+
+
+def expect(condition: bool, what: str) -> None:
+    """Not an assertion, since those can be turned off."""
+    if not condition:
+        raise SystemExit(f"Not so: {what}.")
+
+
+def main() -> None:
+    stop_on_termination()
+    shutil.rmtree(OUTPUT, ignore_errors=True)
+    OUTPUT.mkdir(parents=True)
+    started = time.monotonic()
+    with work_folder() as folder, Sandbox() as sandbox:
+        for name in ("home", "logs"):
+            (folder / name).mkdir()
+        with Processes(folder / "logs") as processes:
+            airflow = Airflow(
+                processes,
+                folder / "home",
+                ROOT / "example_dags",
+                {"AIRFLOW__CORE__TEST_CONNECTION": "Enabled", "AIRFLOW__CORE__PARALLELISM": "4"},
+            )
+            airflow.run("db", "migrate")
+            airflow.start_components()
+            print(f"Airflow is healthy after {time.monotonic() - started:.0f} s", flush=True)
+            browser = Browser(airflow.url)
+            try:
+                tour(browser, airflow, sandbox)
+            finally:
+                browser.quit()
+    print(f"All seen after {time.monotonic() - started:.0f} s; screenshots are in {OUTPUT.relative_to(ROOT)}/")
+
+
+def tour(browser: Browser, airflow: Airflow, sandbox: Sandbox) -> None:
+    browser.log_in()
+    show_sync_graph(browser)
+    show_connection_form(browser, sandbox.connection)
+    show_saved_values(browser, sandbox.connection)
+    runs = [airflow.trigger(DAG_ID, telephone_numbers=numbers) for numbers in (PARTIAL, FAILED, INVALID)]
+    for run_id, numbers in zip(runs[:2], (PARTIAL, FAILED), strict=True):
+        wait_for(f"run {run_id} ends", lambda run_id=run_id: airflow.is_finished(DAG_ID, run_id), timeout=180)
+        show_run(browser, sandbox, run_id, numbers)
+    show_invalid_numbers(browser, runs[2])
+    show_test_button(browser, sandbox.connection)
+
+
+if __name__ == "__main__":
+    main()
