@@ -316,8 +316,7 @@ def _numbering_plan() -> re.Pattern[str]:
     not_before = ""
     for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE[1]:
         metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
-        if metadata is None:
-            continue
+        assert metadata is not None  # every region of a country code has some
         leading = metadata.leading_digits
         guard = f"(?={leading})" if leading else ""
         regions.append(not_before + guard + _pattern_of_region(region, metadata))

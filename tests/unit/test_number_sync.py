@@ -50,6 +50,21 @@ def test_plan_is_desired_minus_current() -> None:
     assert plan.rejected == ()
 
 
+def test_plan_has_a_figure_for_every_value() -> None:
+    plan = plan_number_sync([C, A, B, B, "", "12"], [A, D, E], remove_missing=True)
+    assert plan.counts() == {
+        "desired": 4,
+        "current": 3,
+        "unchanged": 1,
+        "to_import": 2,
+        "to_remove": 2,
+        "rejected": 1,
+        "not_desired": 2,
+        "duplicates": 1,
+        "blanks": 1,
+    }
+
+
 def test_nothing_is_removed_unless_asked() -> None:
     plan = plan_number_sync([A], [A, D])
     assert plan.to_remove == ()
@@ -388,6 +403,8 @@ def test_tally_counts_each_number_once_and_says_what_to_do() -> None:
         "removal_unaccounted": 1,
     }
     assert tally.error_counts() == {"25060": 1}
+    assert tally.count(Fate.REJECTED) == 2
+    assert tally.count(Fate.REJECTED, Action.REMOVE) == 1
     table = tally.render("a title")
     assert table.startswith("a title\n")
     assert "IMPORT errored 25060" in table

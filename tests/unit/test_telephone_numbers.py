@@ -427,6 +427,9 @@ class TestOneString:
         assert result.telephone_numbers == tuple(dict.fromkeys(f"919555{n:04}" for n in lines))
         assert (result.rejected, result.duplicate_count) == ((), len(lines) - len(set(lines)))
 
+    def test_one_number_in_parentheses_is_a_number_and_no_list(self) -> None:
+        assert normalize_telephone_numbers("(9195550101)").telephone_numbers == ("9195550101",)
+
     @given(st.lists(st.text(), max_size=5))
     def test_a_rendered_list_reads_like_the_list(self, values: list[str]) -> None:
         assert normalize_telephone_numbers(repr(values)) == normalize_telephone_numbers(values)
