@@ -638,7 +638,13 @@ class BandwidthHook(BaseHook):
                 if doubt is None:
                     raise
                 failure = error
-            if any(doubt or _is_live(order) or order.order_id == recorded for order in orders):
+            settled = [order for order in orders if _is_live(order) or order.order_id == recorded]
+            if doubt is not None and attempt is not None:
+                # A FAILED order of before the POST may come into sight only now; sending beside it does no harm.
+                sent_since = attempt.sent_since
+                settled += [o for o in orders if not _is_live(o) and o.created_at and o.created_at >= sent_since]
+                orders = settled
+            if settled:
                 return orders
             if pause is not None:
                 self._sleep(pause)
