@@ -198,9 +198,11 @@ class _Reading:
 
     def _weigh(self, refused: RejectedTelephoneNumber) -> None:
         self.rejected.append(refused)
-        digits = re.sub(r"\D", "", refused.value).removeprefix("1")
-        if digits[:10] in self._current:
-            self.mentioned.add(digits[:10])
+        digits = re.sub(r"\D", "", refused.value)
+        # Any ten digits in a row: the number may stand behind another one, an extension or a prefix.
+        self.mentioned.update(
+            window for at in range(len(digits) - 9) if (window := digits[at : at + 10]) in self._current
+        )
 
 
 #: Most values repeat a current number with punctuation; that is seen without the numbering plan.
@@ -272,12 +274,10 @@ class OrderChunk:
     """The telephone numbers of one order.
 
     :param customer_order_id: of the order that holds exactly these numbers and is open already; ``None`` for a new one
-    :param not_in_plan: those of its numbers that the plan does not ask for
     """
 
     telephone_numbers: tuple[str, ...]
     customer_order_id: str | None = None
-    not_in_plan: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,8 +302,9 @@ def cut_into_orders(
 
     A run that is cleared, or that follows one that was killed, finds orders of the earlier attempt still open: their
     numbers are not at Bandwidth yet (or still there), so they are in the plan. Such an order becomes a chunk as it is,
-    under its own CustomerOrderId: submitting that chunk finds the order. Where that is not possible (somebody else's
-    order, another action or peer), its numbers are left out.
+    under its own CustomerOrderId: submitting that chunk finds the order. Should the order FAIL in the meantime, the
+    chunk is sent anew; so only an order is taken over whose every number the plan asks for, guards and all. Any other
+    (it holds more, or is somebody else's, of another action or peer) leaves its numbers out.
 
     :param telephone_numbers: what the plan has for ``action``
     :param chunk_size: the most numbers of a new order
@@ -317,9 +318,9 @@ def cut_into_orders(
         theirs = wanted.keys() & set(order.telephone_numbers)
         if not theirs:
             continue
-        if _can_take_over(order, action, site_id, sip_peer_id):
-            others = tuple(number for number in order.telephone_numbers if number not in theirs)
-            chunks.append(OrderChunk(order.telephone_numbers, order.customer_order_id, others))
+        asks_for_no_more = len(theirs) == len(order.telephone_numbers)
+        if asks_for_no_more and _can_take_over(order, action, site_id, sip_peer_id):
+            chunks.append(OrderChunk(order.telephone_numbers, order.customer_order_id))
         else:
             busy.append(BusyNumbers(frozenset(theirs), order.order_id, str(order.action or "another")))
         for number in theirs:
@@ -643,12 +644,17 @@ def _read_rows(lines: Iterator[str], column: str, name: str) -> Iterator[str]:
     header = next((line for line in lines if line.strip()), None)
     if header is None:
         raise InvalidExtractError(f"{name} is empty: not even a row of column names.")
-    delimiter, index = _find_column(header, column, name)
+    delimiter, index, width = _find_column(header, column, name)
     reader = csv.reader(itertools.chain(lines, (_END,)), delimiter=delimiter, skipinitialspace=True)
     row: list[str] = []
     try:
         for row in reader:
             if row and row != [_END]:
+                if any(cell.strip() for cell in row[width:]):
+                    raise InvalidExtractError(
+                        f"{name}, around line {reader.line_num + 1}: {len(row)} values under {width} column names. "
+                        "A value that holds the delimiter must stand in quotation marks."
+                    )
                 yield row[index].strip() if len(row) > index else ""
     except csv.Error as error:
         raise InvalidExtractError(f"{name}, around line {reader.line_num + 1}: {error}.") from None
@@ -658,14 +664,15 @@ def _read_rows(lines: Iterator[str], column: str, name: str) -> Iterator[str]:
         )
 
 
-def _find_column(header: str, column: str, name: str) -> tuple[str, int]:
+def _find_column(header: str, column: str, name: str) -> tuple[str, int, int]:
+    """The delimiter, the index of the column, and how many columns there are."""
     most: list[str] = []
     for delimiter in _DELIMITERS:
         names = [cell.strip() for cell in next(csv.reader([header], delimiter=delimiter, skipinitialspace=True))]
         for same in (str.strip, _fold):
             found = [index for index, cell in enumerate(names) if same(cell) == same(column)]
             if len(found) == 1:
-                return delimiter, found[0]
+                return delimiter, found[0], len(names)
         if len(found) > 1:
             raise InvalidExtractError(f"{name} has {len(found)} columns named {column!r}: which one is meant?")
         most = max(most, names, key=len)

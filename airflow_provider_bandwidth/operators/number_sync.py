@@ -14,7 +14,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -30,9 +30,10 @@ from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
     InvalidExtractError,
     InvalidOrderRequestError,
+    InvalidResponseError,
     RemovalLimitExceededError,
 )
-from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.hooks.bandwidth import MAX_LISTED_ORDERS, BandwidthHook
 from airflow_provider_bandwidth.number_sync import (
     DEFAULT_MAX_REMOVALS,
     DEFAULT_MIN_DESIRED,
@@ -54,7 +55,13 @@ from airflow_provider_bandwidth.number_sync import (
     read_column,
 )
 from airflow_provider_bandwidth.operators.bandwidth import parse_flag
-from airflow_provider_bandwidth.orders import TERMINAL_STATUSES, Action, ProcessingStatus, TelephoneNumberError
+from airflow_provider_bandwidth.orders import (
+    TERMINAL_STATUSES,
+    Action,
+    ExternalTnsOrder,
+    ProcessingStatus,
+    TelephoneNumberError,
+)
 from airflow_provider_bandwidth.sensors.bandwidth import COMPLETED_KEY, ERRORS_KEY
 from airflow_provider_bandwidth.telephone_numbers import chunk
 
@@ -67,6 +74,8 @@ DEFAULT_RESEND_ERRORS_AFTER: Final = 7
 _NUMBERS_PER_XCOM: Final = 5000
 _XCOM_BYTES: Final = 48_000
 _LONGEST_SHOWN_VALUE: Final = 200
+#: States in which a sensor may have left what it read: it succeeded, failed the task, or skipped it (``soft_fail``).
+_ENDED_STATES: Final = frozenset({"success", "failed", "skipped"})
 _OPEN: Final = (ProcessingStatus.RECEIVED, ProcessingStatus.PROCESSING)
 _REPORT_COLUMNS: Final = ("telephone_number", "action", "fate", "code", "reason", "order_id")
 
@@ -245,7 +254,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             )
         dry_run = parse_flag("plan_only", self.plan_only)
         # In this order: an order that ends in between is then in both, not in neither.
-        open_orders = hook.list_external_tns_orders(status=_OPEN)
+        open_orders = _list_open_orders(hook)
         plan = plan_number_sync(
             self._read_desired(),
             self._read_current(hook, site_id, sip_peer_id),
@@ -366,6 +375,16 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
                 )
 
 
+def _list_open_orders(hook: BandwidthHook) -> list[ExternalTnsOrder]:
+    orders = hook.list_external_tns_orders(status=_OPEN)
+    if len(orders) >= MAX_LISTED_ORDERS:
+        raise InvalidResponseError(
+            f"Account {hook.account_id} has {len(orders)} open orders or more, and Bandwidth lists no further: "
+            "which numbers are being worked on cannot be told. Nothing was sent. Run again when fewer are open."
+        )
+    return orders
+
+
 def _rows_of_busy(busy: Iterable[BusyNumbers], action: Action) -> Iterator[dict[str, str]]:
     for each in busy:
         reason = f"{each.action} order {each.order_id} still works on it: run again when that order has ended"
@@ -391,18 +410,12 @@ def _hand_on(
     for action, chunks in orders.items():
         for index, each in enumerate(chunks):
             ti.xcom_push(key=chunk_key(action, index), value=",".join(each.telephone_numbers))
-            if each.not_in_plan:
-                ti.xcom_push(key=_not_in_plan_key(action, index), value=",".join(each.not_in_plan))
     unchanged_count = rejected_count = 0
     for unchanged_count, part in enumerate(chunk(unchanged, _NUMBERS_PER_XCOM), 1):
         ti.xcom_push(key=f"unchanged_{unchanged_count - 1:05d}", value=",".join(part))
     for rejected_count, rows in enumerate(_pack(rejected), 1):
         ti.xcom_push(key=f"rejected_{rejected_count - 1:05d}", value=rows)
     return {"unchanged_xcoms": unchanged_count, "rejected_xcoms": rejected_count}
-
-
-def _not_in_plan_key(action: Action, index: int) -> str:
-    return f"{chunk_key(action, index)}_not_in_plan"
 
 
 def _pack(rows: Iterable[Mapping[str, str]]) -> Iterator[list[Mapping[str, str]]]:
@@ -466,14 +479,17 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Account, write, log, judge."""
         ti = context["ti"]
-        plan = self._pull(ti, self.plan_task_id)
+        states = _read_states(context)
+        # Airflow deletes a task's XComs when the task starts, not when it is cleared: one that did not run in this
+        # attempt still shows those of the last.
+        plan = self._pull(ti, self.plan_task_id) if states.get(self.plan_task_id) == "success" else None
         if plan is None:
             raise AirflowFailException(
                 f"There is no plan, so nothing was sent: see the log of task {self.plan_task_id!r}."
             )
         tally = Tally()
         order_ids: list[str] = []
-        fates = self._iter_fates(ti, plan, order_ids)
+        fates = self._iter_fates(ti, plan, states, order_ids)
         if self.report_path is None:
             for fate in fates:
                 tally.add(fate)
@@ -495,29 +511,32 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
             context["outlet_events"][asset].extra.update(summary)
         return summary
 
-    def _iter_fates(self, ti: Any, plan: Mapping[str, Any], order_ids: list[str]) -> Iterator[NumberFate]:
+    def _iter_fates(
+        self, ti: Any, plan: Mapping[str, Any], states: Mapping[str, str], order_ids: list[str]
+    ) -> Iterator[NumberFate]:
         for index in range(plan["unchanged_xcoms"]):
             yield from iter_plan_fates((), _numbers(self._pull(ti, self.plan_task_id, f"unchanged_{index:05d}")))
         for index in range(plan["rejected_xcoms"]):
             yield from iter_plan_fates(self._pull(ti, self.plan_task_id, f"rejected_{index:05d}"), ())
         for action in Action:
-            for index, customer_order_id in enumerate(plan["orders"][action]):
+            for index in range(len(plan["orders"][action])):
                 requested = _numbers(self._pull(ti, self.plan_task_id, chunk_key(action, index)))
-                if customer_order_id is not None:
-                    others = set(_numbers(self._pull(ti, self.plan_task_id, _not_in_plan_key(action, index))))
-                    requested = [number for number in requested if number not in others]
                 if plan["dry_run"]:
                     yield from (NumberFate(number, action, Fate.PLANNED) for number in requested)
                     continue
-                result = self._read_result(ti, action, index)
+                result = self._read_result(ti, states, action, index)
                 if result.order_id is not None:
                     order_ids.append(result.order_id)
                 yield from account_for_order(action, requested, result)
 
-    def _read_result(self, ti: Any, action: Action, index: int) -> OrderResult:
-        order_id = self._pull(ti, self.submit_task_ids[action], map_index=index)
-        wait_task_id = self.wait_task_ids[action]
-        ended = self._pull(ti, wait_task_id, map_index=index)
+    def _read_result(self, ti: Any, states: Mapping[str, str], action: Action, index: int) -> OrderResult:
+        submit_task_id, wait_task_id = self.submit_task_ids[action], self.wait_task_ids[action]
+        if states.get(f"{submit_task_id}_{index}") != "success":
+            return OrderResult()
+        order_id = self._pull(ti, submit_task_id, map_index=index)
+        ended = None
+        if states.get(f"{wait_task_id}_{index}") in _ENDED_STATES:
+            ended = self._pull(ti, wait_task_id, map_index=index)
         if order_id is None or ended is None or ended["order_id"] != order_id:
             # What another attempt waited for says nothing about this order.
             return OrderResult(order_id)
@@ -558,6 +577,19 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
                 f"{'; '.join(problems)}. What ended well stays done; each number's fate is in "
                 f"{self.report_path or 'the log and the XComs of the orders, or in a file if report_path is set'}."
             )
+
+
+def _read_states(context: Context) -> dict[str, str]:
+    """The states of the run's tasks in this attempt, by task id, with ``_`` and the map index behind mapped ones."""
+    ti = context["ti"]
+    if hasattr(ti, "get_task_states"):  # Airflow 3
+        found = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
+        return {task_id: str(state) for task_id, state in found.items()}
+    instances = cast(Any, context["dag_run"]).get_task_instances()
+    return {
+        each.task_id if each.map_index < 0 else f"{each.task_id}_{each.map_index}": str(each.state)
+        for each in instances
+    }
 
 
 def _numbers(text: object) -> list[str]:

@@ -113,9 +113,13 @@ def test_what_bandwidth_hosts_is_valid_whatever_our_numbering_plan_says(value: s
     assert plan.rejected == plan.to_remove == ()
 
 
-def test_number_in_a_rejected_value_is_not_removed() -> None:
-    plan = plan_number_sync([f"{A} ext 7", B], [A, B, C], remove_missing=True)
-    assert [each.code for each in plan.rejected] == ["extension"]
+@pytest.mark.parametrize(
+    "value",
+    ["{} ext 7", "9195550199 / {}", "Mobile 2: {}", "ext 7, {}", "(011) 1 {}", "+1 {}-12"],
+)
+def test_number_in_a_rejected_value_is_not_removed(value: str) -> None:
+    plan = plan_number_sync([value.format(A), B], [A, B, C], remove_missing=True)
+    assert len(plan.rejected) == 1
     assert plan.to_remove == (C,)
 
 
@@ -245,9 +249,15 @@ def test_numbers_are_cut_into_orders() -> None:
 
 
 def test_open_order_is_taken_over_as_it_is() -> None:
-    chunks, busy = cut((A, B, C, D), open_order((C, B, F)))
-    assert chunks == (OrderChunk((C, B, F), "airflow-1", (F,)), OrderChunk((A, D)))
+    chunks, busy = cut((A, B, C, D), open_order((C, B)))
+    assert chunks == (OrderChunk((C, B), "airflow-1"), OrderChunk((A, D)))
     assert busy == ()
+
+
+def test_open_order_that_holds_more_than_is_asked_for_is_not_taken_over() -> None:
+    chunks, busy = cut((A, B, C, D), open_order((C, B, F)))
+    assert chunks == (OrderChunk((A, D)),)
+    assert busy == (BusyNumbers(frozenset({B, C}), "o-1", "IMPORT"),)
 
 
 def test_open_order_for_other_numbers_does_not_matter() -> None:
@@ -482,6 +492,12 @@ def column(content: bytes | str, name: str = "Phone") -> list[str]:
 )
 def test_column_is_read_as_crms_write_it(content: bytes) -> None:
     assert column(content) == [A, B]
+
+
+def test_value_that_is_cut_by_its_own_delimiter_is_named() -> None:
+    with pytest.raises(InvalidExtractError, match="line 3: 3 values under 2 column names"):
+        column(f"Name,Phone\nDoe,{B}\nRoe, Jane,{A}\n")
+    assert column(f"Name,Phone\nDoe,{B},,\n") == [B]
 
 
 def test_row_that_is_too_short_has_a_blank() -> None:

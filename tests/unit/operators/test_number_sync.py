@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
-from airflow_provider_bandwidth.exceptions import BandwidthApiError, InvalidExtractError, InvalidOrderRequestError
+from airflow_provider_bandwidth.exceptions import (
+    BandwidthApiError,
+    InvalidExtractError,
+    InvalidOrderRequestError,
+    InvalidResponseError,
+)
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.operators.number_sync import (
     BandwidthNumberSyncPlanOperator,
@@ -42,6 +47,16 @@ class XComs:
     def __init__(self, task_id: str, values: dict[tuple[str, str, int], Any] | None = None) -> None:
         self.task_id = task_id
         self.values = {} if values is None else values
+        self.dag_id, self.run_id = "dag", "run"
+        #: States that are not what the XComs suggest.
+        self.states: dict[str, str] = {}
+
+    def get_task_states(self, dag_id: str, run_ids: list[str]) -> dict[str, dict[str, str]]:
+        """A task that left a return value succeeded."""
+        assert (dag_id, run_ids) == ("dag", ["run"])
+        left = [(task_id, index) for task_id, key, index in self.values if key == "return_value"]
+        states = {task_id if index < 0 else f"{task_id}_{index}": "success" for task_id, index in left}
+        return {"run": {**states, **self.states}}
 
     def xcom_push(self, key: str, value: Any) -> None:
         # What cannot be JSON cannot be an XCom.
@@ -162,11 +177,31 @@ def test_checker_takes_connection_defaults_and_names_refused_numbers(bandwidth: 
 def test_open_order_is_taken_over_under_its_own_id(bandwidth: Sandbox) -> None:
     bandwidth.hold()
     bandwidth.add_order(NUMBERS[2:5], status="PROCESSING", customer_order_id="airflow-0", location=location(bandwidth))
-    returned, xcoms = plan(NUMBERS[:4])
+    returned, xcoms = plan(NUMBERS[:5])
     assert returned["orders"]["IMPORT"] == ["airflow-0", None]
     assert xcoms["import_00000"].split(",") == NUMBERS[2:5]
-    assert xcoms["import_00000_not_in_plan"] == NUMBERS[4]
     assert xcoms["import_00001"].split(",") == NUMBERS[:2]
+
+
+def test_open_order_that_holds_more_is_never_sent_again(bandwidth: Sandbox) -> None:
+    # It may FAIL before the chunk is submitted, and sending it anew would remove numbers that are desired.
+    bandwidth.seed(imported=NUMBERS[:5])
+    bandwidth.hold()
+    bandwidth.add_order(NUMBERS[:5], action="REMOVE", status="PROCESSING", customer_order_id="manual-1")
+    returned, xcoms = plan(NUMBERS[:4], remove_missing=True, max_removals=1)
+    assert returned["orders"]["REMOVE"] == []
+    assert {row["value"]: row["code"] for row in xcoms["rejected_00000"]} == dict.fromkeys(NUMBERS[:5], "open_order")
+
+
+def test_more_open_orders_than_bandwidth_lists_stop_the_plan(
+    bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_bandwidth.operators.number_sync.MAX_LISTED_ORDERS", 2)
+    bandwidth.hold()
+    for number in NUMBERS[:2]:
+        bandwidth.add_order([number], status="PROCESSING")
+    with pytest.raises(InvalidResponseError, match="2 open orders or more"):
+        plan(NUMBERS)
 
 
 def test_numbers_of_somebody_elses_open_order_wait(bandwidth: Sandbox) -> None:
@@ -308,6 +343,7 @@ class Run:
             (PLAN, chunk_key("IMPORT", 0), -1): ",".join(numbers),
         }
         self.events: dict[Any, Any] = {}
+        self.states: dict[str, str] = {}
 
     def ended(
         self, status: str, completed: list[str], errors: list[tuple[str | None, str]] = (), **changes: Any
@@ -331,7 +367,9 @@ class Run:
             **parameters,
         )
         self.events = OutletEvents({asset.uri: SimpleNamespace(extra={})})
-        context: Any = {"ti": XComs("sync.report", self.values), "outlet_events": self.events}
+        ti = XComs("sync.report", self.values)
+        ti.states = self.states
+        context: Any = {"ti": ti, "outlet_events": self.events}
         return operator.execute(context)
 
     @property
@@ -385,10 +423,19 @@ def test_what_an_earlier_attempt_waited_for_does_not_count() -> None:
         run.report()
 
 
-def test_numbers_of_a_taken_over_order_that_were_not_asked_for_are_not_counted() -> None:
-    run = Run(NUMBERS[:3], orders={"IMPORT": ["airflow-0"], "REMOVE": []}).ended("COMPLETE", NUMBERS[:3])
-    run.values[PLAN, "import_00000_not_in_plan", -1] = NUMBERS[2]
-    assert run.report()["imported"] == 2
+def test_plan_of_an_earlier_attempt_does_not_count() -> None:
+    run = Run(NUMBERS[:3]).ended("COMPLETE", NUMBERS[:3])
+    run.states = {PLAN: "upstream_failed"}
+    with pytest.raises(AirflowFailException, match="no plan"):
+        run.report()
+
+
+@pytest.mark.parametrize("task_id", [f"{SUBMIT}_0", f"{WAIT}_0"])
+def test_orders_of_an_earlier_attempt_do_not_count(task_id: str) -> None:
+    run = Run(NUMBERS[:3]).ended("COMPLETE", NUMBERS[:3])
+    run.states = {task_id: "upstream_failed"}
+    with pytest.raises(AirflowFailException, match="3 telephone numbers are unaccounted for"):
+        run.report()
 
 
 def test_without_a_plan_the_report_fails() -> None:
