@@ -641,7 +641,8 @@ class BandwidthHook(BaseHook):
             settled = [order for order in orders if _is_live(order) or order.order_id == recorded]
             if doubt is not None and attempt is not None:
                 # A FAILED order of before the POST may come into sight only now; sending beside it does no harm.
-                sent_since = attempt.sent_since
+                # Bandwidth gives times in milliseconds, or less precisely.
+                sent_since = attempt.sent_since.replace(microsecond=0)
                 settled += [o for o in orders if not _is_live(o) and o.created_at and o.created_at >= sent_since]
                 orders = settled
             if settled:
