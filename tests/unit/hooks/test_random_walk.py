@@ -16,3 +16,10 @@ def test_no_order_is_duplicated_lost_or_mistaken() -> None:
     assert outcome.failures == [], str(outcome)
     assert outcome.deaths > 100
     assert outcome.faults > 500
+
+
+def test_an_old_failed_order_that_comes_into_sight_late_is_not_taken_for_the_new_one() -> None:
+    """A walk that once went wrong: the order was cleared, and the POST that followed broke off before its commit."""
+    outcome = walk(seed=517722194, count=1, first=400)
+
+    assert outcome.failures == [], str(outcome)
