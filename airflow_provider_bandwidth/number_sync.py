@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from itertools import filterfalse
 from typing import IO, Any, Final
 
 from airflow_provider_bandwidth.error_codes import Retry, Scope, explain_error_code
@@ -126,7 +127,7 @@ def plan_number_sync(
     return NumberSyncPlan(
         to_import=tuple(sorted(reading.fresh.keys() - left_alone)),
         to_remove=tuple(sorted(missing - left_alone - reading.mentioned)) if remove_missing else (),
-        unchanged=tuple(number for number in reading.known if number not in left_alone),
+        unchanged=tuple(filterfalse(left_alone.__contains__, reading.known)),
         rejected=tuple(rejected),
         current_count=len(at_bandwidth),
         not_desired_count=len(missing),
@@ -180,9 +181,11 @@ class _Reading:
         others: list[object] = []
         total = blanks = 0
         for total, given in enumerate(values, 1):  # noqa: B007
-            value = given[0] if isinstance(given, list | tuple) and len(given) == 1 else given
+            value = given
+            if not isinstance(given, str) and isinstance(given, list | tuple) and len(given) == 1:
+                value = given[0]
             if isinstance(value, str):
-                number = value if value in current else _bare_digits(value)
+                number = value if len(value) == 10 else _bare_digits(value)
                 if number in current:
                     known[number] = None
                     continue
@@ -206,12 +209,12 @@ class _Reading:
 
 
 #: Most values repeat a current number with punctuation; that is seen without the numbering plan.
-_PUNCTUATION: Final = str.maketrans("", "", " +-.()/")
+_PUNCTUATION: Final = b" +-.()/"
 
 
 def _bare_digits(value: str) -> str:
-    bare = value.translate(_PUNCTUATION)
-    return bare[1:] if len(bare) == 11 and bare[0] == "1" else bare
+    bare = value.encode("ascii", "replace").translate(None, _PUNCTUATION)
+    return (bare[1:] if len(bare) == 11 and bare[0] == b"1"[0] else bare).decode("ascii")
 
 
 def check_plan(
