@@ -91,10 +91,17 @@ class NumberSyncPlan:
         }
 
 
+_NOT_IMPORTED: Final = (
+    "is at this SIP peer already, but without the attribute External or Imported: Bandwidth's own, which cannot be "
+    "imported. Look it up in the Dashboard"
+)
+
+
 def plan_number_sync(
     desired: Iterable[object] | str,
     current: Iterable[str],
     *,
+    owned: Collection[str] = (),
     excluded: Iterable[object] | str = (),
     remove_missing: bool = False,
 ) -> NumberSyncPlan:
@@ -106,6 +113,9 @@ def plan_number_sync(
 
     :param desired: values as CRMs write them, or one-column rows of a query; see ``normalize_telephone_numbers``
     :param current: ten digits each
+    :param owned: other numbers at the same place, ten digits each, which no external order is known to have brought
+        there. A desired number among them is rejected: if it was imported all the same, importing it again would reset
+        it. None of them is ever removed
     :param excluded: numbers to leave alone: neither imported nor removed. A number both desired and excluded is
         rejected
     :param remove_missing: whether current numbers that are not desired are to be removed
@@ -115,6 +125,7 @@ def plan_number_sync(
     left_alone = _normalize_excluded(excluded, at_bandwidth)
     reading = _Reading(at_bandwidth)
     reading.read(desired)
+    desired_owned = (reading.fresh.keys() & owned) - left_alone
     desired_excluded = left_alone & (reading.known.keys() | reading.fresh.keys()) if left_alone else left_alone
     rejected = [
         *reading.rejected,
@@ -122,10 +133,11 @@ def plan_number_sync(
             RejectedTelephoneNumber(number, "is both desired and excluded: left as it is at Bandwidth", "excluded")
             for number in sorted(desired_excluded)
         ),
+        *(RejectedTelephoneNumber(number, _NOT_IMPORTED, "not_imported") for number in sorted(desired_owned)),
     ]
     missing = at_bandwidth.difference(reading.known)
     return NumberSyncPlan(
-        to_import=tuple(sorted(reading.fresh.keys() - left_alone)),
+        to_import=tuple(sorted(reading.fresh.keys() - left_alone - desired_owned)),
         to_remove=tuple(sorted(missing - left_alone - reading.mentioned)) if remove_missing else (),
         unchanged=tuple(filterfalse(left_alone.__contains__, reading.known)),
         rejected=tuple(rejected),
@@ -299,6 +311,7 @@ def cut_into_orders(
     action: Action,
     site_id: int,
     sip_peer_id: int,
+    loa_type: str | None = None,
     open_orders: Iterable[ExternalTnsOrder] = (),
 ) -> tuple[tuple[OrderChunk, ...], tuple[BusyNumbers, ...]]:
     """Cut the numbers of a plan into orders, so that what an open order is doing already is not asked for again.
@@ -307,10 +320,11 @@ def cut_into_orders(
     numbers are not at Bandwidth yet (or still there), so they are in the plan. Such an order becomes a chunk as it is,
     under its own CustomerOrderId: submitting that chunk finds the order. Should the order FAIL in the meantime, the
     chunk is sent anew; so only an order is taken over whose every number the plan asks for, guards and all. Any other
-    (it holds more, or is somebody else's, of another action or peer) leaves its numbers out.
+    (it holds more, or is somebody else's, of another action, peer or LoaType) leaves its numbers out.
 
     :param telephone_numbers: what the plan has for ``action``
     :param chunk_size: the most numbers of a new order
+    :param loa_type: LoaType that imports are sent with; ``None`` if it is left to Bandwidth
     :param open_orders: read *before* the current numbers, else an order that ends in between is in neither
     :return: the chunks, open orders first; and the numbers to leave out
     """
@@ -322,7 +336,8 @@ def cut_into_orders(
         if not theirs:
             continue
         asks_for_no_more = len(theirs) == len(order.telephone_numbers)
-        if asks_for_no_more and _can_take_over(order, action, site_id, sip_peer_id):
+        same_loa = None in (loa_type, order.loa_type) or action is Action.REMOVE or order.loa_type == loa_type
+        if asks_for_no_more and same_loa and _can_take_over(order, action, site_id, sip_peer_id):
             chunks.append(OrderChunk(order.telephone_numbers, order.customer_order_id))
         else:
             busy.append(BusyNumbers(frozenset(theirs), order.order_id, str(order.action or "another")))

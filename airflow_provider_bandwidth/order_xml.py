@@ -71,15 +71,15 @@ class SipPeerTelephoneNumberPage:
     """One page of the telephone numbers of a SIP peer.
 
     :param external_telephone_numbers: the numbers an external order brought here, ten digits each: their TnAttributes
-        hold External or Imported. A number without attributes may be Bandwidth's own and is left out, as is one that is
-        not of ten digits, which no external order can hold.
-    :param count: how many numbers the page holds, of whatever kind
+        hold External or Imported
+    :param other_telephone_numbers: the rest, ten digits each: without these attributes a number may be Bandwidth's own.
+        Numbers that are not of ten digits, which no external order can hold, are in neither
     :param next_page: the ``page`` parameter of the next page, a cursor that means nothing to us [oas1]; ``None`` on
         the last page
     """
 
     external_telephone_numbers: tuple[str, ...]
-    count: int
+    other_telephone_numbers: tuple[str, ...]
     next_page: str | None
 
 
@@ -221,18 +221,19 @@ def read_sip_peer_telephone_numbers(body: bytes) -> SipPeerTelephoneNumberPage:
     answer, content = _read_answer(body, "sippeertelephonenumbersresponse", "sippeertelephonenumbers")
     entries = [entry for level in content for entry in level.pop("sippeertelephonenumber", ())]
     external: list[str] = []
+    others: list[str] = []
     for entry in entries:
         children = _children(entry)
         numbers = [_ten_digits(text) for text in _texts([children], ["fullnumber"])]
         if len(numbers) != 1:
             raise InvalidResponseError(f"The answer lists a telephone number with {len(numbers)} FullNumbers.")
         attributes = {_text(e).lower() for holder in children.get("tnattributes", ()) for e in holder}
-        if attributes & _EXTERNAL_ATTRIBUTES and TEN_DIGITS.fullmatch(numbers[0]):
-            external.append(numbers[0])
+        if TEN_DIGITS.fullmatch(numbers[0]):
+            (external if attributes & _EXTERNAL_ATTRIBUTES else others).append(numbers[0])
     next_page = _read_next_page([links for level in (answer, *content) for links in level.pop("links", ())])
     if not entries and any(len(element) for level in content for found in level.values() for element in found):
         raise InvalidResponseError("The answer has content, but no telephone number could be recognised in it.")
-    return SipPeerTelephoneNumberPage(tuple(external), len(entries), next_page)
+    return SipPeerTelephoneNumberPage(tuple(external), tuple(others), next_page)
 
 
 def read_import_tn_checker(body: bytes) -> ImportTnCheckerResult:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, cast
 from urllib.parse import quote
 
@@ -54,9 +55,12 @@ MAX_LISTED_ORDERS: Final = 1000
 _LOOK_UP_PAUSES: Final = (1.0, 3.0, 8.0, 18.0, 30.0)
 #: How far Bandwidth's clock may be from ours when an order is recognised by its creation time alone.
 _CLOCK_SKEW: Final = timedelta(minutes=5)
+#: An order that shows no LastModifiedDate, as in the seed's dialect, ended at the latest so long after it was made.
+_LONGEST_WORK: Final = timedelta(days=1)
 _XML: Final = {"Content-Type": "application/xml; charset=utf-8"}
 #: The most numbers importTnChecker takes [oas1].
 _MAX_CHECKED_NUMBERS: Final = 5000
+_IsLive = Callable[["ExternalTnsOrder"], bool]
 #: How many POSTs one submission sends at most, each proven by look-ups to have created nothing.
 _MAX_POSTS: Final = 3
 
@@ -429,7 +433,19 @@ class BandwidthHook(BaseHook):
     ) -> Iterator[str]:
         """The telephone numbers imported to a SIP peer, ten digits each, page by page; never those Bandwidth owns.
 
-        A number counts as imported when its ``TnAttributes`` hold External or Imported [oas1].
+        :param site_id: SiteId; the connection's by default
+        :param sip_peer_id: SipPeerId; the connection's by default
+        """
+        numbers = self.iter_sip_peer_telephone_numbers(site_id, sip_peer_id)
+        return (number for number, is_external in numbers if is_external)
+
+    def iter_sip_peer_telephone_numbers(
+        self, site_id: int | str | None = None, sip_peer_id: int | str | None = None
+    ) -> Iterator[tuple[str, bool]]:
+        """The telephone numbers of a SIP peer, ten digits each, and whether it is an imported one; page by page.
+
+        A number counts as imported when its ``TnAttributes`` hold External or Imported [oas1]; any other may be one
+        that Bandwidth owns.
 
         :param site_id: SiteId; the connection's by default
         :param sip_peer_id: SipPeerId; the connection's by default
@@ -452,7 +468,8 @@ class BandwidthHook(BaseHook):
                 return
             with _naming(response):
                 read = read_sip_peer_telephone_numbers(response.content)
-            yield from read.external_telephone_numbers
+            yield from zip(read.external_telephone_numbers, itertools.repeat(True))
+            yield from zip(read.other_telephone_numbers, itertools.repeat(False))
             page = read.next_page
 
     def check_importable(
@@ -517,6 +534,7 @@ class BandwidthHook(BaseHook):
         request: ExternalTnsOrderRequest,
         *,
         reuse_existing_order: bool = True,
+        reuse_orders_ended_since: datetime | None = None,
         journal: SubmissionJournal | None = None,
     ) -> ExternalTnsOrder:
         """Find the order with this request's CustomerOrderId, or create it: exactly once.
@@ -535,6 +553,9 @@ class BandwidthHook(BaseHook):
         and both attempts fail with both orders' ids. A retry takes one of the two over.
 
         :param reuse_existing_order: ``False`` sends a new order although there is one; each call then sends one
+        :param reuse_orders_ended_since: aware time; an order that ended before it is not taken over, since what it did
+            was undone in the meantime. Bandwidth's clock decides: leave a margin. An order that does not show when it
+            ended is taken to have ended a day after it was made
         :param journal: what is known of earlier attempts at this very request, and where this one is recorded. The
             search may not show yet what an earlier attempt sent, so an empty answer is believed after a minute only,
             and an order that lost its CustomerOrderId is looked for by its numbers
@@ -544,27 +565,32 @@ class BandwidthHook(BaseHook):
         :raises BandwidthApiError: the look-up failed, so that nothing was sent; or Bandwidth refused the order
         """
         journal = journal or SubmissionJournal()
+        is_live = partial(_is_live, ended_since=reuse_orders_ended_since)
         if reuse_existing_order:
-            existing = self._look_up(request, journal.earlier_attempt())
-            live = next(filter(_is_live, existing), None)
+            existing = self._look_up(request, journal.earlier_attempt(), is_live)
+            live = next(filter(is_live, existing), None)
             if live is not None:
                 return self._take_over(request, live, journal)
         else:
-            existing = self._list_same_id(request)
+            existing = self._list_same_id(request, is_live)
             self.log.warning(
                 "reuse_existing_order=False: sending order %s again on purpose; %d with this CustomerOrderId exist. "
                 "Importing a number again resets its attributes.",
                 request.customer_order_id,
                 len(existing),
             )
-        order = self._create_once(request, frozenset(order.order_id for order in existing), journal)
+        order = self._create_once(request, frozenset(order.order_id for order in existing), journal, is_live)
         self._check_echo(request, order)
         if reuse_existing_order:
-            self._raise_if_twin(request, order)
+            self._raise_if_twin(request, order, is_live)
         return order
 
     def _create_once(
-        self, request: ExternalTnsOrderRequest, known: frozenset[str], journal: SubmissionJournal
+        self,
+        request: ExternalTnsOrderRequest,
+        known: frozenset[str],
+        journal: SubmissionJournal,
+        is_live: _IsLive,
     ) -> ExternalTnsOrder:
         for remaining in reversed(range(_MAX_POSTS)):
             sent_at = datetime.fromtimestamp(self._clock(), UTC)
@@ -573,7 +599,8 @@ class BandwidthHook(BaseHook):
                 order = self.create_external_tns_order(request)
             except AmbiguousSubmissionError as error:
                 self.log.warning("%s", error)
-                found = self._look_up(request, EarlierAttempt(sent_at, error.order_id), known=known, doubt=error)
+                attempt = EarlierAttempt(sent_at, error.order_id)
+                found = self._look_up(request, attempt, is_live, known=known, doubt=error)
                 if found:
                     return self._take_over(request, found[0], journal)
                 if not remaining:
@@ -616,6 +643,7 @@ class BandwidthHook(BaseHook):
         self,
         request: ExternalTnsOrderRequest,
         attempt: EarlierAttempt | None,
+        is_live: _IsLive,
         *,
         known: frozenset[str] = frozenset(),
         doubt: AmbiguousSubmissionError | None = None,
@@ -633,17 +661,17 @@ class BandwidthHook(BaseHook):
             failure: BandwidthError | None = None
             orders: list[ExternalTnsOrder] = []
             try:
-                orders = self._find(request, attempt, known)
+                orders = self._find(request, attempt, known, is_live)
             except (BandwidthApiError, InvalidResponseError) as error:
                 if doubt is None:
                     raise
                 failure = error
-            settled = [order for order in orders if _is_live(order) or order.order_id == recorded]
+            settled = [order for order in orders if is_live(order) or order.order_id == recorded]
             if doubt is not None and attempt is not None:
                 # A FAILED order of before the POST may come into sight only now; sending beside it does no harm.
                 # Bandwidth gives times in milliseconds, or less precisely.
                 sent_since = attempt.sent_since.replace(microsecond=0)
-                settled += [o for o in orders if not _is_live(o) and o.created_at and o.created_at >= sent_since]
+                settled += [o for o in orders if not is_live(o) and o.created_at and o.created_at >= sent_since]
                 orders = settled
             if settled:
                 return orders
@@ -656,16 +684,20 @@ class BandwidthHook(BaseHook):
         return orders
 
     def _find(
-        self, request: ExternalTnsOrderRequest, attempt: EarlierAttempt | None, known: frozenset[str]
+        self,
+        request: ExternalTnsOrderRequest,
+        attempt: EarlierAttempt | None,
+        known: frozenset[str],
+        is_live: _IsLive,
     ) -> list[ExternalTnsOrder]:
         """The request's orders as one look at Bandwidth shows them, those in ``known`` left out."""
         recorded = self._read_recorded(request, attempt)
-        if recorded is not None and _is_live(recorded):
+        if recorded is not None and is_live(recorded):
             return [recorded]
-        same_id = [order for order in self._list_same_id(request) if order.order_id not in known]
+        same_id = [order for order in self._list_same_id(request, is_live) if order.order_id not in known]
         ours = [order for order in same_id if _find_difference(order, request) is None]
-        live = list(filter(_is_live, same_id))
-        if live and not any(map(_is_live, ours)):
+        live = list(filter(is_live, same_id))
+        if live and not any(map(is_live, ours)):
             self._refuse(request, live[0])
         if len(live) > 1:
             self.log.warning(
@@ -675,10 +707,10 @@ class BandwidthHook(BaseHook):
                 ", ".join(order.order_id for order in live),
             )
         if attempt is not None and recorded is None and not live:
-            ours += self._list_without_id(request, known, attempt.sent_since)
+            ours += self._list_without_id(request, known, attempt.sent_since, is_live)
         if recorded is not None and recorded.order_id not in {order.order_id for order in ours}:
             ours.append(recorded)
-        return sorted(ours, key=lambda order: (_is_live(order), _creation_time(order)), reverse=True)
+        return sorted(ours, key=lambda order: (is_live(order), _creation_time(order)), reverse=True)
 
     def _read_recorded(
         self, request: ExternalTnsOrderRequest, attempt: EarlierAttempt | None
@@ -707,7 +739,7 @@ class BandwidthHook(BaseHook):
             )
         raise OrderMismatchError(request.customer_order_id, order.order_id, str(_find_difference(order, request)))
 
-    def _list_same_id(self, request: ExternalTnsOrderRequest) -> list[ExternalTnsOrder]:
+    def _list_same_id(self, request: ExternalTnsOrderRequest, is_live: _IsLive) -> list[ExternalTnsOrder]:
         """All orders with exactly this CustomerOrderId, newest first; the search itself may match by prefix."""
         entries = self._list_entries({"customerOrderId": request.customer_order_id})
         found = [
@@ -716,7 +748,7 @@ class BandwidthHook(BaseHook):
             if entry.order.customer_order_id in (None, request.customer_order_id)
             and (order := self._complete(entry, with_id=True)).customer_order_id == request.customer_order_id
         ]
-        if len(entries) >= MAX_LISTED_ORDERS and not any(map(_is_live, found)):
+        if len(entries) >= MAX_LISTED_ORDERS and not any(map(is_live, found)):
             raise InvalidResponseError(
                 f"The search for CustomerOrderId {request.customer_order_id!r} gave {len(entries)} orders, none of "
                 "them this one, and is cut off there: whether the order exists cannot be told."
@@ -724,7 +756,7 @@ class BandwidthHook(BaseHook):
         return sorted(found, key=_creation_time, reverse=True)
 
     def _list_without_id(
-        self, request: ExternalTnsOrderRequest, known: frozenset[str], sent_since: datetime
+        self, request: ExternalTnsOrderRequest, known: frozenset[str], sent_since: datetime, is_live: _IsLive
     ) -> list[ExternalTnsOrder]:
         """Orders that ask for the same, were made since then, and came to Bandwidth without any CustomerOrderId.
 
@@ -742,7 +774,7 @@ class BandwidthHook(BaseHook):
             for order in orders
             if order.customer_order_id is None
             and order.order_id not in known
-            and _is_live(order)
+            and is_live(order)
             and order.created_at is not None
             and order.created_at >= sent_since - _CLOCK_SKEW
             and _find_difference(order, request) is None
@@ -765,9 +797,9 @@ class BandwidthHook(BaseHook):
                 request.customer_order_id,
             )
 
-    def _raise_if_twin(self, request: ExternalTnsOrderRequest, order: ExternalTnsOrder) -> None:
+    def _raise_if_twin(self, request: ExternalTnsOrderRequest, order: ExternalTnsOrder, is_live: _IsLive) -> None:
         try:
-            same_id = self._list_same_id(request)
+            same_id = self._list_same_id(request, is_live)
         except (BandwidthApiError, InvalidResponseError) as error:
             # The order exists and its id is known: failing now would only hide it.
             self.log.warning("Could not check whether order %s has a twin: %s", order.order_id, error)
@@ -775,7 +807,7 @@ class BandwidthHook(BaseHook):
         twins = [
             other.order_id
             for other in same_id
-            if other.order_id != order.order_id and _is_live(other) and _find_difference(other, request) is None
+            if other.order_id != order.order_id and is_live(other) and _find_difference(other, request) is None
         ]
         if twins:
             raise DuplicateOrderError(request.customer_order_id, [order.order_id, *twins])
@@ -924,9 +956,17 @@ def _shown_telephone_numbers(order: ExternalTnsOrder) -> frozenset[str]:
     return order.errored_telephone_numbers.union(order.telephone_numbers)
 
 
-def _is_live(order: ExternalTnsOrder) -> bool:
-    """Whether sending the same again would be a duplicate: a FAILED order did nothing."""
-    return order.processing_status != ProcessingStatus.FAILED
+def _is_live(order: ExternalTnsOrder, *, ended_since: datetime | None = None) -> bool:
+    """Whether sending the same again would be a duplicate: a FAILED order did nothing.
+
+    :param ended_since: what an order did that ended before this was undone since
+    """
+    if order.processing_status == ProcessingStatus.FAILED:
+        return False
+    if ended_since is None or not order.is_terminal:
+        return True
+    ended = order.last_modified_at or (order.created_at and order.created_at + _LONGEST_WORK)
+    return ended is None or ended >= ended_since
 
 
 def _creation_time(order: ExternalTnsOrder) -> datetime:

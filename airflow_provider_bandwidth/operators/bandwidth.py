@@ -53,6 +53,9 @@ class BandwidthExternalTnsOrderOperator(BaseOperator):
         that asks for something else is an error
     :param reuse_existing_order: ``False`` sends the order again although it exists. Meant for clearing a task on
         purpose; each attempt of the task then sends one, so set ``retries=0`` as well
+    :param reuse_orders_ended_since: time with a zone, or ISO 8601 text. An order that ended before it is not taken over
+        but sent again: give the time of a look at Bandwidth that showed its numbers in need of it. Leave a margin for
+        the clocks
     :param account_id: Bandwidth account; the connection's by default
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
     :return: (XCom) the order id
@@ -68,6 +71,7 @@ class BandwidthExternalTnsOrderOperator(BaseOperator):
         "loa_type",
         "customer_order_id",
         "reuse_existing_order",
+        "reuse_orders_ended_since",
         "account_id",
         "bandwidth_conn_id",
     )
@@ -84,6 +88,7 @@ class BandwidthExternalTnsOrderOperator(BaseOperator):
         loa_type: LoaType | str | None = None,
         customer_order_id: str | None = None,
         reuse_existing_order: bool | str = True,
+        reuse_orders_ended_since: datetime | str | None = None,
         account_id: str | None = None,
         bandwidth_conn_id: str = BandwidthHook.default_conn_name,
         **kwargs: Any,
@@ -99,6 +104,7 @@ class BandwidthExternalTnsOrderOperator(BaseOperator):
         self.loa_type = loa_type
         self.customer_order_id = customer_order_id
         self.reuse_existing_order = reuse_existing_order
+        self.reuse_orders_ended_since = reuse_orders_ended_since
         self.account_id = account_id
         self.bandwidth_conn_id = bandwidth_conn_id
         self.order_url: str | None = None
@@ -117,7 +123,12 @@ class BandwidthExternalTnsOrderOperator(BaseOperator):
         request = self._build_request(hook, numbers.telephone_numbers, context)
         reuse = parse_flag("reuse_existing_order", self.reuse_existing_order)
         journal = _TaskJournal(request.customer_order_id, context)
-        order = hook.submit_external_tns_order(request, reuse_existing_order=reuse, journal=journal)
+        order = hook.submit_external_tns_order(
+            request,
+            reuse_existing_order=reuse,
+            reuse_orders_ended_since=_parse_time("reuse_orders_ended_since", self.reuse_orders_ended_since),
+            journal=journal,
+        )
         self.order_url = hook.order_url(order.order_id)
         self._lineage = hook, order
         context["ti"].xcom_push(key=ORDER_URL_KEY, value=self.order_url)
@@ -206,6 +217,18 @@ def _first_start(run: Any) -> datetime:
         return cast(datetime, run.start_date)
     # Clearing moves the start. 2.11's manual runs have a logical date only, 3.x's may have none.
     return cast(datetime, getattr(run, "run_after", None) or run.logical_date)
+
+
+def _parse_time(name: str, value: datetime | str | None) -> datetime | None:
+    if value in (None, "", "None"):
+        return None
+    try:
+        time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise InvalidOrderRequestError(name, f"expected an ISO 8601 time with a zone, got {value!r}")
+    return time
 
 
 def parse_flag(name: str, value: bool | str) -> bool:

@@ -59,8 +59,10 @@ from airflow_provider_bandwidth.orders import (
     TERMINAL_STATUSES,
     Action,
     ExternalTnsOrder,
+    LoaType,
     ProcessingStatus,
     TelephoneNumberError,
+    parse_choice,
 )
 from airflow_provider_bandwidth.sensors.bandwidth import COMPLETED_KEY, ERRORS_KEY
 from airflow_provider_bandwidth.telephone_numbers import chunk
@@ -74,6 +76,9 @@ DEFAULT_RESEND_ERRORS_AFTER: Final = 7
 _NUMBERS_PER_XCOM: Final = 5000
 _XCOM_BYTES: Final = 48_000
 _LONGEST_SHOWN_VALUE: Final = 200
+#: What an order did shows in the inventory this long after its end at the latest, Bandwidth's clock being off included.
+#: An order of the same run that ended before, for numbers that a plan asks for again, has been undone.
+_SETTLED_AFTER: Final = timedelta(hours=1)
 #: States in which a sensor may have left what it read: it succeeded, failed the task, or skipped it (``soft_fail``).
 _ENDED_STATES: Final = frozenset({"success", "failed", "skipped"})
 _OPEN: Final = (ProcessingStatus.RECEIVED, ProcessingStatus.PROCESSING)
@@ -171,6 +176,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     :param resend_errors_after: days after which a number is sent again that Bandwidth refused for good, say 25060
         "Bandwidth's own"; until then it counts as errored with the earlier order's code. ``0`` sends it every time
     :param ignore_error_codes: codes that count as done, as for the sensor; they hold no number back
+    :param loa_type: LoaType that the imports are sent with, so that open orders of another are left alone; templated
     :param plan_only: whether this is a dry run: a plan and a report, but nothing is sent; templated
     :param list_unchanged: whether to hand on the unchanged numbers one by one, for a report in a file
     :param site_id: SiteId; the connection's by default; templated
@@ -186,6 +192,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         "extract_path",
         "column",
         "excluded_telephone_numbers",
+        "loa_type",
         "plan_only",
         "site_id",
         "sip_peer_id",
@@ -208,6 +215,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         preflight: bool = False,
         resend_errors_after: int = DEFAULT_RESEND_ERRORS_AFTER,
         ignore_error_codes: Collection[str | int] = (),
+        loa_type: LoaType | str | None = None,
         plan_only: bool | str = False,
         list_unchanged: bool = True,
         site_id: int | str | None = None,
@@ -236,6 +244,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         self.preflight = preflight
         self.resend_errors_after = resend_errors_after
         self.ignore_error_codes = tuple(str(code) for code in ignore_error_codes)
+        self.loa_type = loa_type
         self.plan_only = plan_only
         self.list_unchanged = list_unchanged
         self.site_id = site_id
@@ -253,11 +262,16 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
                 "SipPeerId", f"give sip_peer_id, or set extra.sip_peer_id of connection {self.bandwidth_conn_id!r}"
             )
         dry_run = parse_flag("plan_only", self.plan_only)
+        loa_type = parse_choice("LoaType", LoaType, self.loa_type) if self.loa_type else None
+        planned_at = datetime.now(UTC)
         # In this order: an order that ends in between is then in both, not in neither.
         open_orders = _list_open_orders(hook)
+        current, owned = self._read_inventory(hook, site_id, sip_peer_id)
+        owned.difference_update(*(order.telephone_numbers for order in open_orders))
         plan = plan_number_sync(
             self._read_desired(),
-            self._read_current(hook, site_id, sip_peer_id),
+            current,
+            owned=owned,
             excluded=self.excluded_telephone_numbers or (),
             remove_missing=self.remove_missing,
         )
@@ -267,7 +281,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         to_import, refused = self._preflight(hook, to_import, site_id, sip_peer_id)
         unchanged, leaving = hold_back_leaving(plan.unchanged, open_orders)
         place: dict[str, Any] = {"site_id": site_id, "sip_peer_id": sip_peer_id, "open_orders": open_orders}
-        imports, busy = cut_into_orders(to_import, self.chunk_size, action=Action.IMPORT, **place)
+        imports, busy = cut_into_orders(to_import, self.chunk_size, action=Action.IMPORT, loa_type=loa_type, **place)
         removals, not_removed = cut_into_orders(plan.to_remove, self.chunk_size, action=Action.REMOVE, **place)
         self._check_map_length(imports, removals)
         rejected = [
@@ -286,6 +300,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             "rejected": len([row for row in rejected if "action" not in row and "fate" not in row]),
             "refused_before": len(refused_before),
             "orders": {str(action): [each.customer_order_id for each in chunks] for action, chunks in orders.items()},
+            "reuse_orders_ended_since": (planned_at - _SETTLED_AFTER).isoformat(),
             "dry_run": dry_run,
             "account_id": hook.account_id,
             "site_id": site_id,
@@ -297,15 +312,27 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             return read_telephone_number_column(self.extract_path, str(self.column))
         return () if self.telephone_numbers is None else self.telephone_numbers
 
-    def _read_current(self, hook: BandwidthHook, site_id: int, sip_peer_id: int) -> set[str]:
+    def _read_inventory(self, hook: BandwidthHook, site_id: int, sip_peer_id: int) -> tuple[set[str], set[str]]:
+        """The numbers that were imported to the peer, and the others there."""
+        imported: set[str] = set()
+        others: set[str] = set()
         try:
-            return set(hook.iter_external_telephone_numbers(site_id, sip_peer_id))
+            for number, is_imported in hook.iter_sip_peer_telephone_numbers(site_id, sip_peer_id):
+                (imported if is_imported else others).add(number)
         except BandwidthApiError as error:
             if error.status != 404:
                 raise
             raise InvalidOrderRequestError(
                 "SipPeerId", f"account {hook.account_id} has no site {site_id} with SIP peer {sip_peer_id}: {error}"
             ) from error
+        if others and not imported:
+            self.log.warning(
+                "None of the %d telephone numbers at SIP peer %d has the attribute External or Imported: nothing there "
+                "counts as imported.",
+                len(others),
+                sip_peer_id,
+            )
+        return imported, others
 
     def _check(self, plan: NumberSyncPlan) -> None:
         try:

@@ -103,12 +103,14 @@ def bandwidth_number_sync(
             preflight=preflight,
             resend_errors_after=resend_errors_after,
             ignore_error_codes=ignore_error_codes,
+            loa_type=loa_type,
             plan_only=dry_run,
             list_unchanged=report_path is not None,
             site_id=site_id,
             sip_peer_id=sip_peer_id,
             **account,
         )
+        reuse_since = f"{{{{ ti.xcom_pull(task_ids={plan.task_id!r}, map_indexes=-1)['reuse_orders_ended_since'] }}}}"
         submits: dict[str, str] = {}
         waits: dict[str, str] = {}
 
@@ -121,6 +123,7 @@ def bandwidth_number_sync(
                     telephone_numbers=chunk_template(plan.task_id, action),
                     site_id=site_id,
                     customer_order_id=customer_order_id,
+                    reuse_orders_ended_since=reuse_since,
                     **of_orders,
                     **account,
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ def hosted(sandbox: Sandbox) -> set[str]:
     return set(sandbox.inventory.get(sandbox.default_location[1:], ()))
 
 
-def sync(*numbers: str, **conf: Any) -> DagFileRun:
+def sync(*numbers: str, date: datetime | None = None, **conf: Any) -> DagFileRun:
+    """Run the small sync; on the same date it is the same run."""
     dag = load_dag("number_sync_small", folder="integration")
-    return DagFileRun(dag.test(run_conf={"telephone_numbers": list(numbers), **conf}))
+    # Airflow 2 names it execution_date; both take it as the first argument.
+    return DagFileRun(dag.test(date, run_conf={"telephone_numbers": list(numbers), **conf}))
 
 
 def test_failing_order_stops_no_other_and_a_rerun_finishes_what_was_left(sandbox: Sandbox) -> None:
@@ -73,6 +76,29 @@ def test_orders_are_mapped_in_their_own_task(sandbox: Sandbox) -> None:
     assert sent == [set(NUMBERS[:3]), set(NUMBERS[3:6]), set(NUMBERS[6:])]
     waited = [set(numbers) for numbers in run.pull("sync.import.wait", "completed_telephone_numbers")]
     assert waited == sent
+
+
+def test_run_made_anew_imports_again_what_was_removed_since(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same run, the same numbers, the same CustomerOrderId: the order found under it is history."""
+    from airflow.utils.session import create_session
+
+    monkeypatch.setattr("airflow_provider_bandwidth.operators.number_sync._SETTLED_AFTER", timedelta(0))
+    date = datetime(2026, 5, 4, tzinfo=UTC)
+    sandbox.configure(dialect="O")
+    first = sync(*NUMBERS[:5], date=date)
+    sandbox.finish(sandbox.add_order(NUMBERS[:3], action="REMOVE", status="RECEIVED").order_id)
+    with create_session() as session:
+        session.delete(session.merge(first.dag_run))
+
+    again = sync(*NUMBERS[:5], date=date)
+
+    assert again.dag_run.run_id == first.dag_run.run_id
+    assert hosted(sandbox) == set(NUMBERS[:5])
+    (summary,) = again.pull("sync.report")
+    assert (summary["imported"], summary["unchanged"]) == (3, 2)
+    assert len(sandbox.orders) == 4
+    assert sandbox.orders[-1].customer_order_id == sandbox.orders[0].customer_order_id
+    assert sandbox.resets == {}
 
 
 # --- numbers from elsewhere ---

@@ -30,7 +30,7 @@ from airflow_provider_bandwidth.exceptions import (
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.orders import ExternalTnsOrder, ExternalTnsOrderRequest
-from airflow_provider_bandwidth.sandbox import Sandbox
+from airflow_provider_bandwidth.sandbox import OrderError, Sandbox
 
 NUMBERS = ("9195550101", "9195550102")
 #: Longer than any test: orders keep the status they are given.
@@ -442,6 +442,63 @@ def test_reuse_existing_order_false_sends_nothing_when_the_search_fails(task: Ai
         task.attempt()
 
     assert sandbox.count(operation="submit") == 0
+
+
+def hours_ago(fake_time: FakeTime, hours: float) -> str:
+    return (datetime.fromtimestamp(fake_time.clock(), UTC) - timedelta(hours=hours)).isoformat()
+
+
+#: Hours after which an order's end counts as long ago, by dialect: O shows when an order ended, the seed's does not.
+LONG_AGO = {"O": 2, "S": 26}
+
+
+@pytest.mark.parametrize("dialect", LONG_AGO)
+@pytest.mark.parametrize("status", ["COMPLETE", "PARTIAL"])
+@pytest.mark.parametrize("fault", [None, "killed", "dropped", "hidden"])
+def test_an_order_whose_work_was_undone_since_is_sent_again_exactly_once(
+    fault: str | None, status: str, dialect: str, store: StateStore | None, fake_time: FakeTime, sandbox: Sandbox
+) -> None:
+    sandbox.configure(dialect=dialect)
+    task = AirflowTask(NUMBERS, fake_time, store=store)
+    first = task.attempt()
+    sandbox.finish(first, status, [OrderError("5124", "exists", NUMBERS[:1])] if status == "PARTIAL" else ())
+    fake_time.sleep(LONG_AGO[dialect] * 3600)
+    task.clear()
+    task.parameters["reuse_orders_ended_since"] = hours_ago(fake_time, 1)
+    if fault == "killed":
+        task.hook = HookKilledAfterPost
+        with pytest.raises(TaskKilledError):
+            task.attempt()
+        task.hook = BandwidthHook
+    elif fault == "dropped":
+        sandbox.inject("drop", operation="submit", when="after")
+    elif fault == "hidden":
+        sandbox.configure(search_lag_seconds=50)
+        sandbox.inject("status", operation="submit", when="after", status=500)
+
+    second = task.attempt()
+
+    assert [order.order_id for order in task.orders(sandbox)] == [first, second]
+    assert task.attempt() == second, "a retry takes over the new one"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "ended", "hours"), [("O", True, 3), ("S", True, 3), ("S", True, 1), ("O", False, 1), ("S", False, 1)]
+)
+def test_an_order_that_is_open_or_ended_lately_is_not_sent_again(
+    dialect: str, ended: bool, hours: float, store: StateStore | None, fake_time: FakeTime, sandbox: Sandbox
+) -> None:
+    sandbox.configure(dialect=dialect)
+    task = AirflowTask(NUMBERS, fake_time, store=store)
+    first = task.attempt()
+    if ended:
+        sandbox.finish(first)
+    fake_time.sleep(2 * 3600)
+    task.clear()
+    task.parameters["reuse_orders_ended_since"] = hours_ago(fake_time, hours)
+
+    assert task.attempt() == first
+    assert len(task.orders(sandbox)) == 1
 
 
 # --- what the look-up must not believe -------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
@@ -151,7 +152,7 @@ def test_dry_run_plans_and_lists_no_orders(bandwidth: Sandbox, given: bool | str
 
 
 def test_preflight_reports_what_bandwidth_would_refuse_and_leaves_it_out(bandwidth: Sandbox) -> None:
-    bandwidth.seed(owned=[NUMBERS[1]])
+    bandwidth.seed(owned=[NUMBERS[1]], location=("9900000", "743", "303717"))
     returned, xcoms = plan([*NUMBERS[:3], "9195550035"], preflight=True)
     assert xcoms["import_00000"].split(",") == [NUMBERS[0], NUMBERS[2]]
     rejected = {row["value"]: row["code"] for row in xcoms["rejected_00000"]}
@@ -241,6 +242,46 @@ def test_numbers_refused_for_good_are_not_sent_again_every_night(bandwidth: Sand
     assert rows[NUMBERS[0]]["fate"] == "errored"
     assert rows[NUMBERS[0]]["order_id"] == order_id
     assert (returned["refused_before"], returned["rejected"]) == (2, 0)
+
+
+def test_desired_number_that_is_there_but_was_not_imported_is_left_alone(bandwidth: Sandbox) -> None:
+    # Bandwidth's own; or imported and the list does not say so, and importing it again would reset it.
+    bandwidth.seed(imported=NUMBERS[:1], owned=NUMBERS[1:4])
+    bandwidth.hold()
+    bandwidth.add_order(NUMBERS[3:4], status="PROCESSING", customer_order_id="airflow-0", location=location(bandwidth))
+    returned, xcoms = plan(NUMBERS[:5], remove_missing=True)
+    assert xcoms["unchanged_00000"] == NUMBERS[0]
+    assert [xcoms["import_00000"], xcoms["import_00001"]] == [NUMBERS[3], NUMBERS[4]]
+    assert {row["value"]: row["code"] for row in xcoms["rejected_00000"]} == dict.fromkeys(NUMBERS[1:3], "not_imported")
+    assert (returned["current"], returned["rejected"]) == (1, 2)
+
+
+def test_inventory_that_does_not_tell_what_was_imported_sends_nothing(
+    bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Mock()
+    monkeypatch.setattr(BandwidthNumberSyncPlanOperator, "log", log)
+    bandwidth.seed(owned=NUMBERS)
+    with pytest.raises(AirflowFailException, match="20 rejected values"):
+        plan(NUMBERS, remove_missing=True)
+    assert "External or Imported" in str(log.warning.mock_calls)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "taken_over"),
+    [("SUBSCRIBER", "CARRIER", False), ("CARRIER", "CARRIER", True), ("SUBSCRIBER", None, True)],
+)
+def test_open_order_of_another_loa_type_is_left_alone(
+    bandwidth: Sandbox, theirs: str, ours: str | None, taken_over: bool
+) -> None:
+    bandwidth.configure(dialect="O")
+    bandwidth.hold()
+    bandwidth.add_order(
+        NUMBERS[:2], status="PROCESSING", customer_order_id="airflow-0", loa_type=theirs, location=location(bandwidth)
+    )
+    returned, xcoms = plan(NUMBERS[:2], loa_type=ours)
+    assert returned["orders"]["IMPORT"] == (["airflow-0"] if taken_over else [])
+    assert [row["code"] for row in xcoms.get("rejected_00000", ())] == ([] if taken_over else ["open_order"] * 2)
 
 
 @pytest.mark.parametrize("parameters", [{"resend_errors_after": 0}, {"ignore_error_codes": [25060]}])
