@@ -49,7 +49,7 @@ check: lint types test wheel  ## everything a contributor needs to see green
 
 test-browser: $(VENV)/.test  ## connection form, log, XComs and link in Chromium; screenshots in output/browser
 	$(INSTALL) --group browser
-	$(BIN)/python tests/system/browser.py
+	$(BIN)/python tests/system/$(if $(filter 2.%,$(AIRFLOW)),browser_of_airflow_2,browser).py
 
 sandbox: $(VENV)/.demo  ## the sandbox Dashboard on port 8085
 	$(BIN)/python -m airflow_provider_bandwidth.sandbox

@@ -110,7 +110,7 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     "customer_order_id_element": {
         "label": "CustomerOrderID element",
         "schema": {"type": _TEXT, "enum": ["CustomerOrderID", "CustomerOrderId"], "default": "CustomerOrderID"},
-        "description": "How the request spells it. Change it if the log warns that orders come back without it.",
+        "description": "CustomerOrderID or CustomerOrderId in requests. Change it if the log says that orders lose it.",
     },
     "order_url": {
         "label": "Order page URL",

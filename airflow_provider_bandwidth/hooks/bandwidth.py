@@ -153,6 +153,7 @@ class BandwidthHook(BaseHook):
         from flask_babel import lazy_gettext
         from wtforms import StringField
 
+        # Text throughout: Airflow 2.11 refuses a hook with a field that offers a choice.
         return {
             name: StringField(
                 lazy_gettext(spec["label"]),

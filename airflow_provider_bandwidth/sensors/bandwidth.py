@@ -128,6 +128,7 @@ class BandwidthExternalTnsOrderSensor(BaseSensorOperator):
                     max_wait=None if self.max_wait is None else self.max_wait.total_seconds(),
                 ),
                 method_name="execute_complete",
+                kwargs={"try_number": context["ti"].try_number},
                 timeout=timedelta(seconds=self.timeout + self.poke_interval + _DEFERRAL_MARGIN),
             )
         return result.xcom_value
@@ -150,8 +151,15 @@ class BandwidthExternalTnsOrderSensor(BaseSensorOperator):
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._finish(order, context))
 
-    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
-        """Judge the trigger's event as :meth:`poke` judges what it reads."""
+    def execute_complete(self, context: Context, event: Any, try_number: int | None = None) -> Any:
+        """Judge the trigger's event as :meth:`poke` judges what it reads.
+
+        :param event: the trigger's
+        :param try_number: of the try that deferred. A retry on Airflow 3.0 gets the event that failed the one before,
+            and has to wait anew
+        """
+        if try_number not in (None, context["ti"].try_number):
+            return self.execute(context)
         outcome = OrderEvent.from_payload(event)
         with self._softening_failures():
             hook = self._get_hook()

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from support import airflow_3_0
 
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 
 @pytest.fixture(scope="session")
-def airflow_db() -> None:
+def airflow_db() -> Iterator[None]:
     """Airflow's metadata database, migrated once."""
     from airflow.utils.db import initdb
 
     initdb()
+    with pytest.MonkeyPatch.context() as patch:
+        if airflow_3_0.is_running():
+            airflow_3_0.record_dags()
+            airflow_3_0.parse_reschedule_dates(patch)
+            airflow_3_0.keep_deferral_arguments(patch)
+        yield
 
 
 @pytest.fixture

@@ -176,9 +176,18 @@ class Airflow:
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
         """Start a run with this configuration, once the DAG file has been read; its run id."""
-        wait_for(f"DAG {dag_id} is known", lambda: self._is_unpaused(dag_id), timeout=200)
+        self.unpause(dag_id)
         body = {"logical_date": None, "conf": conf}
         return str(self.call("POST", f"dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG run, once its file has been read."""
+        wait_for(f"DAG {dag_id} is known", lambda: self._is_unpaused(dag_id), timeout=200)
+
+    def finished_runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The runs of a DAG that have ended."""
+        runs = self.call("GET", f"dags/{dag_id}/dagRuns")["dag_runs"]
+        return [run for run in runs if run["state"] in _FINISHED]
 
     def state(self, dag_id: str, run_id: str) -> str:
         return str(self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support import debian
+
 PASSWORD = "postgres-of-a-test"
 
 
@@ -22,13 +24,10 @@ def _programs() -> Path | None:
 
 def _installed_programs() -> Path:
     programs = _programs()
-    if programs is None and os.geteuid() == 0:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "postgresql"]):
-            subprocess.run(["apt-get", "-q", *command], check=True, env=environment)
-        programs = _programs()
     if programs is None:
-        raise RuntimeError("This test needs PostgreSQL: install Debian's package postgresql, or run it as root.")
+        debian.install("postgresql")
+        programs = _programs()
+    assert programs is not None
     return programs
 
 

@@ -1,7 +1,7 @@
 """The provider as a person sees it: connection form, Test button, grid, log, XComs and the link to the order.
 
 Starts a real Airflow and a sandbox on loopback ports, drives headless Chromium through Airflow's pages, and leaves a
-screenshot of each in ``output/browser``. Needs Debian's packages ``chromium`` and ``chromium-driver``.
+screenshot of each in ``output/browser``.
 """
 
 from __future__ import annotations
@@ -9,22 +9,15 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from selenium import webdriver
-from selenium.common.exceptions import (
-    ElementClickInterceptedException,
-    ElementNotInteractableException,
-    StaleElementReferenceException,
-)
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 from support.airflow_processes import Airflow, Processes, stop_on_termination, wait_for, work_folder
+from support.browser import Browser, expect
 
 from airflow_provider_bandwidth.error_codes import ERROR_CODES
 from airflow_provider_bandwidth.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
@@ -36,116 +29,6 @@ DAG_ID = "bandwidth_import"
 PARTIAL = ["9195550101", "9195550102", "9195550103", "9195550001", "9195550002", "9805550002"]
 FAILED = ["9195550001", "9195550002"]
 INVALID = ["9195550101", "12345", "8005551234"]
-#: Seconds for a page of Airflow's to show something, on a busy machine.
-PATIENCE = 60
-
-
-class Browser:
-    """Chromium on Airflow's pages; every wait ends in what was waited for, or in an error with a screenshot."""
-
-    def __init__(self, url: str) -> None:
-        options = webdriver.ChromeOptions()
-        options.binary_location = _path_of("chromium")
-        for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "window-size=1400,1100"):
-            options.add_argument(f"--{argument}")
-        self._driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(_path_of("chromedriver")))
-        self._url = url
-        self._shots = 0
-
-    def quit(self) -> None:
-        self._driver.quit()
-
-    def open(self, path: str) -> None:
-        self._driver.get(path if "://" in path else f"{self._url}{path}")
-
-    def log_in(self) -> None:
-        self.open("/")
-        self.find("//input[@name='username']").send_keys("admin")
-        self.find("//input[@name='password']").send_keys("admin" + Keys.ENTER)
-        self.find("//a[@href='/dags' or contains(., 'Dags')]")
-
-    def find(self, xpath: str) -> WebElement:
-        """The first element that is there."""
-        return self._until(xpath, lambda: next(iter(self._driver.find_elements(By.XPATH, xpath)), None))
-
-    def fill(self, field: str, text: str) -> None:
-        """Type into a field of the dialog, over what stands there."""
-        element = self.find(f"//*[@role='dialog']//input[@name='{field}']")
-        self._driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-
-        def is_typed() -> bool:
-            element.send_keys(Keys.CONTROL + "a", Keys.DELETE)
-            for character in text:
-                element.send_keys(character)
-            return element.get_attribute("value") == text
-
-        # The form drops characters when it is slower than the typist.
-        self._until(f"{field} is {text}", is_typed)
-
-    def value(self, field: str) -> str:
-        return str(self.find(f"//*[@role='dialog']//input[@name='{field}']").get_attribute("value"))
-
-    def click(self, xpath: str) -> None:
-        element = self.find(xpath)
-        self._driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
-        self._until(xpath, lambda: self._is_clicked(xpath) or None)
-
-    def _is_clicked(self, xpath: str) -> bool:
-        try:
-            self.find(xpath).click()
-        except (ElementClickInterceptedException, ElementNotInteractableException):
-            return False
-        return True
-
-    def open_section(self, name: str) -> None:
-        button = f"//*[@role='dialog']//button[normalize-space(.)='{name}']"
-        if self.find(button).get_attribute("aria-expanded") != "true":
-            self.click(button)
-            self._until(name, lambda: self.find(button).get_attribute("aria-expanded") == "true" or None)
-
-    def see(self, *texts: str) -> None:
-        """Wait until every text stands on the page."""
-        for text in texts:
-            self._until(text, lambda text=text: text in self.text or None)
-
-    @property
-    def text(self) -> str:
-        return self._driver.find_element(By.TAG_NAME, "body").text
-
-    @property
-    def source(self) -> str:
-        return self._driver.page_source
-
-    def shoot(self, name: str) -> None:
-        self._shots += 1
-        time.sleep(1)  # what slides in has slid in
-        self._driver.save_screenshot(str(OUTPUT / f"{self._shots:02d}-{name}.png"))
-
-    def shoot_element(self, xpath: str, name: str) -> None:
-        self._shots += 1
-        hide = "for (const e of document.querySelectorAll('.react-flow__panel')) e.style.visibility = 'hidden'"
-        self._driver.execute_script(hide)
-        self.find(xpath).screenshot(str(OUTPUT / f"{self._shots:02d}-{name}.png"))
-
-    def _until(self, what: str, look: Callable[[], Any]) -> Any:
-        def patiently() -> Any:
-            try:
-                return look()
-            except StaleElementReferenceException:
-                return None
-
-        try:
-            return wait_for(what, patiently, timeout=PATIENCE)
-        except TimeoutError:
-            self.shoot("not-found")
-            raise
-
-
-def _path_of(program: str) -> str:
-    path = shutil.which(program)
-    if path is None:
-        raise SystemExit(f"{program} is missing: apt-get install chromium chromium-driver")
-    return path
 
 
 def show_connection_form(browser: Browser, connection: dict[str, Any]) -> None:
@@ -264,6 +147,23 @@ def show_invalid_numbers(browser: Browser, run_id: str) -> None:
     browser.shoot("invalid-numbers-log")
 
 
+def show_run_by_asset(browser: Browser, airflow: Airflow, sandbox: Sandbox, folder: Path) -> None:
+    """The scheduler starts the sync on the extract's Asset event, and what follows on the sync's."""
+    numbers = ["+1 (919) 666-0000", "919.666.0001", " "]
+    followers = ("bandwidth_number_sync_on_extract", "bandwidth_number_sync_followed")
+    for dag_id in followers:
+        airflow.unpause(dag_id)
+    airflow.trigger("bandwidth_number_sync_crm_extract", folder=str(folder), telephone_numbers=numbers)
+    for dag_id in followers:
+        run = wait_for(f"a run of {dag_id} ends", lambda dag_id=dag_id: airflow.finished_runs(dag_id), timeout=240)[0]
+        expect((run["run_type"], run["state"]) == ("asset_triggered", "success"), f"{dag_id} succeeded: {run}")
+        browser.open(f"/dags/{dag_id}/runs/{run['dag_run_id']}")
+        browser.see("success")
+        browser.shoot(f"{dag_id.removeprefix('bandwidth_')}-by-asset".replace("_", "-"))
+    there = sandbox.inventory[sandbox.default_location[1:]]
+    expect({"9196660000", "9196660001"} <= set(there), f"the extract's numbers are there: {there}")
+
+
 def show_sync_graph(browser: Browser) -> None:
     """The number sync's task group as Airflow draws it: the README's picture."""
     browser.open("/dags/bandwidth_number_sync_nightly")
@@ -276,12 +176,6 @@ def show_sync_graph(browser: Browser) -> None:
 
 def count_errored(order: Any) -> int:
     return len({number for error in order.errors for number in error.telephone_numbers})
-
-
-def expect(condition: bool, what: str) -> None:
-    """Not an assertion, since those can be turned off."""
-    if not condition:
-        raise SystemExit(f"Not so: {what}.")
 
 
 def main() -> None:
@@ -302,17 +196,16 @@ def main() -> None:
             airflow.run("db", "migrate")
             airflow.start_components()
             print(f"Airflow is healthy after {time.monotonic() - started:.0f} s", flush=True)
-            browser = Browser(airflow.url)
+            browser = Browser(airflow.url, OUTPUT)
             try:
-                tour(browser, airflow, sandbox)
+                tour(browser, airflow, sandbox, folder)
             finally:
                 browser.quit()
     print(f"All seen after {time.monotonic() - started:.0f} s; screenshots are in {OUTPUT.relative_to(ROOT)}/")
 
 
-def tour(browser: Browser, airflow: Airflow, sandbox: Sandbox) -> None:
-    browser.log_in()
-    show_sync_graph(browser)
+def tour(browser: Browser, airflow: Airflow, sandbox: Sandbox, folder: Path) -> None:
+    browser.log_in("//a[@href='/dags' or contains(., 'Dags')]")
     show_connection_form(browser, sandbox.connection)
     show_saved_values(browser, sandbox.connection)
     runs = [airflow.trigger(DAG_ID, telephone_numbers=numbers) for numbers in (PARTIAL, FAILED, INVALID)]
@@ -320,7 +213,9 @@ def tour(browser: Browser, airflow: Airflow, sandbox: Sandbox) -> None:
         wait_for(f"run {run_id} ends", lambda run_id=run_id: airflow.is_finished(DAG_ID, run_id), timeout=180)
         show_run(browser, sandbox, run_id, numbers)
     show_invalid_numbers(browser, runs[2])
+    show_run_by_asset(browser, airflow, sandbox, folder)
     show_test_button(browser, sandbox.connection)
+    show_sync_graph(browser)
 
 
 if __name__ == "__main__":

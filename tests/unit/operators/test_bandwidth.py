@@ -97,7 +97,7 @@ def test_without_numbers_the_task_is_skipped(numbers: Any, sandbox: Sandbox) -> 
 def test_every_parameter_of_its_own_is_templated() -> None:
     own = {name for name in vars(make_operator()) if name in BandwidthExternalTnsOrderOperator.__init__.__annotations__}
     assert set(BandwidthExternalTnsOrderOperator.template_fields) == own
-    assert len(own) == 9
+    assert len(own) == 10
 
 
 @pytest.mark.parametrize("native", [False, True])
@@ -114,6 +114,7 @@ def test_a_dag_renders_every_field(native: bool, sandbox: Sandbox, monkeypatch: 
         loa_type="{{ ti.xcom_pull(task_ids='fetch') }}",
         customer_order_id="id-{{ run_id }}",
         reuse_existing_order="{{ 1 == 1 }}",
+        reuse_orders_ended_since="{{ '2026-05-04T00:00:00+00:00' }}",
         account_id="{{ 9900000 }}",
         bandwidth_conn_id="{{ 'oth' ~ 'er' }}",
     )

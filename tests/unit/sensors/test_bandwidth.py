@@ -400,6 +400,25 @@ def test_the_trigger_s_timeout_names_order_and_seconds() -> None:
         make_sensor("o-1", timeout=90).execute_complete(make_context(FakeTaskInstance()), event)
 
 
+def test_a_retry_that_gets_the_event_of_the_try_before_it_waits_anew(sandbox: Sandbox) -> None:
+    """Airflow 3.0 forgets to take the failing event away before a retry; 3.1 does."""
+    order = sandbox.add_order(NUMBERS, status="PROCESSING")
+    sensor = make_sensor(order, deferrable=True)
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute(make_context(FakeTaskInstance(try_number=2)))
+    event = OrderEvent(order.order_id, error="HTTP 403").to_payload()
+    with pytest.raises(BandwidthError, match="given up: HTTP 403"):
+        sensor.execute_complete(make_context(FakeTaskInstance(try_number=2)), event, **deferred.value.kwargs)
+
+    with pytest.raises(TaskDeferred) as again:
+        sensor.execute_complete(make_context(FakeTaskInstance(try_number=3)), event, **deferred.value.kwargs)
+
+    assert again.value.kwargs == {"try_number": 3}
+    sandbox.finish(order.order_id)
+    returned = sensor.execute_complete(make_context(FakeTaskInstance(try_number=4)), event, **again.value.kwargs)
+    assert returned["processing_status"] == "COMPLETE"
+
+
 def test_an_order_too_large_for_an_event_is_read_again(sandbox: Sandbox) -> None:
     numbers = [f"91966{line:05d}" for line in range(5000)]
     order = sandbox.add_order(numbers)
