@@ -158,7 +158,7 @@ def show_run_by_asset(browser: Browser, airflow: Airflow, sandbox: Sandbox, fold
         run = wait_for(f"a run of {dag_id} ends", lambda dag_id=dag_id: airflow.finished_runs(dag_id), timeout=240)[0]
         expect((run["run_type"], run["state"]) == ("asset_triggered", "success"), f"{dag_id} succeeded: {run}")
         browser.open(f"/dags/{dag_id}/runs/{run['dag_run_id']}")
-        browser.see("success")
+        browser.see("Asset Triggered", "Success")
         browser.shoot(f"{dag_id.removeprefix('bandwidth_')}-by-asset".replace("_", "-"))
     there = sandbox.inventory[sandbox.default_location[1:]]
     expect({"9196660000", "9196660001"} <= set(there), f"the extract's numbers are there: {there}")
