@@ -466,6 +466,11 @@ class BandwidthHook(BaseHook):
             seen.add(page)
             response = self._get(url, params={"page": page, "size": "5000"})
             if response.status_code == 204:
+                if len(seen) > 1:
+                    raise InvalidResponseError(
+                        f"{url} gave nothing for page {len(seen)}, to which it had pointed: with half an inventory, "
+                        "live numbers would be imported again."
+                    )
                 return
             with _naming(response):
                 read = read_sip_peer_telephone_numbers(response.content)

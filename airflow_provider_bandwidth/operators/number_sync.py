@@ -1,7 +1,7 @@
 """The two ends of the nightly number sync: the plan, and the report. In between stand ordinary orders and waits.
 
 Numbers travel from task to task in XComs of the plan task, one for each order and one for each few thousand others, so
-that no XCom holds more than 64 KB, the most some databases take, and no task reads more than its share. The plan's
+that no XCom holds more than 64 KB and no task reads more than its share. The plan's
 return value holds figures only. Where millions should stay out of Airflow's database, configure Airflow's object
 storage XCom backend: it moves these XComs as any other.
 """
@@ -72,7 +72,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CHUNK_SIZE: Final = 1000
 DEFAULT_RESEND_ERRORS_AFTER: Final = 7
-#: XComs over 64 KB fail on MySQL. A number takes eleven bytes, a rejected value as many as its text.
+#: Small rows, whatever the database. A number takes eleven bytes, a rejected value as many as its text.
 _NUMBERS_PER_XCOM: Final = 5000
 _XCOM_BYTES: Final = 48_000
 _LONGEST_SHOWN_VALUE: Final = 200
@@ -132,6 +132,18 @@ def number_sync_asset(
 def chunk_key(action: Action | str, index: int) -> str:
     """XCom key under which the plan task leaves the numbers of one order, separated by commas."""
     return f"{Action(action).lower()}_{index:05d}"
+
+
+def reuse_template(plan_task_id: str, action: Action | str) -> str:
+    """A template for ``reuse_orders_ended_since`` of a mapped submit task: when the plan was made, less an hour.
+
+    Nothing for an order that the plan takes over: that was open then, whatever it says of its end.
+    """
+    plan = f"ti.xcom_pull(task_ids={plan_task_id!r}, map_indexes=-1)"
+    return (
+        f"{{{{ '' if {plan}['orders'][{str(Action(action))!r}][ti.map_index] "
+        f"else {plan}['reuse_orders_ended_since'] }}}}"
+    )
 
 
 def chunk_template(plan_task_id: str, action: Action | str) -> str:
@@ -237,11 +249,11 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         self.extract_path = extract_path
         self.column = column
         self.excluded_telephone_numbers = excluded_telephone_numbers
-        self.remove_missing = remove_missing
+        self.remove_missing = parse_flag("remove_missing", remove_missing)
         self.max_removals = max_removals
         self.min_desired = min_desired
         self.chunk_size = chunk_size
-        self.preflight = preflight
+        self.preflight = parse_flag("preflight", preflight)
         self.resend_errors_after = resend_errors_after
         self.ignore_error_codes = tuple(str(code) for code in ignore_error_codes)
         self.loa_type = loa_type
@@ -255,6 +267,11 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, check, and hand on."""
         hook = BandwidthHook(self.bandwidth_conn_id, self.account_id)
+        if getattr(context.get("dag"), "max_active_runs", 1) != 1:
+            self.log.warning(
+                "Set max_active_runs=1 on this DAG: of two syncs of a SIP peer at the same time, each may send what "
+                "the other is about to send, and importing a number again resets it."
+            )
         site_id = hook.resolve_site_id(self.site_id)
         sip_peer_id = hook.resolve_sip_peer_id(self.sip_peer_id)
         if sip_peer_id is None:
@@ -349,6 +366,13 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         orders = hook.list_external_tns_orders(
             status=tuple(TERMINAL_STATUSES), action=Action.IMPORT, created_from=since
         )
+        if len(orders) >= MAX_LISTED_ORDERS:
+            self.log.warning(
+                "Bandwidth lists the newest %d imports of the last %d days and no more: numbers that an older one "
+                "refused are sent again.",
+                len(orders),
+                self.resend_errors_after,
+            )
         refused = find_lasting_errors(
             to_import,
             [order for order in orders if order.created_at is not None and order.created_at >= since],
@@ -403,11 +427,25 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
 
 
 def _list_open_orders(hook: BandwidthHook) -> list[ExternalTnsOrder]:
+    """The orders that are not known to have ended, also those in a status that Bandwidth has not documented.
+
+    :raises InvalidResponseError: which numbers are being worked on cannot be told
+    """
     orders = hook.list_external_tns_orders(status=_OPEN)
     if len(orders) >= MAX_LISTED_ORDERS:
         raise InvalidResponseError(
             f"Account {hook.account_id} has {len(orders)} open orders or more, and Bandwidth lists no further: "
             "which numbers are being worked on cannot be told. Nothing was sent. Run again when fewer are open."
+        )
+    lately = datetime.now(UTC) - timedelta(days=1)
+    for entry in hook.iter_order_entries(statuses=(), created_from=lately, in_full=False):
+        if not entry.order.is_terminal and entry.order.processing_status not in _OPEN:
+            orders.append(hook.get_external_tns_order(entry.order.order_id))
+    blank = [order.order_id for order in orders if not order.is_terminal and not order.telephone_numbers]
+    if blank:
+        raise InvalidResponseError(
+            f"{len(blank)} open orders show no telephone numbers (yet): {', '.join(blank[:5])}. Which numbers are "
+            "being worked on cannot be told. Nothing was sent. Run again when they show them, or have ended."
         )
     return orders
 

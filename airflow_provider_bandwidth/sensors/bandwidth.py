@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -115,23 +115,28 @@ class BandwidthExternalTnsOrderSensor(BaseSensorOperator):
         with self._softening_failures():
             result = self.poke(context)
         if not result:
-            self.defer(
-                trigger=BandwidthExternalTnsOrderTrigger(
-                    order_id=self.order_id,
-                    bandwidth_conn_id=self.bandwidth_conn_id,
-                    account_id=self.account_id,
-                    poke_interval=self.poke_interval,
-                    started_at=started_at,
-                    deadline=started_at + self.timeout,
-                    processing_status=self._processing_status,
-                    exponential_backoff=bool(self.exponential_backoff),
-                    max_wait=None if self.max_wait is None else self.max_wait.total_seconds(),
-                ),
-                method_name="execute_complete",
-                kwargs={"try_number": context["ti"].try_number},
-                timeout=timedelta(seconds=self.timeout + self.poke_interval + _DEFERRAL_MARGIN),
-            )
+            self._defer(context, started_at)
         return result.xcom_value
+
+    def _defer(self, context: Context, started_at: float) -> NoReturn:
+        """Wait in the triggerer; the deadline is that of a wait that began at *started_at*, epoch seconds."""
+        self.defer(
+            trigger=BandwidthExternalTnsOrderTrigger(
+                order_id=self.order_id,
+                bandwidth_conn_id=self.bandwidth_conn_id,
+                # In full, so that sensors which leave it to the connection share a poller with those that name it.
+                account_id=self._get_hook().account_id,
+                poke_interval=self.poke_interval,
+                started_at=started_at,
+                deadline=started_at + self.timeout,
+                processing_status=self._processing_status,
+                exponential_backoff=bool(self.exponential_backoff),
+                max_wait=None if self.max_wait is None else self.max_wait.total_seconds(),
+            ),
+            method_name="execute_complete",
+            kwargs={"try_number": context["ti"].try_number, "started_at": started_at},
+            timeout=timedelta(seconds=self.timeout + self.poke_interval + _DEFERRAL_MARGIN),
+        )
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Read the order once. A fault that may pass is logged and the wait goes on."""
@@ -151,12 +156,15 @@ class BandwidthExternalTnsOrderSensor(BaseSensorOperator):
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._finish(order, context))
 
-    def execute_complete(self, context: Context, event: Any, try_number: int | None = None) -> Any:
+    def execute_complete(
+        self, context: Context, event: Any, try_number: int | None = None, started_at: float | None = None
+    ) -> Any:
         """Judge the trigger's event as :meth:`poke` judges what it reads.
 
         :param event: the trigger's
         :param try_number: of the try that deferred. A retry on Airflow 3.0 gets the event that failed the one before,
             and has to wait anew
+        :param started_at: epoch seconds at which the wait began
         """
         if try_number not in (None, context["ti"].try_number):
             return self.execute(context)
@@ -173,7 +181,12 @@ class BandwidthExternalTnsOrderSensor(BaseSensorOperator):
             order = outcome.order
             if order is None:
                 order = hook.get_external_tns_order(self.order_id)
-            return self._finish(order, context)
+            if order.is_terminal:
+                return self._finish(order, context)
+        self.log.warning(
+            "Order %s is %s, although a list showed that it had ended.", self.order_id, order.processing_status
+        )
+        return self._defer(context, time.time() if started_at is None else started_at)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """What the order changed; called by Airflow's OpenLineage provider, also after a failure."""

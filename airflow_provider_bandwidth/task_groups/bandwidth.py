@@ -19,6 +19,7 @@ from airflow_provider_bandwidth.operators.number_sync import (
     chunk_template,
     list_sync_orders,
     number_sync_asset,
+    reuse_template,
 )
 from airflow_provider_bandwidth.orders import Action, LoaType
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
@@ -59,6 +60,9 @@ def bandwidth_number_sync(
     public operators that can be used alone. The branches are independent, a failing order stops no other, and
     ``report`` runs whatever happened and decides how the run ends. To run it again, clear it or start another run:
     what was done is unchanged then, what is open is waited for, and what is left is sent.
+
+    Set ``max_active_runs=1`` on the DAG, and let no other DAG sync the same SIP peer at the same time: each would send
+    what the other is about to send.
 
     :param group_id: of the task group
     :param telephone_numbers: the desired numbers: any iterable, the output of a task, rows of a one-column query, or
@@ -110,7 +114,6 @@ def bandwidth_number_sync(
             sip_peer_id=sip_peer_id,
             **account,
         )
-        reuse_since = f"{{{{ ti.xcom_pull(task_ids={plan.task_id!r}, map_indexes=-1)['reuse_orders_ended_since'] }}}}"
         submits: dict[str, str] = {}
         waits: dict[str, str] = {}
 
@@ -123,7 +126,7 @@ def bandwidth_number_sync(
                     telephone_numbers=chunk_template(plan.task_id, action),
                     site_id=site_id,
                     customer_order_id=customer_order_id,
-                    reuse_orders_ended_since=reuse_since,
+                    reuse_orders_ended_since=reuse_template(plan.task_id, action),
                     **of_orders,
                     **account,
                 )

@@ -27,6 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
@@ -178,11 +179,26 @@ class Waiter:
 
 
 class _Budget:
-    """How many calls may be sent: so many in any minute, whoever sends them."""
+    """How many calls may be sent: so many in any minute, whoever sends them, and none before a pause is over."""
 
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute
+        self.paused_until = 0.0
         self._sent: deque[float] = deque(maxlen=per_minute)
+
+    @classmethod
+    def of_account(cls, loop: asyncio.AbstractEventLoop, conn_id: str, account_id: str, per_minute: int) -> _Budget:
+        """The account's: one poller after the other has it, so that coming and going makes nothing anew."""
+        budgets = _BUDGETS.setdefault(loop, {})
+        budget = budgets.setdefault((conn_id, account_id), cls(per_minute))
+        budget.resize(per_minute)
+        return budget
+
+    def resize(self, per_minute: int) -> None:
+        """Go on with another number of calls a minute."""
+        if per_minute != self.per_minute:
+            self.per_minute = per_minute
+            self._sent = deque(self._sent, maxlen=per_minute)
 
     def delay(self, now: float, share: float = 1.0) -> float:
         """Seconds until a call may be sent without more than this share of the budget being spent."""
@@ -194,6 +210,9 @@ class _Budget:
     def spend(self, now: float) -> None:
         """A call is being sent."""
         self._sent.append(now)
+
+
+_BUDGETS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], _Budget]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +300,6 @@ class OrderPoller:
         self._waiting: dict[str, list[Waiter]] = {}
         self._wake = asyncio.Event()
         self._wake_at = 0.0
-        self._paused_until = 0.0
         self._round_at = 0.0
         self._round_not_before = 0.0
         self._rested_until = 0.0
@@ -352,7 +370,9 @@ class OrderPoller:
 
     async def _run(self) -> None:
         settings = await self._hook.load_settings()
-        self._budget = _Budget(settings.max_requests_per_minute)
+        self._budget = _Budget.of_account(
+            self._loop, self._hook.bandwidth_conn_id, self._hook.account_id, settings.max_requests_per_minute
+        )
         await self._in_thread(self._hook.get_conn)
         while True:
             await self._sleep_until(self._next_look())
@@ -365,7 +385,7 @@ class OrderPoller:
     def _due_waiters(self) -> list[Waiter]:
         """Longest due first, so that nobody is passed over for ever where the budget is short."""
         now = self._loop.time()
-        if now < self._paused_until:
+        if now < self._budget.paused_until:
             return []
         # A moment early: those who are due almost together are looked at together.
         due = [waiter for waiter in self._each() if waiter.due_at <= now + 0.05]
@@ -379,7 +399,7 @@ class OrderPoller:
         at = min((waiter.due_at for waiter in self._each()), default=float("inf"))
         if self._uses_lists():
             at = max(at, min(self._round_not_before, self._next_deadline()))
-        return max(at, self._paused_until)
+        return max(at, self._budget.paused_until)
 
     def _next_deadline(self) -> float:
         deadlines = (waiter.deadline for waiter in self._each() if waiter.deadline is not None)
@@ -545,7 +565,7 @@ class OrderPoller:
     def _pause(self, error: BandwidthError) -> None:
         asked = getattr(error, "retry_after", None)
         pause = min(_DEFAULT_PAUSE if asked is None else asked, _MAX_PAUSE)
-        self._paused_until = max(self._paused_until, self._loop.time() + pause + random.uniform(0.1, 1.0))  # noqa: S311
+        self._budget.paused_until = max(self._budget.paused_until, self._loop.time() + pause + random.uniform(0.1, 1.0))  # noqa: S311
         self._say_once("Bandwidth limits our calls (HTTP 429): all orders of this account wait until it takes them.")
 
     def _rest_lists(self, reason: str) -> None:
@@ -574,7 +594,7 @@ class OrderPoller:
         while keys:
             now = self._loop.time()
             delay = self._budget.delay(now, share)
-            if (read and now + delay >= until) or now < self._paused_until:
+            if (read and now + delay >= until) or now < self._budget.paused_until:
                 break
             await asyncio.sleep(delay)
             some: list[Coroutine[object, object, str | None]] = []

@@ -320,6 +320,13 @@ def test_an_inventory_page_without_an_end_is_an_error(connect: Connect, clock: M
         assert server.connections == 2
 
 
+def test_an_inventory_that_ends_where_it_points_on_is_an_error(sandbox: Sandbox, hook: BandwidthHook) -> None:
+    sandbox.seed(imported=[f"91966{line:05d}" for line in range(6000)])
+    sandbox.inject("status", operation="peer-numbers", status=204, body="empty", after=1)
+    with pytest.raises(InvalidResponseError, match="nothing for page 2"):
+        list(hook.iter_external_telephone_numbers())
+
+
 def test_an_inventory_needs_a_site_and_a_peer(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.connection, extra={"sip_peer_id": None})
     with pytest.raises(InvalidOrderRequestError, match=r"SipPeerId: .*extra\.sip_peer_id"):

@@ -13,6 +13,7 @@ from unittest.mock import Mock
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from jinja2 import Template
 
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
@@ -21,6 +22,7 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidResponseError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
 from airflow_provider_bandwidth.operators.number_sync import (
     BandwidthNumberSyncPlanOperator,
     BandwidthNumberSyncReportOperator,
@@ -28,6 +30,7 @@ from airflow_provider_bandwidth.operators.number_sync import (
     list_sync_orders,
     number_sync_asset,
     read_telephone_number_column,
+    reuse_template,
 )
 from airflow_provider_bandwidth.sandbox import Location, OrderError, Sandbox
 
@@ -192,6 +195,72 @@ def test_open_order_that_holds_more_is_never_sent_again(bandwidth: Sandbox) -> N
     returned, xcoms = plan(NUMBERS[:4], remove_missing=True, max_removals=1)
     assert returned["orders"]["REMOVE"] == []
     assert {row["value"]: row["code"] for row in xcoms["rejected_00000"]} == dict.fromkeys(NUMBERS[:5], "open_order")
+
+
+def test_open_order_that_shows_no_numbers_stops_the_plan(bandwidth: Sandbox) -> None:
+    bandwidth.hold()
+    order = bandwidth.add_order((), status="PROCESSING", customer_order_id="airflow-0")
+    with pytest.raises(InvalidResponseError, match=f"no telephone numbers.*{order.order_id}"):
+        plan(NUMBERS)
+
+
+def test_order_in_an_unknown_status_is_open(bandwidth: Sandbox) -> None:
+    bandwidth.hold()
+    order = bandwidth.add_order(NUMBERS[:2], status="PROCESSING", location=location(bandwidth))
+    bandwidth.set_status(order.order_id, "PENDING_APPROVAL")
+    _, xcoms = plan(NUMBERS[:3])
+    assert xcoms["import_00000"] == NUMBERS[2]
+    assert {row["value"]: row["code"] for row in xcoms["rejected_00000"]} == dict.fromkeys(NUMBERS[:2], "open_order")
+
+
+def test_order_that_was_open_when_it_was_planned_is_taken_over_however_old(bandwidth: Sandbox) -> None:
+    """The seed's dialect does not show when an order ended: this one might have, before the plan."""
+    bandwidth.hold()
+    order = bandwidth.add_order(
+        NUMBERS[:2],
+        status="PROCESSING",
+        customer_order_id="airflow-0",
+        location=location(bandwidth),
+        created_at=datetime.now(UTC) - timedelta(hours=27),
+    )
+    returned, _ = plan(NUMBERS[:3])
+    assert returned["orders"]["IMPORT"] == ["airflow-0", None]
+    bandwidth.finish(order.order_id)
+
+    def submit(index: int) -> str:
+        ti = SimpleNamespace(map_index=index, xcom_pull=lambda **_: returned, xcom_push=lambda **_: None, try_number=2)
+        since = Template(reuse_template(PLAN, "IMPORT")).render(ti=ti)
+        assert bool(since) == (index == 1)
+        operator = BandwidthExternalTnsOrderOperator(
+            task_id="submit",
+            action="IMPORT",
+            telephone_numbers=NUMBERS[:2],
+            customer_order_id="airflow-0",
+            reuse_orders_ended_since=since,
+        )
+        return operator.execute({"ti": ti, "dag_run": SimpleNamespace(start_date=datetime.now(UTC), clear_number=0)})
+
+    assert submit(0) == order.order_id
+    assert bandwidth.resets == {}
+
+
+@pytest.mark.parametrize("parameter", ["remove_missing", "preflight"])
+def test_text_is_no_consent(parameter: str) -> None:
+    operator = BandwidthNumberSyncPlanOperator(task_id="plan", telephone_numbers=NUMBERS, **{parameter: "False"})
+    assert getattr(operator, parameter) is False
+    with pytest.raises(InvalidOrderRequestError, match=parameter):
+        BandwidthNumberSyncPlanOperator(task_id="plan", telephone_numbers=NUMBERS, **{parameter: "{{ var.value.x }}"})
+
+
+@pytest.mark.parametrize(("runs", "warns"), [(1, False), (16, True)])
+def test_runs_at_the_same_time_are_warned_of(
+    bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch, runs: int, warns: bool
+) -> None:
+    log = Mock()
+    monkeypatch.setattr(BandwidthNumberSyncPlanOperator, "log", log)
+    operator = BandwidthNumberSyncPlanOperator(task_id="plan", telephone_numbers=NUMBERS)
+    operator.execute({"ti": XComs(PLAN), "dag": SimpleNamespace(max_active_runs=runs)})  # type: ignore[typeddict-item]
+    assert ("max_active_runs=1" in str(log.warning.mock_calls)) == warns
 
 
 def test_more_open_orders_than_bandwidth_lists_stop_the_plan(

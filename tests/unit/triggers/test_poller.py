@@ -401,6 +401,45 @@ def test_rate_limit_stops_the_whole_group_until_its_reset(bandwidth: Sandbox) ->
     assert limited <= 4
 
 
+@pytest.mark.parametrize("account_id", [None, "9900000"])
+def test_budget_outlives_the_poller(
+    account_id: str | None, sandbox: Sandbox, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(sandbox.connection, extra={"max_requests_per_minute": 12})
+
+    async def scenario() -> list[float]:
+        sent = _record_spending(monkeypatch)
+        for _ in range(5):
+            await asyncio.gather(*(wait(each) for each in add_orders(sandbox, 6, status="COMPLETE")))
+            assert not _poller._POLLERS
+            await wait(*add_orders(sandbox, 1, status="COMPLETE"), account_id=account_id)
+        return sent
+
+    sent = run_fast(scenario())
+
+    assert max(_per_minute(sent)) <= 12
+    assert len(sent) == sum(calls(sandbox).values()) == 35
+
+
+def test_pause_outlives_the_poller(bandwidth: Sandbox) -> None:
+    order_ids = add_orders(bandwidth, 2, status="PROCESSING")
+
+    async def scenario() -> float:
+        loop = asyncio.get_running_loop()
+        bandwidth.inject("rate-limit", seconds=200)
+        async with waits(order_ids[:1]):
+            await until(lambda: bool(bandwidth.requests) and bandwidth.requests[-1].status == 429)
+            await asyncio.sleep(1)
+        limited_at = loop.time()
+        bandwidth.clear_faults()
+        before = bandwidth.count(operation="order")
+        async with waits(order_ids[1:]):
+            await until(lambda: bandwidth.count(operation="order") > before)
+        return loop.time() - limited_at
+
+    assert run_fast(scenario()) > 190
+
+
 def test_rate_limit_is_no_failure_however_often(bandwidth: Sandbox) -> None:
     (order_id,) = add_orders(bandwidth, 1, status="COMPLETE")
     bandwidth.inject("rate-limit", seconds=0, times=_poller.MAX_CONSECUTIVE_FAILURES + 5)
