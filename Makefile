@@ -45,7 +45,7 @@ wheel: $(VENV)/.lint  ## build wheel and sdist, check what is in them, and run t
 	$(VENV)-wheel/bin/python tests/system/demo.py
 	rm -rf $(VENV)-wheel
 
-check: lint types test wheel  ## everything a contributor needs to see green
+check: lint types coverage test wheel  ## everything a contributor needs to see green
 
 test-browser: $(VENV)/.test  ## connection form, log, XComs and link in Chromium; screenshots in output/browser
 	$(INSTALL) --group browser

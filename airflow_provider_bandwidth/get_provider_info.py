@@ -115,6 +115,6 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     "order_url": {
         "label": "Order page URL",
         "schema": {"type": _TEXT},
-        "description": "Pattern of the link to an order: {base_url}, {account_id} and {order_id} are filled in.",
+        "description": "Link to an order, with {base_url}, {account_id}, {order_id}; the API's address if empty.",
     },
 }

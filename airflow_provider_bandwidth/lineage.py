@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.openlineage.facet import (
     ExternalQueryRunFacet,
+    InputDataset,
     OutputDataset,
     OutputStatisticsOutputDatasetFacet,
 )
@@ -19,11 +20,12 @@ from airflow_provider_bandwidth.orders import ExternalTnsOrder
 def order_lineage(
     hook: BandwidthHook, order: ExternalTnsOrder, completed_count: int | None = None
 ) -> OperatorLineage[Any, Any]:
-    """The dataset that an order changes, and the order as the run's external query.
+    """What a task read and changed, and its order as the run's external query.
 
-    The dataset is the telephone numbers of a SIP peer: namespace ``bandwidth://{host}``, name
-    ``accounts/{accountId}/sites/{SiteId}/sippeers/{SipPeerId}/telephone-numbers``; what the order does not name is
-    left out.
+    Read are the account's orders: namespace ``bandwidth://{host}``, name ``accounts/{accountId}/external-tns-orders``.
+    Changed are the telephone numbers of a SIP peer:
+    ``accounts/{accountId}/sites/{SiteId}/sippeers/{SipPeerId}/telephone-numbers``; what the order does not name is left
+    out.
 
     :param hook: knows host and account; nothing is sent
     :param order: the order
@@ -38,7 +40,9 @@ def order_lineage(
     numbers = OutputDataset(namespace=namespace, name="/".join([*parts, "telephone-numbers"]))
     if completed_count is not None:
         numbers.outputFacets = {"outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=completed_count)}
+    orders = InputDataset(namespace=namespace, name=f"accounts/{hook.account_id}/external-tns-orders")
     return OperatorLineage(
+        inputs=[orders],
         outputs=[numbers],
         run_facets={"externalQuery": ExternalQueryRunFacet(externalQueryId=order.order_id, source=namespace)},
     )

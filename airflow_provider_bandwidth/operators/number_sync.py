@@ -106,6 +106,11 @@ def _naming_file(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise InvalidExtractError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, ImportError) as error:
+        raise InvalidExtractError(
+            f"{path} cannot be read: {error}. Install the Airflow provider that serves this kind of path with its file "
+            "system, for s3:// apache-airflow-providers-amazon[s3fs]."
+        ) from error
 
 
 def number_sync_asset(

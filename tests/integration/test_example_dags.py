@@ -60,7 +60,8 @@ class TestImport:
 
         assert state == "failed"
         assert tasks["wait"] == "failed"
-        assert tasks["use_numbers"] == "upstream_failed"
+        assert (tasks["use_numbers"], tasks["report_errors"]) == ("upstream_failed", "success")
+        assert sorted(number for numbers in pull("report_errors").values() for number in numbers) == BAD_NUMBERS
         assert pull("wait")["processing_status"] == "FAILED"
         assert [error["telephone_number"] for error in pull("wait", "errors")] == BAD_NUMBERS
 

@@ -39,6 +39,8 @@ def test_the_order_changes_the_numbers_of_its_sip_peer(
         namespace,
         "accounts/9900000/sites/743/sippeers/303716/telephone-numbers",
     )
+    (orders,) = lineage.inputs
+    assert (orders.namespace, orders.name) == (namespace, "accounts/9900000/external-tns-orders")
     query = lineage.run_facets["externalQuery"]
     assert (query.externalQueryId, query.source) == (sandbox.orders[0].order_id, namespace)
 

@@ -430,6 +430,13 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     assert path in str(refused.value)
 
 
+def test_path_of_an_unknown_kind_says_what_to_install() -> None:
+    with pytest.raises(
+        InvalidExtractError, match=r"nowhere://x/y\.csv cannot be read.*apache-airflow-providers-amazon"
+    ):
+        list(read_telephone_number_column("nowhere://x/y.csv", "Phone"))
+
+
 # --- report ---
 
 
