@@ -146,7 +146,7 @@ def list_orders(args: argparse.Namespace) -> None:
     elif orders:
         # What fits on a terminal of eighty columns with order ids in one piece; JSON has the rest.
         shown = ("order_id", "status", "action", "numbers", "errors")
-        _print_table([{name: _summarise(order)[name] for name in shown} for order in orders])
+        _print_table([{name: row[name] for name in shown} for row in map(_summarise, orders)])
     if not orders:
         _fail("No order matches.", _EXIT_NOTHING_FOUND)
 

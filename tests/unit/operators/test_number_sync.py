@@ -14,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from jinja2 import Template
+from support.tasks import FakeTaskInstance, make_context
 
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
@@ -227,20 +228,21 @@ def test_order_that_was_open_when_it_was_planned_is_taken_over_however_old(bandw
     assert returned["orders"]["IMPORT"] == ["airflow-0", None]
     bandwidth.finish(order.order_id)
 
-    def submit(index: int) -> str:
-        ti = SimpleNamespace(map_index=index, xcom_pull=lambda **_: returned, xcom_push=lambda **_: None, try_number=2)
-        since = Template(reuse_template(PLAN, "IMPORT")).render(ti=ti)
-        assert bool(since) == (index == 1)
-        operator = BandwidthExternalTnsOrderOperator(
-            task_id="submit",
-            action="IMPORT",
-            telephone_numbers=NUMBERS[:2],
-            customer_order_id="airflow-0",
-            reuse_orders_ended_since=since,
-        )
-        return operator.execute({"ti": ti, "dag_run": SimpleNamespace(start_date=datetime.now(UTC), clear_number=0)})
+    def since(index: int) -> str:
+        ti = SimpleNamespace(map_index=index, xcom_pull=lambda **_: returned)
+        return Template(reuse_template(PLAN, "IMPORT")).render(ti=ti)
 
-    assert submit(0) == order.order_id
+    assert (since(0), since(1)) == ("", returned["reuse_orders_ended_since"])
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    assert hour_ago - timedelta(minutes=1) < datetime.fromisoformat(since(1)) < hour_ago
+    submit = BandwidthExternalTnsOrderOperator(
+        task_id="submit",
+        action="IMPORT",
+        telephone_numbers=NUMBERS[:2],
+        customer_order_id="airflow-0",
+        reuse_orders_ended_since=since(0),
+    )
+    assert submit.execute(make_context(FakeTaskInstance("submit"))) == order.order_id
     assert bandwidth.resets == {}
 
 

@@ -363,12 +363,14 @@ def test_an_order_that_has_ended_is_not_deferred(status: str, sandbox: Sandbox) 
     assert ti.xcoms["errors"] == []
 
 
-def test_a_deferral_carries_everything_to_wait_on(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("account_id", [None, "9900000"])
+def test_a_deferral_carries_everything_to_wait_on(sandbox: Sandbox, account_id: str | None) -> None:
+    """Also the account that the connection names: whoever waits for its orders shares one poller."""
     order = sandbox.add_order(NUMBERS, status="PROCESSING")
     sensor = make_sensor(
         order,
         deferrable=True,
-        account_id="9900000",
+        account_id=account_id,
         poke_interval=timedelta(seconds=7),
         timeout=timedelta(minutes=10),
     )
