@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from airflow_provider_bandwidth.exceptions import (
     BandwidthError,
-    InvalidOrderRequestError,
+    InvalidParameterError,
     InvalidTelephoneNumbersError,
     OrderNotFoundError,
 )
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow.cli.cli_config import GroupCommand
 
     from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-    from airflow_provider_bandwidth.orders import ExternalTnsOrder
+    from airflow_provider_bandwidth.orders import TnOrder
 
 _EXIT_FAILED: Final = 1
 _EXIT_USAGE: Final = 2
@@ -114,7 +114,7 @@ def show_order(args: argparse.Namespace) -> None:
     from airflow_provider_bandwidth.error_codes import explain_error_code
 
     with _hook(args) as hook:
-        order = hook.get_external_tns_order(args.order_id)
+        order = hook.get_tn_order(args.order_id)
     if args.output == "json":
         _print_json(order.to_dict())
         return
@@ -138,7 +138,7 @@ def show_order(args: argparse.Namespace) -> None:
 def list_orders(args: argparse.Namespace) -> None:
     """Print the orders that match every filter given."""
     with _hook(args) as hook:
-        orders = hook.list_external_tns_orders(
+        orders = hook.list_tn_orders(
             customer_order_id=args.customer_order_id, telephone_number=args.telephone_number, status=args.status
         )
     if args.output == "json":
@@ -201,7 +201,7 @@ def _hook(args: argparse.Namespace) -> Iterator[BandwidthHook]:
         yield hook
     except OrderNotFoundError as error:
         _fail(str(error), _EXIT_NOTHING_FOUND)
-    except (InvalidOrderRequestError, InvalidTelephoneNumbersError) as error:
+    except (InvalidParameterError, InvalidTelephoneNumbersError) as error:
         _fail(str(error), _EXIT_USAGE)
     except (AirflowNotFoundException, BandwidthError) as error:
         _fail(str(error), _EXIT_FAILED)
@@ -210,7 +210,7 @@ def _hook(args: argparse.Namespace) -> Iterator[BandwidthHook]:
         hook.close()
 
 
-def _summarise(order: ExternalTnsOrder) -> dict[str, Any]:
+def _summarise(order: TnOrder) -> dict[str, Any]:
     return {
         "order_id": order.order_id,
         "status": order.processing_status,

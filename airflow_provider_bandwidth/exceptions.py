@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_bandwidth.orders import ExternalTnsOrder
+    from airflow_provider_bandwidth.orders import TnOrder
     from airflow_provider_bandwidth.telephone_numbers import RejectedTelephoneNumber
 
 
@@ -34,7 +34,7 @@ class InvalidConnectionError(BandwidthError):
     """The Airflow connection lacks a field or has a wrong value; nothing was sent."""
 
 
-class InvalidOrderRequestError(BandwidthError, ValueError):
+class InvalidParameterError(BandwidthError, ValueError):
     """A field of an order is missing or wrong; nothing was sent.
 
     :param field: the field, in Bandwidth's spelling (``SiteId``, ``CustomerOrderId``, ...)
@@ -165,7 +165,7 @@ class OrderFailedError(BandwidthError):
     :param order: the order as it was read
     """
 
-    def __init__(self, order: ExternalTnsOrder, hint: str = "") -> None:
+    def __init__(self, order: TnOrder, hint: str = "") -> None:
         by_code = Counter(error.code for error in order.errors)
         codes = ", ".join(f"{code or 'no code'} x {count}" for code, count in by_code.most_common()) or "none given"
         action = str(order.action or "external TNs")
@@ -182,7 +182,7 @@ class OrderFailedError(BandwidthError):
         self.order = order
 
 
-class RemovalLimitExceededError(BandwidthError):
+class UnsafePlanError(BandwidthError):
     """A sync would remove more telephone numbers than allowed, or its extract looks broken; nothing was sent."""
 
 

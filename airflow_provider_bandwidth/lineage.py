@@ -14,12 +14,10 @@ from airflow.providers.common.compat.openlineage.facet import (
 from airflow.providers.openlineage.extractors import OperatorLineage
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.orders import ExternalTnsOrder
+from airflow_provider_bandwidth.orders import TnOrder
 
 
-def order_lineage(
-    hook: BandwidthHook, order: ExternalTnsOrder, completed_count: int | None = None
-) -> OperatorLineage[Any, Any]:
+def order_lineage(hook: BandwidthHook, order: TnOrder, completed_count: int | None = None) -> OperatorLineage[Any, Any]:
     """What a task read and changed, and its order as the run's external query.
 
     Read are the account's orders: namespace ``bandwidth://{host}``, name ``accounts/{accountId}/external-tns-orders``.

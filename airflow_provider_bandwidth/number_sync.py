@@ -21,15 +21,15 @@ from typing import IO, Any, Final
 from airflow_provider_bandwidth.error_codes import Retry, Scope, explain_error_code
 from airflow_provider_bandwidth.exceptions import (
     InvalidExtractError,
-    InvalidOrderRequestError,
+    InvalidParameterError,
     InvalidTelephoneNumbersError,
-    RemovalLimitExceededError,
+    UnsafePlanError,
 )
 from airflow_provider_bandwidth.orders import (
     Action,
-    ExternalTnsOrder,
     ProcessingStatus,
     TelephoneNumberError,
+    TnOrder,
     validate_customer_order_id,
 )
 from airflow_provider_bandwidth.telephone_numbers import (
@@ -241,25 +241,25 @@ def check_plan(
     :param max_removals: the most numbers to remove
     :param min_desired: the fewest numbers, rejected ones not counted, that are believed to be a whole extract; ``0``
         believes any, even an empty one
-    :raises RemovalLimitExceededError: says what was found, what the limit is, and how to allow it
-    :raises InvalidOrderRequestError: a limit is neither
+    :raises UnsafePlanError: says what was found, what the limit is, and how to allow it
+    :raises InvalidParameterError: a limit is neither
     """
     allowed = parse_limit("max_removals", max_removals, plan.current_count)
     needed = parse_limit("min_desired", min_desired, plan.current_count)
     valid = len(plan.unchanged) + len(plan.to_import)
     if not valid and min_desired > 0:
-        raise RemovalLimitExceededError(
+        raise UnsafePlanError(
             f"The extract is empty: it holds no telephone number ({len(plan.rejected)} rejected values, "
             f"{plan.blank_count} blanks), while {plan.current_count} are at Bandwidth. Nothing was sent. "
             "If that is right, set min_desired=0."
         )
     if valid < needed:
-        raise RemovalLimitExceededError(
+        raise UnsafePlanError(
             f"The extract holds {valid} telephone numbers, {plan.current_count} are at Bandwidth: fewer than "
             f"min_desired={min_desired} allows ({needed:g}). Nothing was sent. If the extract is whole, lower it."
         )
     if len(plan.to_remove) > allowed:
-        raise RemovalLimitExceededError(
+        raise UnsafePlanError(
             f"{len(plan.to_remove)} of {plan.current_count} telephone numbers at Bandwidth would be removed: more than "
             f"max_removals={max_removals} allows ({allowed:g}). Nothing was sent. If they should go, raise it."
         )
@@ -270,13 +270,13 @@ def parse_limit(name: str, value: float, total: int) -> float:
 
     :param name: the parameter, for the error
     :param value: a count, or a share of ``total`` as a float from 0.0 to 1.0
-    :raises InvalidOrderRequestError: ``value`` is neither
+    :raises InvalidParameterError: ``value`` is neither
     """
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if isinstance(value, float) and 0.0 <= value <= 1.0:
         return value * total
-    raise InvalidOrderRequestError(
+    raise InvalidParameterError(
         name, f"expected a count such as 500, or a share from 0.0 to 1.0 such as 0.1, got {value!r}"
     )
 
@@ -312,7 +312,7 @@ def cut_into_orders(
     site_id: int,
     sip_peer_id: int,
     loa_type: str | None = None,
-    open_orders: Iterable[ExternalTnsOrder] = (),
+    open_orders: Iterable[TnOrder] = (),
 ) -> tuple[tuple[OrderChunk, ...], tuple[BusyNumbers, ...]]:
     """Cut the numbers of a plan into orders, so that what an open order is doing already is not asked for again.
 
@@ -347,19 +347,19 @@ def cut_into_orders(
     return tuple(chunks), tuple(busy)
 
 
-def _can_take_over(order: ExternalTnsOrder, action: Action, site_id: int, sip_peer_id: int) -> bool:
+def _can_take_over(order: TnOrder, action: Action, site_id: int, sip_peer_id: int) -> bool:
     same_place = order.site_id == site_id and (action is Action.REMOVE or order.sip_peer_id == sip_peer_id)
     if order.action != action or not same_place or order.customer_order_id is None:
         return False
     try:
         validate_customer_order_id(order.customer_order_id)
-    except InvalidOrderRequestError:
+    except InvalidParameterError:
         return False
     return True
 
 
 def hold_back_leaving(
-    unchanged: Iterable[str], open_orders: Iterable[ExternalTnsOrder]
+    unchanged: Iterable[str], open_orders: Iterable[TnOrder]
 ) -> tuple[tuple[str, ...], tuple[BusyNumbers, ...]]:
     """Take out of the unchanged numbers those that an open REMOVE order is about to take away.
 
@@ -391,7 +391,7 @@ class LastingError:
 
 def find_lasting_errors(
     telephone_numbers: Iterable[str],
-    orders: Iterable[ExternalTnsOrder],
+    orders: Iterable[TnOrder],
     *,
     site_id: int,
     sip_peer_id: int,

@@ -25,15 +25,15 @@ from urllib.parse import unquote_plus
 from lxml import etree
 from lxml.etree import _Element
 
-from airflow_provider_bandwidth.exceptions import BandwidthApiError, InvalidOrderRequestError, InvalidResponseError
+from airflow_provider_bandwidth.exceptions import BandwidthApiError, InvalidParameterError, InvalidResponseError
 from airflow_provider_bandwidth.orders import (
     TEN_DIGITS,
     Action,
-    ExternalTnsOrder,
     ExternalTnsOrderRequest,
     LoaType,
     ProcessingStatus,
     TelephoneNumberError,
+    TnOrder,
     parse_id,
     parse_known,
 )
@@ -62,7 +62,7 @@ _Children = dict[str, list[_Element]]
 class OrderListEntry:
     """One order of a list answer. A summary has ids, status and dates, but neither numbers nor errors."""
 
-    order: ExternalTnsOrder
+    order: TnOrder
     is_summary: bool
 
 
@@ -148,7 +148,7 @@ def _write(root: _Element) -> bytes:
 # --- read ---
 
 
-def read_order(body: bytes, *, fallback_order_id: str | None = None) -> ExternalTnsOrder:
+def read_order(body: bytes, *, fallback_order_id: str | None = None) -> TnOrder:
     """The order in a 200 or 201 answer.
 
     :param fallback_order_id: the id to use where the body has none (the last segment of a 201's ``Location``)
@@ -417,7 +417,7 @@ def _levels(element: _Element) -> list[_Children]:
     return [children, *(_children(order) for order in children.get("order", ()))]
 
 
-def _read_order_summary(levels: Sequence[_Children], fallback_order_id: str | None = None) -> ExternalTnsOrder:
+def _read_order_summary(levels: Sequence[_Children], fallback_order_id: str | None = None) -> TnOrder:
     for level in levels:
         if "responsestatus" in level:
             _raise_refusal({"responsestatus": level["responsestatus"]})
@@ -426,16 +426,14 @@ def _read_order_summary(levels: Sequence[_Children], fallback_order_id: str | No
     if not order_id or not status:
         missing = "ProcessingStatus" if order_id else "OrderId"
         raise InvalidResponseError(f"The answer has an order's root but no {missing}.")
-    return ExternalTnsOrder(
+    return TnOrder(
         order_id=order_id,
         processing_status=ProcessingStatus.parse(status),
         created_at=_parse_time(_first_text(levels, "ordercreatedate", "orderdate")),
     )
 
 
-def _read_order_element(
-    element: _Element, levels: Sequence[_Children], fallback_order_id: str | None
-) -> ExternalTnsOrder:
+def _read_order_element(element: _Element, levels: Sequence[_Children], fallback_order_id: str | None) -> TnOrder:
     return replace(
         _read_order_summary(levels, fallback_order_id),
         customer_order_id=_first_text(levels, "customerorderid"),
@@ -486,7 +484,7 @@ def _ten_digits(text: str) -> str:
 def _parse_optional_id(name: str, text: str | None) -> int | None:
     try:
         return None if text is None else parse_id(name, text)
-    except InvalidOrderRequestError:
+    except InvalidParameterError:
         return None
 
 

@@ -18,7 +18,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
-from airflow_provider_bandwidth.exceptions import InvalidOrderRequestError, InvalidTelephoneNumbersError
+from airflow_provider_bandwidth.exceptions import InvalidParameterError, InvalidTelephoneNumbersError
 from airflow_provider_bandwidth.telephone_numbers import normalize_telephone_numbers
 
 
@@ -114,16 +114,16 @@ def derive_customer_order_id(
 def validate_customer_order_id(value: str) -> str:
     """The id itself, if Bandwidth takes it.
 
-    :raises InvalidOrderRequestError: illegal characters, blanks at an end, empty, or over 40 characters
+    :raises InvalidParameterError: illegal characters, blanks at an end, empty, or over 40 characters
     """
     if not isinstance(value, str) or not value:
-        raise InvalidOrderRequestError("CustomerOrderId", f"expected text of 1 to 40 characters, got {value!r}")
+        raise InvalidParameterError("CustomerOrderId", f"expected text of 1 to 40 characters, got {value!r}")
     if len(value) > 40:
-        raise InvalidOrderRequestError(
+        raise InvalidParameterError(
             "CustomerOrderId", f"{value!r} has {len(value)} characters, Bandwidth accepts at most 40"
         )
     if not _CUSTOMER_ORDER_ID.fullmatch(value):
-        raise InvalidOrderRequestError(
+        raise InvalidParameterError(
             "CustomerOrderId",
             f"{value!r} has characters that Bandwidth refuses: only letters, digits, dashes, and spaces between them",
         )
@@ -134,7 +134,7 @@ def parse_id(name: str, value: object) -> int:
     """A SiteId or SipPeerId as a positive 32-bit number; digits in text are accepted.
 
     :param name: the field, for the error
-    :raises InvalidOrderRequestError: anything else
+    :raises InvalidParameterError: anything else
     """
     number = None
     if isinstance(value, int) and not isinstance(value, bool):
@@ -142,7 +142,7 @@ def parse_id(name: str, value: object) -> int:
     elif isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,10}\s*", value, re.ASCII):
         number = int(value)
     if number is None or not 0 < number <= _INT32_MAX:
-        raise InvalidOrderRequestError(name, f"expected a positive number, got {value!r}")
+        raise InvalidParameterError(name, f"expected a positive number, got {value!r}")
     return number
 
 
@@ -153,12 +153,12 @@ def parse_choice(name: str, kind: type[_Choice], value: str) -> _Choice:
     """The member of ``kind`` that ``value`` names, in any case.
 
     :param name: the field, for the error
-    :raises InvalidOrderRequestError: there is none
+    :raises InvalidParameterError: there is none
     """
     try:
         return kind(value)
     except ValueError:
-        raise InvalidOrderRequestError(name, f"expected {' or '.join(kind)}, got {value!r}") from None
+        raise InvalidParameterError(name, f"expected {' or '.join(kind)}, got {value!r}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class ExternalTnsOrderRequest:
     :param customer_order_id: your id for the order, 1 to 40 letters, digits, dashes and inner spaces. By default a
         new random one for each request object: submitting the *same object* again finds the first order, an equal
         request made anew is another order. The operator derives it from the task run instead.
-    :raises InvalidOrderRequestError: names the field that is wrong
+    :raises InvalidParameterError: names the field that is wrong
     :raises InvalidTelephoneNumbersError: names every number that is wrong
     """
 
@@ -189,7 +189,7 @@ class ExternalTnsOrderRequest:
         if numbers.rejected:
             raise InvalidTelephoneNumbersError(numbers.rejected)
         if not numbers.telephone_numbers:
-            raise InvalidOrderRequestError("TelephoneNumbers", "an order needs at least one telephone number")
+            raise InvalidParameterError("TelephoneNumbers", "an order needs at least one telephone number")
         assign = object.__setattr__
         assign(self, "action", parse_choice("Action", Action, self.action))
         assign(self, "telephone_numbers", numbers.telephone_numbers)
@@ -225,7 +225,7 @@ class TelephoneNumberError:
 
 
 @dataclass(frozen=True)
-class ExternalTnsOrder:
+class TnOrder:
     """An order as Bandwidth shows it.
 
     A field Bandwidth did not give is ``None`` or empty. A telephone number is ten digits, or the text Bandwidth gave
@@ -344,7 +344,7 @@ class OrderOutcome:
     :param is_allowed: whether ``processing_status`` is one the caller accepts
     """
 
-    order: ExternalTnsOrder
+    order: TnOrder
     processing_status: ProcessingStatus | str
     completed_telephone_numbers: tuple[str, ...]
     errors: tuple[TelephoneNumberError, ...]
@@ -364,7 +364,7 @@ class OrderOutcome:
 
 
 def judge_order(
-    order: ExternalTnsOrder,
+    order: TnOrder,
     *,
     allowed_statuses: Collection[str] = (ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL),
     ignore_error_codes: Collection[str] = (),

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from airflow.providers.common.compat.sdk import dag, task
 
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
-from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 )
 def bandwidth_import():
     # A retry of this task finds the order of the first attempt: it never submits twice.
-    submit = BandwidthExternalTnsOrderOperator(
+    submit = BandwidthTnOrderOperator(
         task_id="submit",
         action="IMPORT",
         telephone_numbers="{{ params.telephone_numbers }}",
@@ -39,7 +39,7 @@ def bandwidth_import():
     )
 
     # Deferred, a waiting order costs no worker slot. COMPLETE and PARTIAL succeed, FAILED fails this task.
-    wait = BandwidthExternalTnsOrderSensor(
+    wait = BandwidthTnOrderSensor(
         task_id="wait",
         order_id=submit.output,
         deferrable=True,

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from airflow.providers.common.compat.sdk import dag
 
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
-from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 
 
 @dag(
@@ -26,13 +26,13 @@ from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrd
     doc_md=__doc__,
 )
 def bandwidth_remove():
-    submit = BandwidthExternalTnsOrderOperator(
+    submit = BandwidthTnOrderOperator(
         task_id="submit",
         action="REMOVE",
         telephone_numbers="{{ params.telephone_numbers }}",
         site_id="{{ params.site_id }}",
     )
-    BandwidthExternalTnsOrderSensor(
+    BandwidthTnOrderSensor(
         task_id="wait",
         order_id=submit.output,
         # 5071, 5074: not on the system, not in service; 5158: never imported. All mean that there is nothing to remove.

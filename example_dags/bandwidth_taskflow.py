@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from airflow.providers.common.compat.sdk import dag, task
 
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
-from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ def bandwidth_taskflow():
         log.info(line)
         return line
 
-    submit = BandwidthExternalTnsOrderOperator(task_id="submit", action="IMPORT", telephone_numbers=fetch_new_numbers())
-    wait = BandwidthExternalTnsOrderSensor(task_id="wait", order_id=submit.output, deferrable=True, poke_interval=15)
+    submit = BandwidthTnOrderOperator(task_id="submit", action="IMPORT", telephone_numbers=fetch_new_numbers())
+    wait = BandwidthTnOrderSensor(task_id="wait", order_id=submit.output, deferrable=True, poke_interval=15)
     summarise(wait.output, wait.output["completed_telephone_numbers"], wait.output["errors"])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-from airflow_provider_bandwidth.exceptions import InvalidConnectionError, InvalidOrderRequestError
+from airflow_provider_bandwidth.exceptions import InvalidConnectionError, InvalidParameterError
 from airflow_provider_bandwidth.orders import parse_id
 
 #: The resource below ``/accounts/{accountId}/`` that takes and shows orders [seed].
@@ -65,18 +65,18 @@ class ConnectionSettings:
             )
         try:
             return cls._read(connection, {name: str(v).strip() for name, v in extra.items() if v is not None})
-        except InvalidOrderRequestError as error:
+        except InvalidParameterError as error:
             raise InvalidConnectionError(f"Connection {connection.conn_id!r}, field {error}") from None
 
     @classmethod
     def _read(cls, connection: Any, extra: Mapping[str, str]) -> ConnectionSettings:
         for name, value in (("Login", connection.login), ("Password", connection.password)):
             if not value:
-                raise InvalidOrderRequestError(
+                raise InvalidParameterError(
                     name, "it is empty. Give client id and secret (oauth2), or API user and password (basic)."
                 )
         if connection.schema:
-            raise InvalidOrderRequestError(
+            raise InvalidParameterError(
                 "Schema", "it is not used; put the whole base URL into Host (in a connection URI, percent-encoded)."
             )
         base_url = _parse_url("Host", connection.host or DEFAULT_BASE_URL, connection.port)
@@ -108,35 +108,35 @@ def parse_account_id(value: object, name: str = "account_id") -> str:
     """An account id as text: digits.
 
     :param name: the field, for the error
-    :raises InvalidOrderRequestError: anything else
+    :raises InvalidParameterError: anything else
     """
     text = str(value).strip()
     if not re.fullmatch(r"[0-9]{1,20}", text, re.ASCII):
-        raise InvalidOrderRequestError(name, f"expected the digits of a Bandwidth account, got {value!r}")
+        raise InvalidParameterError(name, f"expected the digits of a Bandwidth account, got {value!r}")
     return text
 
 
 def _parse_choice(name: str, extra: Mapping[str, str], options: tuple[str, ...]) -> str:
     value = extra.get(name) or options[0]
     if value not in options:
-        raise InvalidOrderRequestError(f"extra.{name}", f"expected {' or '.join(options)}, got {value!r}")
+        raise InvalidParameterError(f"extra.{name}", f"expected {' or '.join(options)}, got {value!r}")
     return value
 
 
 def _parse_url(name: str, url: str, port: int | None = None) -> str:
     if "@" in url:
-        raise InvalidOrderRequestError(name, "credentials belong into Login and Password, not into the URL")
+        raise InvalidParameterError(name, "credentials belong into Login and Password, not into the URL")
     try:
         parts = urlsplit(url.strip())
         own_port = parts.port
     except ValueError as error:
-        raise InvalidOrderRequestError(name, f"{url!r} is not a URL: {error}") from None
+        raise InvalidParameterError(name, f"{url!r} is not a URL: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidOrderRequestError(name, f"expected a URL with its scheme, like {DEFAULT_BASE_URL}, got {url!r}")
+        raise InvalidParameterError(name, f"expected a URL with its scheme, like {DEFAULT_BASE_URL}, got {url!r}")
     if parts.query or parts.fragment:
-        raise InvalidOrderRequestError(name, "the URL may have neither a query nor a fragment")
+        raise InvalidParameterError(name, "the URL may have neither a query nor a fragment")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise InvalidOrderRequestError(
+        raise InvalidParameterError(
             name, f"plain http would show credentials and numbers to the network; use https://{parts.netloc}"
         )
     netloc = parts.netloc if own_port is not None or not port else f"{parts.netloc}:{port}"
@@ -166,7 +166,7 @@ def _parse_timeout(text: str | None) -> float:
     except ValueError:
         timeout = 0.0
     if not 0 < timeout < float("inf"):
-        raise InvalidOrderRequestError("extra.timeout", f"expected a positive number of seconds, got {text!r}")
+        raise InvalidParameterError("extra.timeout", f"expected a positive number of seconds, got {text!r}")
     return timeout
 
 
@@ -175,7 +175,7 @@ def _parse_verify(text: str | None) -> bool | str:
         return True
     flag = _FLAGS.get(text.lower())
     if flag is None and not Path(text).exists():
-        raise InvalidOrderRequestError(
+        raise InvalidParameterError(
             "extra.verify", f"expected true, false, or the path of a CA bundle on this machine, got {text!r}"
         )
     return text if flag is None else flag
@@ -185,5 +185,5 @@ def _parse_max_requests(text: str | None) -> int:
     if not text:
         return _DEFAULT_MAX_REQUESTS_PER_MINUTE
     if not re.fullmatch(r"[0-9]{1,6}(\.0)?", text, re.ASCII) or float(text) < 1:
-        raise InvalidOrderRequestError("extra.max_requests_per_minute", f"expected a number from 1, got {text!r}")
+        raise InvalidParameterError("extra.max_requests_per_minute", f"expected a number from 1, got {text!r}")
     return int(float(text))

@@ -23,7 +23,7 @@ from airflow_provider_bandwidth.exceptions import (
     BandwidthError,
     DuplicateOrderError,
     InvalidConnectionError,
-    InvalidOrderRequestError,
+    InvalidParameterError,
     InvalidResponseError,
     OrderMismatchError,
     OrderNotFoundError,
@@ -32,10 +32,10 @@ from airflow_provider_bandwidth.get_provider_info import CONN_FIELDS, UI_FIELD_B
 from airflow_provider_bandwidth.hooks._connection import ORDERS_PATH, ConnectionSettings, parse_account_id
 from airflow_provider_bandwidth.orders import (
     Action,
-    ExternalTnsOrder,
     ExternalTnsOrderRequest,
     ProcessingStatus,
     TelephoneNumberError,
+    TnOrder,
     parse_choice,
     parse_id,
     validate_customer_order_id,
@@ -60,7 +60,7 @@ _LONGEST_WORK: Final = timedelta(days=1)
 _XML: Final = {"Content-Type": "application/xml; charset=utf-8"}
 #: The most numbers importTnChecker takes [oas1].
 _MAX_CHECKED_NUMBERS: Final = 5000
-_IsLive = Callable[["ExternalTnsOrder"], bool]
+_IsLive = Callable[["TnOrder"], bool]
 #: How many POSTs one submission sends at most, each proven by look-ups to have created nothing.
 _MAX_POSTS: Final = 3
 
@@ -277,8 +277,8 @@ class BandwidthHook(BaseHook):
 
     # --- one call per method ------------------------------------------------------------------------------------
 
-    def create_external_tns_order(self, request: ExternalTnsOrderRequest) -> ExternalTnsOrder:
-        """Send one order. For a submission that is safe to repeat use :meth:`submit_external_tns_order`.
+    def create_tn_order(self, request: ExternalTnsOrderRequest) -> TnOrder:
+        """Send one order. For a submission that is safe to repeat use :meth:`submit_tn_order`.
 
         :raises AmbiguousSubmissionError: the order may have been created (timeout, broken connection, 5xx, an answer
             that cannot be read): look it up before anything else
@@ -315,7 +315,7 @@ class BandwidthHook(BaseHook):
                 customer_order_id, f"HTTP {status}, but: {error}", order_id=location or None
             ) from None
 
-    def get_external_tns_order(self, order_id: str) -> ExternalTnsOrder:
+    def get_tn_order(self, order_id: str) -> TnOrder:
         """Read one order.
 
         :raises OrderNotFoundError: the account has no such order (or not yet: Bandwidth may need a moment)
@@ -344,7 +344,7 @@ class BandwidthHook(BaseHook):
             raise InvalidResponseError(f"Asked for order {order_id}, {url} answered order {order.order_id}.")
         return order
 
-    def list_external_tns_orders(
+    def list_tn_orders(
         self,
         *,
         customer_order_id: str | None = None,
@@ -355,7 +355,7 @@ class BandwidthHook(BaseHook):
         created_to: date | str | None = None,
         modified_from: date | str | None = None,
         modified_to: date | str | None = None,
-    ) -> list[ExternalTnsOrder]:
+    ) -> list[TnOrder]:
         """Orders of the account as Bandwidth's search gives them, newest first; empty if nothing matches.
 
         At most 1,000 [oas1]; narrow the dates for more. Whether the search by ``customer_order_id`` is exact, and the
@@ -364,7 +364,7 @@ class BandwidthHook(BaseHook):
 
         :param status: one status or several
         :param created_from: date, or text ``yyyy-MM-dd``; the time of day of a datetime is dropped, in UTC
-        :raises InvalidOrderRequestError: a filter that Bandwidth would not understand; nothing was asked
+        :raises InvalidParameterError: a filter that Bandwidth would not understand; nothing was asked
         :raises InvalidResponseError: the answer is not a list of orders
         """
         statuses = [status] if isinstance(status, str) else status
@@ -383,7 +383,7 @@ class BandwidthHook(BaseHook):
             }
         )
 
-    def iter_order_entries(
+    def iter_tn_orders(
         self,
         *,
         statuses: Sequence[ProcessingStatus | str],
@@ -456,7 +456,7 @@ class BandwidthHook(BaseHook):
         site = self.resolve_site_id(site_id)
         peer = self.resolve_sip_peer_id(sip_peer_id)
         if peer is None:
-            raise InvalidOrderRequestError("SipPeerId", "give it, or set the connection's extra.sip_peer_id")
+            raise InvalidParameterError("SipPeerId", "give it, or set the connection's extra.sip_peer_id")
         url = self._url(f"sites/{site}/sippeers/{peer}/tns")
         page: str | None = "1"
         seen = set()
@@ -508,11 +508,11 @@ class BandwidthHook(BaseHook):
     def resolve_site_id(self, site_id: int | str | None) -> int:
         """The SiteId given, else the connection's.
 
-        :raises InvalidOrderRequestError: neither is there, or it is not a number
+        :raises InvalidParameterError: neither is there, or it is not a number
         """
         value = self.settings.site_id if site_id is None or site_id == "" else site_id
         if value is None:
-            raise InvalidOrderRequestError(
+            raise InvalidParameterError(
                 "SiteId", f"give site_id, or set extra.site_id of connection {self.bandwidth_conn_id!r}"
             )
         return parse_id("SiteId", value)
@@ -535,14 +535,14 @@ class BandwidthHook(BaseHook):
 
     # --- exactly once -------------------------------------------------------------------------------------------
 
-    def submit_external_tns_order(
+    def submit_tn_order(
         self,
         request: ExternalTnsOrderRequest,
         *,
         reuse_existing_order: bool = True,
         reuse_orders_ended_since: datetime | None = None,
         journal: SubmissionJournal | None = None,
-    ) -> ExternalTnsOrder:
+    ) -> TnOrder:
         """Find the order with this request's CustomerOrderId, or create it: exactly once.
 
         Bandwidth does not refuse a duplicate, and importing a live number again resets its attributes [oas1]. So the
@@ -597,12 +597,12 @@ class BandwidthHook(BaseHook):
         known: frozenset[str],
         journal: SubmissionJournal,
         is_live: _IsLive,
-    ) -> ExternalTnsOrder:
+    ) -> TnOrder:
         for remaining in reversed(range(_MAX_POSTS)):
             sent_at = datetime.fromtimestamp(self._clock(), UTC)
             journal.record_sending(sent_at)
             try:
-                order = self.create_external_tns_order(request)
+                order = self.create_tn_order(request)
             except AmbiguousSubmissionError as error:
                 self.log.warning("%s", error)
                 attempt = EarlierAttempt(sent_at, error.order_id)
@@ -624,9 +624,7 @@ class BandwidthHook(BaseHook):
                 return order
         raise AssertionError  # pragma: no cover
 
-    def _take_over(
-        self, request: ExternalTnsOrderRequest, order: ExternalTnsOrder, journal: SubmissionJournal
-    ) -> ExternalTnsOrder:
+    def _take_over(self, request: ExternalTnsOrderRequest, order: TnOrder, journal: SubmissionJournal) -> TnOrder:
         journal.record_order(order.order_id)
         self.log.info(
             "Order %s with CustomerOrderId %s exists (%s): taking it over, nothing more is sent.",
@@ -653,7 +651,7 @@ class BandwidthHook(BaseHook):
         *,
         known: frozenset[str] = frozenset(),
         doubt: AmbiguousSubmissionError | None = None,
-    ) -> list[ExternalTnsOrder]:
+    ) -> list[TnOrder]:
         """The orders that are this request's; empty only if Bandwidth says that there are none.
 
         Those that did not fail come first, the newest at the head.
@@ -665,7 +663,7 @@ class BandwidthHook(BaseHook):
         recorded = attempt and attempt.order_id
         for pause in (*(_LOOK_UP_PAUSES if attempt else ()), None):
             failure: BandwidthError | None = None
-            orders: list[ExternalTnsOrder] = []
+            orders: list[TnOrder] = []
             try:
                 orders = self._find(request, attempt, known, is_live)
             except (BandwidthApiError, InvalidResponseError) as error:
@@ -695,7 +693,7 @@ class BandwidthHook(BaseHook):
         attempt: EarlierAttempt | None,
         known: frozenset[str],
         is_live: _IsLive,
-    ) -> list[ExternalTnsOrder]:
+    ) -> list[TnOrder]:
         """The request's orders as one look at Bandwidth shows them, those in ``known`` left out."""
         recorded = self._read_recorded(request, attempt)
         if recorded is not None and is_live(recorded):
@@ -718,14 +716,12 @@ class BandwidthHook(BaseHook):
             ours.append(recorded)
         return sorted(ours, key=lambda order: (is_live(order), _creation_time(order)), reverse=True)
 
-    def _read_recorded(
-        self, request: ExternalTnsOrderRequest, attempt: EarlierAttempt | None
-    ) -> ExternalTnsOrder | None:
+    def _read_recorded(self, request: ExternalTnsOrderRequest, attempt: EarlierAttempt | None) -> TnOrder | None:
         """The order whose id an attempt learnt, if it asks for the same: the record may be older than the request."""
         if attempt is None or attempt.order_id is None:
             return None
         try:
-            order = self.get_external_tns_order(attempt.order_id)
+            order = self.get_tn_order(attempt.order_id)
         except OrderNotFoundError as error:
             self.log.warning("The order recorded by an earlier attempt is not there (yet): %s", error)
             return None
@@ -737,7 +733,7 @@ class BandwidthHook(BaseHook):
             return None
         return order
 
-    def _refuse(self, request: ExternalTnsOrderRequest, order: ExternalTnsOrder) -> NoReturn:
+    def _refuse(self, request: ExternalTnsOrderRequest, order: TnOrder) -> NoReturn:
         if not _shown_telephone_numbers(order):
             raise InvalidResponseError(
                 f"Order {order.order_id} with CustomerOrderId {request.customer_order_id!r} shows no telephone numbers "
@@ -745,7 +741,7 @@ class BandwidthHook(BaseHook):
             )
         raise OrderMismatchError(request.customer_order_id, order.order_id, str(_find_difference(order, request)))
 
-    def _list_same_id(self, request: ExternalTnsOrderRequest, is_live: _IsLive) -> list[ExternalTnsOrder]:
+    def _list_same_id(self, request: ExternalTnsOrderRequest, is_live: _IsLive) -> list[TnOrder]:
         """All orders with exactly this CustomerOrderId, newest first; the search itself may match by prefix."""
         entries = self._list_entries({"customerOrderId": request.customer_order_id})
         found = [
@@ -763,7 +759,7 @@ class BandwidthHook(BaseHook):
 
     def _list_without_id(
         self, request: ExternalTnsOrderRequest, known: frozenset[str], sent_since: datetime, is_live: _IsLive
-    ) -> list[ExternalTnsOrder]:
+    ) -> list[TnOrder]:
         """Orders that ask for the same, were made since then, and came to Bandwidth without any CustomerOrderId.
 
         Bandwidth's server class knows ``CustomerOrderId`` only, and may drop the seed's ``CustomerOrderID`` [iris20].
@@ -793,7 +789,7 @@ class BandwidthHook(BaseHook):
             )
         return found
 
-    def _check_echo(self, request: ExternalTnsOrderRequest, order: ExternalTnsOrder) -> None:
+    def _check_echo(self, request: ExternalTnsOrderRequest, order: TnOrder) -> None:
         if order.customer_order_id != request.customer_order_id:
             self.log.warning(
                 "Order %s came back with CustomerOrderId %r instead of %r: a search will not find it. "
@@ -803,7 +799,7 @@ class BandwidthHook(BaseHook):
                 request.customer_order_id,
             )
 
-    def _raise_if_twin(self, request: ExternalTnsOrderRequest, order: ExternalTnsOrder, is_live: _IsLive) -> None:
+    def _raise_if_twin(self, request: ExternalTnsOrderRequest, order: TnOrder, is_live: _IsLive) -> None:
         try:
             same_id = self._list_same_id(request, is_live)
         except (BandwidthApiError, InvalidResponseError) as error:
@@ -874,15 +870,15 @@ class BandwidthHook(BaseHook):
                 read_errors(response.content)
         return None
 
-    def _list_orders(self, params: Mapping[str, Any]) -> list[ExternalTnsOrder]:
+    def _list_orders(self, params: Mapping[str, Any]) -> list[TnOrder]:
         return [self._complete(entry) for entry in self._list_entries(params)]
 
-    def _complete(self, entry: OrderListEntry, *, with_id: bool = False) -> ExternalTnsOrder:
+    def _complete(self, entry: OrderListEntry, *, with_id: bool = False) -> TnOrder:
         """The order of a list; read on its own where the list left out its numbers, or the id that is wanted."""
         in_full = not entry.is_summary and entry.order.telephone_numbers
         if in_full and (entry.order.customer_order_id is not None or not with_id):
             return entry.order
-        return self.get_external_tns_order(entry.order.order_id)
+        return self.get_tn_order(entry.order.order_id)
 
     def _raise_api_error(self, response: requests.Response) -> NoReturn:
         from airflow_provider_bandwidth.hooks._transport import RETRYABLE_STATUSES, read_pause
@@ -934,7 +930,7 @@ class BandwidthHook(BaseHook):
         )
 
 
-def _find_difference(order: ExternalTnsOrder, request: ExternalTnsOrderRequest) -> str | None:
+def _find_difference(order: TnOrder, request: ExternalTnsOrderRequest) -> str | None:
     """How an order differs from a request, in words; ``None`` if it asks for the same.
 
     A PARTIAL order may not list numbers that failed ([oas1] list samples), so fewer numbers are no difference there.
@@ -958,11 +954,11 @@ def _find_difference(order: ExternalTnsOrder, request: ExternalTnsOrderRequest) 
     return None
 
 
-def _shown_telephone_numbers(order: ExternalTnsOrder) -> frozenset[str]:
+def _shown_telephone_numbers(order: TnOrder) -> frozenset[str]:
     return order.errored_telephone_numbers.union(order.telephone_numbers)
 
 
-def _is_live(order: ExternalTnsOrder, *, ended_since: datetime | None = None) -> bool:
+def _is_live(order: TnOrder, *, ended_since: datetime | None = None) -> bool:
     """Whether sending the same again would be a duplicate: a FAILED order did nothing.
 
     :param ended_since: what an order did that ended before this was undone since
@@ -975,13 +971,13 @@ def _is_live(order: ExternalTnsOrder, *, ended_since: datetime | None = None) ->
     return ended is None or ended >= ended_since
 
 
-def _creation_time(order: ExternalTnsOrder) -> datetime:
+def _creation_time(order: TnOrder) -> datetime:
     return order.created_at or datetime.min.replace(tzinfo=UTC)
 
 
 def _check_order_id(order_id: str) -> str:
     if not isinstance(order_id, str) or not order_id.strip() or order_id.strip() in ("None", "null"):
-        raise InvalidOrderRequestError(
+        raise InvalidParameterError(
             "OrderId", f"expected an order id, got {order_id!r}. Was the task that submits the order skipped?"
         )
     return order_id.strip()
@@ -993,7 +989,7 @@ def _format_date(name: str, value: date | str | None) -> str | None:
     try:
         return None if value is None else date.fromisoformat(str(value)).isoformat()
     except ValueError:
-        raise InvalidOrderRequestError(name, f"expected a date as yyyy-MM-dd, got {value!r}") from None
+        raise InvalidParameterError(name, f"expected a date as yyyy-MM-dd, got {value!r}") from None
 
 
 def _bare_url(response: requests.Response) -> str:

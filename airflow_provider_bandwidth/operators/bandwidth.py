@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
 from airflow_provider_bandwidth.exceptions import (
-    InvalidOrderRequestError,
+    InvalidParameterError,
     InvalidTelephoneNumbersError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAttempt, SubmissionJournal
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_bandwidth.orders import ExternalTnsOrder
+    from airflow_provider_bandwidth.orders import TnOrder
 
 #: Key of the task state store (Airflow 3.3+). Renaming it forgets the orders of tasks that are about to be retried.
 _STORE_KEY: Final = "bandwidth_external_tns_order"
 
 
-class BandwidthExternalTnsOrderOperator(BaseOperator):
+class BandwidthTnOrderOperator(BaseOperator):
     """Submit one order that imports telephone numbers into Bandwidth, or removes them; exactly once.
 
-    The task ends when Bandwidth has the order; wait for its end with ``BandwidthExternalTnsOrderSensor``. A retry, a
+    The task ends when Bandwidth has the order; wait for its end with ``BandwidthTnOrderSensor``. A retry, a
     cleared task, or an attempt after a crash finds the order that an earlier attempt submitted and sends nothing; only
     an order that FAILED is submitted anew. All parameters are templated.
 
@@ -60,7 +60,7 @@ class BandwidthExternalTnsOrderOperator(BaseOperator):
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
     :return: (XCom) the order id
     :raises InvalidTelephoneNumbersError: names every number that cannot be sent; nothing was sent
-    :raises InvalidOrderRequestError: names the field that is wrong; nothing was sent
+    :raises InvalidParameterError: names the field that is wrong; nothing was sent
     """
 
     template_fields: Sequence[str] = (
@@ -108,7 +108,7 @@ class BandwidthExternalTnsOrderOperator(BaseOperator):
         self.account_id = account_id
         self.bandwidth_conn_id = bandwidth_conn_id
         self.order_url: str | None = None
-        self._lineage: tuple[BandwidthHook, ExternalTnsOrder] | None = None
+        self._lineage: tuple[BandwidthHook, TnOrder] | None = None
 
     def execute(self, context: Context) -> str:
         """Submit the order, or find it."""
@@ -123,7 +123,7 @@ class BandwidthExternalTnsOrderOperator(BaseOperator):
         request = self._build_request(hook, numbers.telephone_numbers, context)
         reuse = parse_flag("reuse_existing_order", self.reuse_existing_order)
         journal = _TaskJournal(request.customer_order_id, context)
-        order = hook.submit_external_tns_order(
+        order = hook.submit_tn_order(
             request,
             reuse_existing_order=reuse,
             reuse_orders_ended_since=_parse_time("reuse_orders_ended_since", self.reuse_orders_ended_since),
@@ -227,7 +227,7 @@ def _parse_time(name: str, value: datetime | str | None) -> datetime | None:
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:
-        raise InvalidOrderRequestError(name, f"expected an ISO 8601 time with a zone, got {value!r}")
+        raise InvalidParameterError(name, f"expected an ISO 8601 time with a zone, got {value!r}")
     return time
 
 
@@ -235,10 +235,10 @@ def parse_flag(name: str, value: bool | str) -> bool:
     """A flag, or the text that a template rendered it to.
 
     :param name: the parameter, for the error
-    :raises InvalidOrderRequestError: neither true nor false
+    :raises InvalidParameterError: neither true nor false
     """
     flags = {"true": True, "false": False}
     try:
         return flags[str(value).strip().lower()]
     except KeyError:
-        raise InvalidOrderRequestError(name, f"expected true or false, got {value!r}") from None
+        raise InvalidParameterError(name, f"expected true or false, got {value!r}") from None

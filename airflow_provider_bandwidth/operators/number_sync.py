@@ -29,9 +29,9 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
     InvalidExtractError,
-    InvalidOrderRequestError,
+    InvalidParameterError,
     InvalidResponseError,
-    RemovalLimitExceededError,
+    UnsafePlanError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import MAX_LISTED_ORDERS, BandwidthHook
 from airflow_provider_bandwidth.number_sync import (
@@ -58,10 +58,10 @@ from airflow_provider_bandwidth.operators.bandwidth import parse_flag
 from airflow_provider_bandwidth.orders import (
     TERMINAL_STATUSES,
     Action,
-    ExternalTnsOrder,
     LoaType,
     ProcessingStatus,
     TelephoneNumberError,
+    TnOrder,
     parse_choice,
 )
 from airflow_provider_bandwidth.sensors.bandwidth import COMPLETED_KEY, ERRORS_KEY
@@ -194,13 +194,13 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         "Bandwidth's own"; until then it counts as errored with the earlier order's code. ``0`` sends it every time
     :param ignore_error_codes: codes that count as done, as for the sensor; they hold no number back
     :param loa_type: LoaType that the imports are sent with, so that open orders of another are left alone; templated
-    :param plan_only: whether this is a dry run: a plan and a report, but nothing is sent; templated
+    :param dry_run: whether this is a dry run: a plan and a report, but nothing is sent; templated
     :param list_unchanged: whether to hand on the unchanged numbers one by one, for a report in a file
     :param site_id: SiteId; the connection's by default; templated
     :param sip_peer_id: SipPeerId; the connection's by default; templated
     :param account_id: Bandwidth account; the connection's by default; templated
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``; templated
-    :raises RemovalLimitExceededError: the guard stopped the plan; the task fails without retries, nothing is sent
+    :raises UnsafePlanError: the guard stopped the plan; the task fails without retries, nothing is sent
     :raises InvalidExtractError: the extract cannot be read
     """
 
@@ -210,7 +210,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         "column",
         "excluded_telephone_numbers",
         "loa_type",
-        "plan_only",
+        "is_dry_run",
         "site_id",
         "sip_peer_id",
         "account_id",
@@ -233,7 +233,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         resend_errors_after: int = DEFAULT_RESEND_ERRORS_AFTER,
         ignore_error_codes: Collection[str | int] = (),
         loa_type: LoaType | str | None = None,
-        plan_only: bool | str = False,
+        dry_run: bool | str = False,
         list_unchanged: bool = True,
         site_id: int | str | None = None,
         sip_peer_id: int | str | None = None,
@@ -262,7 +262,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         self.resend_errors_after = resend_errors_after
         self.ignore_error_codes = tuple(str(code) for code in ignore_error_codes)
         self.loa_type = loa_type
-        self.plan_only = plan_only
+        # BaseOperator.dry_run is a method of Airflow's.
+        self.is_dry_run = dry_run
         self.list_unchanged = list_unchanged
         self.site_id = site_id
         self.sip_peer_id = sip_peer_id
@@ -280,10 +281,10 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         site_id = hook.resolve_site_id(self.site_id)
         sip_peer_id = hook.resolve_sip_peer_id(self.sip_peer_id)
         if sip_peer_id is None:
-            raise InvalidOrderRequestError(
+            raise InvalidParameterError(
                 "SipPeerId", f"give sip_peer_id, or set extra.sip_peer_id of connection {self.bandwidth_conn_id!r}"
             )
-        dry_run = parse_flag("plan_only", self.plan_only)
+        dry_run = parse_flag("dry_run", self.is_dry_run)
         loa_type = parse_choice("LoaType", LoaType, self.loa_type) if self.loa_type else None
         planned_at = datetime.now(UTC)
         # In this order: an order that ends in between is then in both, not in neither.
@@ -344,7 +345,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         except BandwidthApiError as error:
             if error.status != 404:
                 raise
-            raise InvalidOrderRequestError(
+            raise InvalidParameterError(
                 "SipPeerId", f"account {hook.account_id} has no site {site_id} with SIP peer {sip_peer_id}: {error}"
             ) from error
         if others and not imported:
@@ -359,7 +360,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     def _check(self, plan: NumberSyncPlan) -> None:
         try:
             check_plan(plan, max_removals=self.max_removals, min_desired=self.min_desired)
-        except RemovalLimitExceededError as error:
+        except UnsafePlanError as error:
             raise AirflowFailException(str(error)) from error
 
     def _hold_back_refused(
@@ -368,9 +369,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         if not self.resend_errors_after or not to_import:
             return to_import, []
         since = datetime.now(UTC) - timedelta(days=self.resend_errors_after)
-        orders = hook.list_external_tns_orders(
-            status=tuple(TERMINAL_STATUSES), action=Action.IMPORT, created_from=since
-        )
+        orders = hook.list_tn_orders(status=tuple(TERMINAL_STATUSES), action=Action.IMPORT, created_from=since)
         if len(orders) >= MAX_LISTED_ORDERS:
             self.log.warning(
                 "Bandwidth lists the newest %d imports of the last %d days and no more: numbers that an older one "
@@ -431,21 +430,21 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
                 )
 
 
-def _list_open_orders(hook: BandwidthHook) -> list[ExternalTnsOrder]:
+def _list_open_orders(hook: BandwidthHook) -> list[TnOrder]:
     """The orders that are not known to have ended, also those in a status that Bandwidth has not documented.
 
     :raises InvalidResponseError: which numbers are being worked on cannot be told
     """
-    orders = hook.list_external_tns_orders(status=_OPEN)
+    orders = hook.list_tn_orders(status=_OPEN)
     if len(orders) >= MAX_LISTED_ORDERS:
         raise InvalidResponseError(
             f"Account {hook.account_id} has {len(orders)} open orders or more, and Bandwidth lists no further: "
             "which numbers are being worked on cannot be told. Nothing was sent. Run again when fewer are open."
         )
     lately = datetime.now(UTC) - timedelta(days=1)
-    for entry in hook.iter_order_entries(statuses=(), created_from=lately, in_full=False):
+    for entry in hook.iter_tn_orders(statuses=(), created_from=lately, in_full=False):
         if not entry.order.is_terminal and entry.order.processing_status not in _OPEN:
-            orders.append(hook.get_external_tns_order(entry.order.order_id))
+            orders.append(hook.get_tn_order(entry.order.order_id))
     blank = [order.order_id for order in orders if not order.is_terminal and not order.telephone_numbers]
     if blank:
         raise InvalidResponseError(

@@ -27,10 +27,10 @@ from airflow_provider_bandwidth.exceptions import (
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
-from airflow_provider_bandwidth.orders import TERMINAL_STATUSES, ExternalTnsOrder, ProcessingStatus, judge_order
+from airflow_provider_bandwidth.orders import TERMINAL_STATUSES, ProcessingStatus, TnOrder, judge_order
 from airflow_provider_bandwidth.triggers.bandwidth import (
     MAX_CONSECUTIVE_FAILURES,
-    BandwidthExternalTnsOrderTrigger,
+    BandwidthTnOrderTrigger,
     OrderEvent,
     may_pass,
 )
@@ -48,7 +48,7 @@ COMPLETED_KEY: Final = "completed_telephone_numbers"
 _DEFERRAL_MARGIN: Final = 120.0
 
 
-class BandwidthExternalTnsOrderSensor(BaseSensorOperator):
+class BandwidthTnOrderSensor(BaseSensorOperator):
     """Wait until an order is COMPLETE, PARTIAL or FAILED, and push what became of its telephone numbers.
 
     XComs, on every terminal status and before a task fails, the same poked, rescheduled or deferred:
@@ -121,7 +121,7 @@ class BandwidthExternalTnsOrderSensor(BaseSensorOperator):
     def _defer(self, context: Context, started_at: float) -> NoReturn:
         """Wait in the triggerer; the deadline is that of a wait that began at *started_at*, epoch seconds."""
         self.defer(
-            trigger=BandwidthExternalTnsOrderTrigger(
+            trigger=BandwidthTnOrderTrigger(
                 order_id=self.order_id,
                 bandwidth_conn_id=self.bandwidth_conn_id,
                 # In full, so that sensors which leave it to the connection share a poller with those that name it.
@@ -142,7 +142,7 @@ class BandwidthExternalTnsOrderSensor(BaseSensorOperator):
         """Read the order once. A fault that may pass is logged and the wait goes on."""
         waited = self._get_waited_seconds(context)
         try:
-            order = self._get_hook().get_external_tns_order(self.order_id)
+            order = self._get_hook().get_tn_order(self.order_id)
         except (BandwidthApiError, InvalidResponseError) as error:
             self._failures += 1
             if not may_pass(error, waited) or self._failures >= MAX_CONSECUTIVE_FAILURES:
@@ -180,7 +180,7 @@ class BandwidthExternalTnsOrderSensor(BaseSensorOperator):
                 )
             order = outcome.order
             if order is None:
-                order = hook.get_external_tns_order(self.order_id)
+                order = hook.get_tn_order(self.order_id)
             if order.is_terminal:
                 return self._finish(order, context)
         self.log.warning(
@@ -196,7 +196,7 @@ class BandwidthExternalTnsOrderSensor(BaseSensorOperator):
 
         return order_lineage(self._get_hook(), self._outcome.order, len(self._outcome.completed_telephone_numbers))
 
-    def _finish(self, order: ExternalTnsOrder, context: Context) -> dict[str, Any]:
+    def _finish(self, order: TnOrder, context: Context) -> dict[str, Any]:
         """Push the XComs of a terminal order, then succeed or fail by the policy."""
         outcome = judge_order(order, allowed_statuses=self.allowed_statuses, ignore_error_codes=self.ignore_error_codes)
         self._outcome = outcome

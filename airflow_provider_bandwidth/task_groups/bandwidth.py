@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import TaskGroup, task_group
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.number_sync import DEFAULT_MAX_REMOVALS, DEFAULT_MIN_DESIRED
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.operators.number_sync import (
     DEFAULT_CHUNK_SIZE,
     DEFAULT_RESEND_ERRORS_AFTER,
@@ -22,7 +22,7 @@ from airflow_provider_bandwidth.operators.number_sync import (
     reuse_template,
 )
 from airflow_provider_bandwidth.orders import Action, LoaType
-from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 
 #: How long to wait for one order, in seconds, before its numbers count as unaccounted. Bandwidth promises no time.
 _DEFAULT_TIMEOUT: Final = timedelta(hours=6).total_seconds()
@@ -108,7 +108,7 @@ def bandwidth_number_sync(
             resend_errors_after=resend_errors_after,
             ignore_error_codes=ignore_error_codes,
             loa_type=loa_type,
-            plan_only=dry_run,
+            dry_run=dry_run,
             list_unchanged=report_path is not None,
             site_id=site_id,
             sip_peer_id=sip_peer_id,
@@ -120,7 +120,7 @@ def bandwidth_number_sync(
         def add_branch(action: Action, **of_orders: Any) -> Any:
             @task_group(group_id=action.lower())
             def order(customer_order_id: Any) -> None:
-                submit = BandwidthExternalTnsOrderOperator(
+                submit = BandwidthTnOrderOperator(
                     task_id="submit",
                     action=action.value,
                     telephone_numbers=chunk_template(plan.task_id, action),
@@ -130,7 +130,7 @@ def bandwidth_number_sync(
                     **of_orders,
                     **account,
                 )
-                wait = BandwidthExternalTnsOrderSensor(
+                wait = BandwidthTnOrderSensor(
                     task_id="wait",
                     order_id=cast(str, submit.output),
                     ignore_error_codes=ignore_error_codes,

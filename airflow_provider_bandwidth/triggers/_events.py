@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from airflow_provider_bandwidth.orders import ExternalTnsOrder
+from airflow_provider_bandwidth.orders import TnOrder
 
 #: Longest order, in bytes of JSON, that travels inside an event: events are rows of Airflow's database.
 _MAX_EVENT_BYTES: Final = 48 * 1024
@@ -24,13 +24,13 @@ class OrderEvent:
     """
 
     order_id: str
-    order: ExternalTnsOrder | None = None
+    order: TnOrder | None = None
     processing_status: str | None = None
     timed_out: bool = False
     error: str | None = None
 
     @classmethod
-    def for_order(cls, order: ExternalTnsOrder) -> OrderEvent:
+    def for_order(cls, order: TnOrder) -> OrderEvent:
         """The event of a terminal order; the order itself is left out where it is too large for an event."""
         fits = len(json.dumps(order.to_dict())) <= _MAX_EVENT_BYTES
         return cls(order.order_id, order=order if fits else None, processing_status=str(order.processing_status))
@@ -52,7 +52,7 @@ class OrderEvent:
             order = payload["order"]
             event = cls(
                 order_id=str(payload["order_id"]),
-                order=None if order is None else ExternalTnsOrder.from_dict(order),
+                order=None if order is None else TnOrder.from_dict(order),
                 processing_status=payload["processing_status"],
                 timed_out=payload["timed_out"] is True,
                 error=payload["error"],

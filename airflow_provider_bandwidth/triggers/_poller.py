@@ -36,7 +36,7 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidResponseError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import MAX_LISTED_ORDERS, BandwidthHook
-from airflow_provider_bandwidth.orders import TERMINAL_STATUSES, ExternalTnsOrder, ProcessingStatus
+from airflow_provider_bandwidth.orders import TERMINAL_STATUSES, ProcessingStatus, TnOrder
 from airflow_provider_bandwidth.triggers._events import OrderEvent
 
 if TYPE_CHECKING:
@@ -507,7 +507,7 @@ class OrderPoller:
         last = days[1] + _DAY
         fragment = part.fragment.lower()
         try:
-            for entry in self._hook.iter_order_entries(
+            for entry in self._hook.iter_tn_orders(
                 statuses=statuses,
                 created_from=days[0] - _DAY,
                 created_to=last if last < datetime.now(UTC).date() else None,
@@ -633,8 +633,8 @@ class OrderPoller:
                 waiter.status = event.processing_status
         return str(order.processing_status)
 
-    def _read_order(self, order_id: str) -> tuple[ExternalTnsOrder, OrderEvent | None]:
-        order = self._hook.get_external_tns_order(order_id)
+    def _read_order(self, order_id: str) -> tuple[TnOrder, OrderEvent | None]:
+        order = self._hook.get_tn_order(order_id)
         return order, OrderEvent.for_order(order) if order.is_terminal else None
 
     # --- what a look tells ---
@@ -685,7 +685,7 @@ def _jittered(interval: float) -> float:
     return interval + random.uniform(0.0, min(interval * _JITTER, _MAX_JITTER))  # noqa: S311
 
 
-def _creation_day(order: ExternalTnsOrder) -> date | None:
+def _creation_day(order: TnOrder) -> date | None:
     return None if order.created_at is None else order.created_at.date()
 
 

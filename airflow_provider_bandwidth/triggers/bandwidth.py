@@ -25,13 +25,13 @@ __all__ = [
     "FIRST_POLL_DELAY",
     "MAX_CONSECUTIVE_FAILURES",
     "NOT_FOUND_GRACE",
-    "BandwidthExternalTnsOrderTrigger",
+    "BandwidthTnOrderTrigger",
     "OrderEvent",
     "may_pass",
 ]
 
 
-class BandwidthExternalTnsOrderTrigger(BaseTrigger):
+class BandwidthTnOrderTrigger(BaseTrigger):
     """Wait until an order is terminal. Sends GETs only, and blocks no event loop.
 
     All triggers of one connection and account in a process share one poller, so that a thousand orders cost about as

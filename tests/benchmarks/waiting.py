@@ -60,12 +60,12 @@ def _waits(kind: str, target: Target, order_ids: Sequence[str], interval: float)
     from airflow.providers.http.triggers.http import HttpSensorTrigger
     from support.peers import IdleTrigger, SelfPollingTrigger, poll_raw
 
-    from airflow_provider_bandwidth.triggers.bandwidth import BandwidthExternalTnsOrderTrigger
+    from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
 
     def wait(order_id: str) -> Coroutine[Any, Any, Any]:
         path = f"{target['path']}/{order_id}"
         if kind == "ours":
-            trigger = BandwidthExternalTnsOrderTrigger(
+            trigger = BandwidthTnOrderTrigger(
                 order_id=order_id, poke_interval=interval, processing_status="PROCESSING", max_wait=interval
             )
             return _first_event(trigger)

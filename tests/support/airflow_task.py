@@ -15,7 +15,7 @@ from support.tasks import FakeTaskInstance, make_context
 from airflow_provider_bandwidth.hooks import bandwidth as hooks
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.operators import bandwidth as operators
-from airflow_provider_bandwidth.orders import ExternalTnsOrder, ExternalTnsOrderRequest
+from airflow_provider_bandwidth.orders import ExternalTnsOrderRequest, TnOrder
 from airflow_provider_bandwidth.sandbox import Order, Sandbox
 
 CONN_VARIABLE = "AIRFLOW_CONN_BANDWIDTH_DEFAULT"
@@ -71,8 +71,8 @@ class TaskKilledError(BaseException):
 class HookKilledAfterPost(BandwidthHook):
     """The process dies once Bandwidth has the order and before anybody learns its id."""
 
-    def create_external_tns_order(self, request: ExternalTnsOrderRequest) -> ExternalTnsOrder:
-        super().create_external_tns_order(request)
+    def create_tn_order(self, request: ExternalTnsOrderRequest) -> TnOrder:
+        super().create_tn_order(request)
         raise TaskKilledError
 
 
@@ -119,7 +119,7 @@ class AirflowTask:
         context = make_context(ti, dag_run=run)
         if self.store is not None:
             context["task_state_store"] = self.store
-        operator = operators.BandwidthExternalTnsOrderOperator(
+        operator = operators.BandwidthTnOrderOperator(
             task_id="submit", telephone_numbers=list(self.telephone_numbers), **self.parameters
         )
         # Airflow's masker builds its pattern anew for every secret: after thousands of tokens nothing else takes time.

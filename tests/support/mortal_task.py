@@ -21,7 +21,7 @@ from support.tasks import FakeTaskInstance, make_context
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.operators import bandwidth as operators
-from airflow_provider_bandwidth.orders import ExternalTnsOrder, ExternalTnsOrderRequest
+from airflow_provider_bandwidth.orders import ExternalTnsOrderRequest, TnOrder
 
 #: Pauses are so many times shorter than they say.
 SPEED = 20
@@ -66,9 +66,9 @@ def _run(connection_json: str, try_number: int, store: Path | None, stop_at: str
         def __init__(self, *args: Any) -> None:
             super().__init__(*args, sleep=lambda seconds: time.sleep(seconds / SPEED))
 
-        def create_external_tns_order(self, request: ExternalTnsOrderRequest) -> ExternalTnsOrder:
+        def create_tn_order(self, request: ExternalTnsOrderRequest) -> TnOrder:
             reach("after look-up")
-            order = super().create_external_tns_order(request)
+            order = super().create_tn_order(request)
             reach("after 201")
             return order
 
@@ -82,9 +82,7 @@ def _run(connection_json: str, try_number: int, store: Path | None, stop_at: str
     if store is not None:
         context["task_state_store"] = _FileStore(store, reach)
     operators.BandwidthHook = Hook
-    operator = operators.BandwidthExternalTnsOrderOperator(
-        task_id="submit", action="IMPORT", telephone_numbers=["9195550101"]
-    )
+    operator = operators.BandwidthTnOrderOperator(task_id="submit", action="IMPORT", telephone_numbers=["9195550101"])
     reach("before look-up")
     pipe.send(operator.execute(context))
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
-from airflow_provider_bandwidth.orders import ExternalTnsOrder, TelephoneNumberError
+from airflow_provider_bandwidth.orders import TelephoneNumberError, TnOrder
 
 Notation = Callable[[str], str]
 
@@ -94,7 +94,7 @@ class _Writer:
         return self.element(outer, self.dialect.noise + "".join(written))
 
 
-def write_order(order: ExternalTnsOrder, dialect: Dialect) -> bytes:
+def write_order(order: TnOrder, dialect: Dialect) -> bytes:
     """The order in that dialect. Characters an encoding lacks become references."""
     writer = _Writer(dialect)
     leaf, element = writer.leaf, writer.element

@@ -16,7 +16,7 @@ from support.airflow_task import CONN_VARIABLE, AirflowTask, FakeTime, StateStor
 
 from airflow_provider_bandwidth.exceptions import AmbiguousSubmissionError, BandwidthError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.orders import ExternalTnsOrder, ExternalTnsOrderRequest
+from airflow_provider_bandwidth.orders import ExternalTnsOrderRequest, TnOrder
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 #: The search shows an order at most this many seconds after its POST was sent: within the minute of the promise.
@@ -97,7 +97,7 @@ class _DyingHook(BandwidthHook):
         self._death = death
         self._later = later
 
-    def create_external_tns_order(self, request: ExternalTnsOrderRequest) -> ExternalTnsOrder:
+    def create_tn_order(self, request: ExternalTnsOrderRequest) -> TnOrder:
         death, self._death = self._death, None
         if death == "before POST":
             raise TaskKilledError
@@ -106,7 +106,7 @@ class _DyingHook(BandwidthHook):
             if death == "in flight":
                 raise TaskKilledError
             raise AmbiguousSubmissionError(request.customer_order_id, "no answer within the connection's timeout")
-        order = super().create_external_tns_order(request)
+        order = super().create_tn_order(request)
         if death == "after POST":
             raise TaskKilledError
         return order
@@ -114,7 +114,7 @@ class _DyingHook(BandwidthHook):
 
 def _send(request: ExternalTnsOrderRequest) -> None:
     with suppress(BandwidthError), patch("airflow_provider_bandwidth.hooks.bandwidth.mask_secret"):
-        BandwidthHook(max_attempts=1).create_external_tns_order(request)
+        BandwidthHook(max_attempts=1).create_tn_order(request)
 
 
 class _Walk:

@@ -9,14 +9,12 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from airflow_provider_bandwidth.sandbox import Sandbox
-from airflow_provider_bandwidth.triggers.bandwidth import BandwidthExternalTnsOrderTrigger, OrderEvent
+from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger, OrderEvent
 
 
 async def wait(order_id: str, **parameters: Any) -> OrderEvent:
     """The event with which the trigger of one order ends."""
-    payloads = [
-        event.payload async for event in BandwidthExternalTnsOrderTrigger(order_id=order_id, **parameters).run()
-    ]
+    payloads = [event.payload async for event in BandwidthTnOrderTrigger(order_id=order_id, **parameters).run()]
     (payload,) = payloads
     return OrderEvent.from_payload(payload)
 

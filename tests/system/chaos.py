@@ -67,7 +67,7 @@ def kill_tasks() -> bool:
             print(f"Airflow is up after {time.monotonic() - started:.0f} s.", flush=True)
             results = [
                 run_dag(airflow, sandbox, NAIVE, "naive"),
-                run_dag(airflow, sandbox, PROVIDER, "BandwidthExternalTnsOrderOperator"),
+                run_dag(airflow, sandbox, PROVIDER, "BandwidthTnOrderOperator"),
             ]
         except TimeoutError:
             print(processes.tail(), file=sys.stderr)

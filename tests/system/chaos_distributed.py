@@ -139,7 +139,7 @@ def run_all(redis_server: str) -> list[Result]:
             print(f"Airflow is up after {time.monotonic() - started:.0f} s.", flush=True)
             naive = run_dag(airflow, processes, sandbox, NAIVE, "naive", "worker-1", "worker-3")
             print(f"Naive run done after {time.monotonic() - started:.0f} s.", flush=True)
-            name = "BandwidthExternalTnsOrderOperator"
+            name = "BandwidthTnOrderOperator"
             return [naive, run_dag(airflow, processes, sandbox, PROVIDER, name, "worker-2", "worker-4")]
         except TimeoutError:
             print(processes.tail(), file=sys.stderr)

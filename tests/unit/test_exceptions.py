@@ -17,20 +17,20 @@ from airflow_provider_bandwidth.exceptions import (
     DuplicateOrderError,
     InvalidConnectionError,
     InvalidExtractError,
-    InvalidOrderRequestError,
+    InvalidParameterError,
     InvalidResponseError,
     InvalidTelephoneNumbersError,
     OrderFailedError,
     OrderMismatchError,
     OrderNotFoundError,
-    RemovalLimitExceededError,
+    UnsafePlanError,
 )
-from airflow_provider_bandwidth.orders import Action, ExternalTnsOrder, ProcessingStatus, TelephoneNumberError
+from airflow_provider_bandwidth.orders import Action, ProcessingStatus, TelephoneNumberError, TnOrder
 from airflow_provider_bandwidth.telephone_numbers import normalize_telephone_numbers
 
 A, B = "9195550101", "9195550102"
 URL = "https://dashboard.bandwidth.com/api/accounts/5551212/externalTns"
-FAILED = ExternalTnsOrder(
+FAILED = TnOrder(
     order_id="0f3c1a52",
     processing_status=ProcessingStatus.FAILED,
     customer_order_id="run-7",
@@ -48,7 +48,7 @@ REJECTED = normalize_telephone_numbers(["12345", "none of your business"]).rejec
 EXAMPLES: list[BandwidthError] = [
     BandwidthError("anything"),
     InvalidConnectionError("host: has no scheme"),
-    InvalidOrderRequestError("SiteId", "expected a positive number, got 'x'"),
+    InvalidParameterError("SiteId", "expected a positive number, got 'x'"),
     InvalidTelephoneNumbersError(REJECTED),
     InvalidResponseError("The answer is empty."),
     BandwidthApiError("busy", status=503, code="1010", url=URL, retryable=True, retry_after=2.5),
@@ -58,7 +58,7 @@ EXAMPLES: list[BandwidthError] = [
     OrderMismatchError("run-7", "0f3c1a52", "it has 3 numbers, not 2"),
     DuplicateOrderError("run-7", ["0f3c1a52", "5ad0b8c4"]),
     OrderFailedError(FAILED, "Allowed are COMPLETE and PARTIAL."),
-    RemovalLimitExceededError("40 removals, allowed are 10"),
+    UnsafePlanError("40 removals, allowed are 10"),
     InvalidExtractError("no column phone"),
 ]
 EVERY = pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
@@ -108,7 +108,7 @@ def test_it_says_something_and_holds_nothing_but_what_it_was_given(error: Bandwi
 
 
 def test_bad_input_is_a_value_error_as_well() -> None:
-    for kind in (InvalidOrderRequestError, InvalidTelephoneNumbersError, InvalidExtractError):
+    for kind in (InvalidParameterError, InvalidTelephoneNumbersError, InvalidExtractError):
         assert issubclass(kind, ValueError)
 
 
@@ -175,6 +175,6 @@ def test_a_failed_order_is_summed_up() -> None:
 
 
 def test_a_failed_order_without_errors_is_summed_up_too() -> None:
-    text = str(OrderFailedError(ExternalTnsOrder("0f3c1a52", "EXCEPTION")))
+    text = str(OrderFailedError(TnOrder("0f3c1a52", "EXCEPTION")))
     for part in ("order ended EXCEPTION", "0 of 0 listed numbers completed", "errors by code: none given", "0f3c1a52"):
         assert part in text

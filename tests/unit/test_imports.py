@@ -38,15 +38,15 @@ for name in modules:
     importlib.import_module(name)
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
-from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
-from airflow_provider_bandwidth.triggers.bandwidth import BandwidthExternalTnsOrderTrigger
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
+from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
 with DAG("light", schedule=None):
-    submit = BandwidthExternalTnsOrderOperator(
+    submit = BandwidthTnOrderOperator(
         task_id="submit", action="IMPORT", telephone_numbers=["+1 919 555 0101"], site_id=743
     )
-    BandwidthExternalTnsOrderSensor(task_id="wait", order_id=submit.output, deferrable=True)
-    BandwidthExternalTnsOrderTrigger(order_id="o-1")
+    BandwidthTnOrderSensor(task_id="wait", order_id=submit.output, deferrable=True)
+    BandwidthTnOrderTrigger(order_id="o-1")
     BandwidthHook()
 print("RESULT", json.dumps({
     "modules": modules,

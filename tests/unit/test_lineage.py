@@ -10,9 +10,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.openlineage.extractors.base import DefaultExtractor
 from support.tasks import FakeTaskInstance, make_context
 
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.sandbox import Sandbox
-from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 
 
 def extract(operator: Any, *, failed: bool = False) -> Any:
@@ -21,16 +21,14 @@ def extract(operator: Any, *, failed: bool = False) -> Any:
 
 
 @pytest.fixture
-def operator(sandbox: Sandbox, connect: Callable[..., None]) -> BandwidthExternalTnsOrderOperator:
+def operator(sandbox: Sandbox, connect: Callable[..., None]) -> BandwidthTnOrderOperator:
     connect(sandbox.connection)
-    return BandwidthExternalTnsOrderOperator(
+    return BandwidthTnOrderOperator(
         task_id="submit", action="IMPORT", telephone_numbers=["9195550101", "9195550102", "9195550001"]
     )
 
 
-def test_the_order_changes_the_numbers_of_its_sip_peer(
-    operator: BandwidthExternalTnsOrderOperator, sandbox: Sandbox
-) -> None:
+def test_the_order_changes_the_numbers_of_its_sip_peer(operator: BandwidthTnOrderOperator, sandbox: Sandbox) -> None:
     operator.execute(make_context(FakeTaskInstance("submit")))
     lineage = extract(operator)
     (numbers,) = lineage.outputs
@@ -47,10 +45,10 @@ def test_the_order_changes_the_numbers_of_its_sip_peer(
 
 @pytest.mark.parametrize(("allowed", "failed"), [(("COMPLETE", "PARTIAL"), False), (("COMPLETE",), True)])
 def test_the_sensor_counts_what_changed_also_when_it_fails(
-    allowed: tuple[str, ...], failed: bool, operator: BandwidthExternalTnsOrderOperator
+    allowed: tuple[str, ...], failed: bool, operator: BandwidthTnOrderOperator
 ) -> None:
     order_id = operator.execute(make_context(FakeTaskInstance("submit")))
-    sensor = BandwidthExternalTnsOrderSensor(task_id="wait", order_id=order_id, allowed_statuses=allowed)
+    sensor = BandwidthTnOrderSensor(task_id="wait", order_id=order_id, allowed_statuses=allowed)
     context = make_context(FakeTaskInstance("wait"))
     if failed:
         with pytest.raises(AirflowFailException):
@@ -63,6 +61,6 @@ def test_the_sensor_counts_what_changed_also_when_it_fails(
     assert numbers.outputFacets["outputStatistics"].rowCount == 2
 
 
-def test_a_task_that_has_no_order_says_nothing(operator: BandwidthExternalTnsOrderOperator) -> None:
+def test_a_task_that_has_no_order_says_nothing(operator: BandwidthTnOrderOperator) -> None:
     assert extract(operator) is None
-    assert extract(BandwidthExternalTnsOrderSensor(task_id="wait", order_id="o-1"), failed=True) is None
+    assert extract(BandwidthTnOrderSensor(task_id="wait", order_id="o-1"), failed=True) is None

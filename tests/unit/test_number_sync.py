@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_bandwidth.exceptions import (
     InvalidExtractError,
-    InvalidOrderRequestError,
+    InvalidParameterError,
     InvalidTelephoneNumbersError,
-    RemovalLimitExceededError,
+    UnsafePlanError,
 )
 from airflow_provider_bandwidth.number_sync import (
     BusyNumbers,
@@ -34,7 +34,7 @@ from airflow_provider_bandwidth.number_sync import (
     plan_number_sync,
     read_column,
 )
-from airflow_provider_bandwidth.orders import Action, ExternalTnsOrder, ProcessingStatus, TelephoneNumberError
+from airflow_provider_bandwidth.orders import Action, ProcessingStatus, TelephoneNumberError, TnOrder
 
 A, B, C, D, E, F = (f"919666010{last}" for last in range(6))
 UNKNOWN_AREA = "2715550101"  # there is no area code 271
@@ -188,7 +188,7 @@ def plan_of(*, current: int, kept: int, fresh: int = 0, removed: int | None = No
     ],
 )
 def test_guard_stops_with_the_figures(plan: NumberSyncPlan, limits: dict[str, float], says: list[str]) -> None:
-    with pytest.raises(RemovalLimitExceededError) as stopped:
+    with pytest.raises(UnsafePlanError) as stopped:
         check_plan(plan, **limits)
     for words in (*says, "Nothing was sent"):
         assert words in str(stopped.value)
@@ -212,7 +212,7 @@ def test_guard_lets_pass_what_is_within_the_limits(plan: NumberSyncPlan, limits:
 @pytest.mark.parametrize("limit", [-1, 1.5, -0.1, True, "0.1", None, float("nan")])
 @pytest.mark.parametrize("name", ["max_removals", "min_desired"])
 def test_limit_that_is_neither_count_nor_share_is_named(name: str, limit: float) -> None:
-    with pytest.raises(InvalidOrderRequestError, match=name):
+    with pytest.raises(InvalidParameterError, match=name):
         check_plan(plan_of(current=2, kept=2), **{name: limit})
 
 
@@ -226,8 +226,8 @@ def open_order(
     customer_order_id: str | None = "airflow-1",
     site_id: int = 743,
     sip_peer_id: int | None = 303716,
-) -> ExternalTnsOrder:
-    return ExternalTnsOrder(
+) -> TnOrder:
+    return TnOrder(
         order_id="o-1",
         processing_status=ProcessingStatus.PROCESSING,
         customer_order_id=customer_order_id,
@@ -239,7 +239,7 @@ def open_order(
 
 
 def cut(
-    numbers: tuple[str, ...], *orders: ExternalTnsOrder, action: Action = Action.IMPORT
+    numbers: tuple[str, ...], *orders: TnOrder, action: Action = Action.IMPORT
 ) -> tuple[tuple[OrderChunk, ...], tuple[BusyNumbers, ...]]:
     return cut_into_orders(numbers, 2, action=action, site_id=743, sip_peer_id=303716, open_orders=orders)
 
@@ -275,7 +275,7 @@ def test_open_order_for_other_numbers_does_not_matter() -> None:
     ],
     ids=["no customer order id", "one that cannot be sent", "other site", "other peer", "other action"],
 )
-def test_numbers_of_an_open_order_that_does_not_fit_are_left_out(order: ExternalTnsOrder) -> None:
+def test_numbers_of_an_open_order_that_does_not_fit_are_left_out(order: TnOrder) -> None:
     chunks, busy = cut((A, B), order)
     assert chunks == (OrderChunk((B,)),)
     assert busy == (BusyNumbers(frozenset({A}), "o-1", str(order.action)),)
@@ -293,8 +293,8 @@ def test_number_that_is_being_removed_is_not_unchanged() -> None:
 
 def ended(
     order_id: str, day: int, numbers: tuple[str, ...], *errors: tuple[str | None, str], **changes: Any
-) -> ExternalTnsOrder:
-    return ExternalTnsOrder(
+) -> TnOrder:
+    return TnOrder(
         order_id=order_id,
         processing_status=ProcessingStatus.PARTIAL,
         action=changes.get("action", Action.IMPORT),
@@ -306,7 +306,7 @@ def ended(
     )
 
 
-def lasting(*orders: ExternalTnsOrder, ignore: tuple[str, ...] = ()) -> dict[str, str]:
+def lasting(*orders: TnOrder, ignore: tuple[str, ...] = ()) -> dict[str, str]:
     found = find_lasting_errors((A, B), orders, site_id=743, sip_peer_id=303716, ignore_error_codes=ignore)
     return {error.telephone_number: error.order_id for error in found}
 
@@ -329,7 +329,7 @@ def test_error_that_only_a_change_removes_lasts() -> None:
     ],
     ids=["may pass", "whole order", "unknown code", "no number", "removal", "other site", "other peer"],
 )
-def test_other_errors_hold_nothing_back(order: ExternalTnsOrder) -> None:
+def test_other_errors_hold_nothing_back(order: TnOrder) -> None:
     assert lasting(order) == {}
 
 

@@ -33,7 +33,7 @@ from airflow_provider_bandwidth.order_xml import (
     write_import_tn_checker_request,
     write_order_request,
 )
-from airflow_provider_bandwidth.orders import Action, ExternalTnsOrder, ExternalTnsOrderRequest, TelephoneNumberError
+from airflow_provider_bandwidth.orders import Action, ExternalTnsOrderRequest, TelephoneNumberError, TnOrder
 
 SAMPLES = Path(__file__).parent / "samples"
 ONE_BYTE_AT_A_TIME = 1
@@ -82,14 +82,14 @@ def samples(*folders: str) -> list[Any]:
 
 def expected_order(fields: dict[str, Any]) -> dict[str, Any]:
     """The whole order: what a sample does not mention is absent from it."""
-    absent = ExternalTnsOrder(order_id="", processing_status="").to_dict()
+    absent = TnOrder(order_id="", processing_status="").to_dict()
     assert fields.keys() <= {*absent, "completed_telephone_numbers"}
     return absent | fields
 
 
 def shown(result: Any) -> Any:
     """A reader's result as its JSON would say it."""
-    if isinstance(result, ExternalTnsOrder):
+    if isinstance(result, TnOrder):
         return result.to_dict() | {"completed_telephone_numbers": list(result.completed_telephone_numbers)}
     if isinstance(result, SipPeerTelephoneNumberPage | ImportTnCheckerResult):
         return json.loads(json.dumps(asdict(result)))
@@ -411,7 +411,7 @@ def test_a_list_read_for_statuses_alone_gives_summaries_of_the_same_orders() -> 
         brief = list(iter_order_list(io.BytesIO(body), in_full=False))
         assert [entry.is_summary for entry in brief] == [True] * len(in_full)
         assert [entry.order for entry in brief] == [
-            ExternalTnsOrder(entry.order.order_id, entry.order.processing_status, created_at=entry.order.created_at)
+            TnOrder(entry.order.order_id, entry.order.processing_status, created_at=entry.order.created_at)
             for entry in in_full
         ]
 

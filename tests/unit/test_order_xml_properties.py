@@ -32,11 +32,11 @@ from airflow_provider_bandwidth.order_xml import (
 )
 from airflow_provider_bandwidth.orders import (
     Action,
-    ExternalTnsOrder,
     ExternalTnsOrderRequest,
     LoaType,
     ProcessingStatus,
     TelephoneNumberError,
+    TnOrder,
 )
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -76,7 +76,7 @@ requests = st.builds(
 )
 unknown_words = texts.filter(lambda text: text.upper() not in {*ProcessingStatus, *Action, *LoaType})
 orders = st.builds(
-    ExternalTnsOrder,
+    TnOrder,
     order_id=texts,
     processing_status=st.sampled_from(ProcessingStatus) | unknown_words,
     customer_order_id=optional(texts),
@@ -170,7 +170,7 @@ def test_another_reader_finds_in_a_written_check_what_was_asked_for(
 
 @examples(300)
 @given(orders, dialects)
-def test_an_order_reads_the_same_in_every_dialect(order: ExternalTnsOrder, dialect: Dialect) -> None:
+def test_an_order_reads_the_same_in_every_dialect(order: TnOrder, dialect: Dialect) -> None:
     if dialect.cdata:
         dialect = replace(dialect, encoding=None)
     assert read_order(write_order(order, dialect)) == order
@@ -178,7 +178,7 @@ def test_an_order_reads_the_same_in_every_dialect(order: ExternalTnsOrder, diale
 
 @examples(50)
 @given(st.lists(orders, max_size=5), dialects.filter(lambda d: d.encoding is None and not d.byte_order_mark))
-def test_a_list_reads_as_its_orders(listed: list[ExternalTnsOrder], dialect: Dialect) -> None:
+def test_a_list_reads_as_its_orders(listed: list[TnOrder], dialect: Dialect) -> None:
     plain = replace(dialect, response_wrapper=False, errors_beside=False, root="ExternalTnsOrder")
     body = b"<ExternalTnsOrders>" + b"\n".join(write_order(order, plain) for order in listed) + b"</ExternalTnsOrders>"
     entries = read_order_list(body)
@@ -188,7 +188,7 @@ def test_a_list_reads_as_its_orders(listed: list[ExternalTnsOrder], dialect: Dia
 
 @examples(200)
 @given(orders, dialects)
-def test_no_number_completes_that_an_error_names(order: ExternalTnsOrder, dialect: Dialect) -> None:
+def test_no_number_completes_that_an_error_names(order: TnOrder, dialect: Dialect) -> None:
     read = read_order(write_order(order, replace(dialect, cdata=False)))
     completed = set(read.completed_telephone_numbers)
     assert completed.isdisjoint(error.telephone_number for error in order.errors)
@@ -197,8 +197,8 @@ def test_no_number_completes_that_an_error_names(order: ExternalTnsOrder, dialec
 
 @examples(200)
 @given(orders)
-def test_an_order_survives_json(order: ExternalTnsOrder) -> None:
-    assert ExternalTnsOrder.from_dict(json.loads(json.dumps(order.to_dict()))) == order
+def test_an_order_survives_json(order: TnOrder) -> None:
+    assert TnOrder.from_dict(json.loads(json.dumps(order.to_dict()))) == order
 
 
 # --- any bytes ---

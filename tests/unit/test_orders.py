@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bandwidth.exceptions import InvalidOrderRequestError, InvalidTelephoneNumbersError
+from airflow_provider_bandwidth.exceptions import InvalidParameterError, InvalidTelephoneNumbersError
 from airflow_provider_bandwidth.orders import (
     Action,
-    ExternalTnsOrder,
     ExternalTnsOrderRequest,
     LoaType,
     ProcessingStatus,
     TelephoneNumberError,
+    TnOrder,
     derive_customer_order_id,
     judge_order,
     parse_id,
@@ -38,8 +38,8 @@ def failed(number: str | None, code: str = "25060", description: str = "belongs 
     return TelephoneNumberError(number, code, description)
 
 
-def order(status: str, listed: tuple[str, ...], *errors: TelephoneNumberError) -> ExternalTnsOrder:
-    return ExternalTnsOrder("0f3c1a52", ProcessingStatus.parse(status), telephone_numbers=listed, errors=errors)
+def order(status: str, listed: tuple[str, ...], *errors: TelephoneNumberError) -> TnOrder:
+    return TnOrder("0f3c1a52", ProcessingStatus.parse(status), telephone_numbers=listed, errors=errors)
 
 
 # --- enums ---
@@ -150,7 +150,7 @@ def test_a_request_is_ready_for_json() -> None:
     ],
 )
 def test_a_bad_field_is_named(fields: dict[str, Any], field: str, says: str) -> None:
-    with pytest.raises(InvalidOrderRequestError, match=re.escape(says)) as raised:
+    with pytest.raises(InvalidParameterError, match=re.escape(says)) as raised:
         request(**fields)
     assert raised.value.field == field
     assert str(raised.value).startswith(f"{field}: ")
@@ -389,7 +389,7 @@ def test_the_summary_is_ready_for_json_and_counts() -> None:
 
 # --- to JSON and back ---
 
-FULL = ExternalTnsOrder(
+FULL = TnOrder(
     order_id="0f3c1a52",
     processing_status=ProcessingStatus.PARTIAL,
     customer_order_id="run-7",
@@ -426,8 +426,8 @@ def test_an_order_is_ready_for_json() -> None:
 
 
 @pytest.mark.parametrize("made", [FULL, order("EXCEPTION", ()), replace(FULL, action="[ IMPORT | REMOVE ]")])
-def test_an_order_comes_back_from_json_the_same(made: ExternalTnsOrder) -> None:
-    back = ExternalTnsOrder.from_dict(json.loads(json.dumps(made.to_dict())))
+def test_an_order_comes_back_from_json_the_same(made: TnOrder) -> None:
+    back = TnOrder.from_dict(json.loads(json.dumps(made.to_dict())))
     assert back == made
     assert type(back.processing_status) is type(made.processing_status)
     assert type(back.action) is type(made.action)
@@ -437,9 +437,9 @@ def test_an_order_comes_back_from_json_the_same(made: ExternalTnsOrder) -> None:
 def test_an_order_from_another_release_is_read_as_far_as_it_is_known() -> None:
     newer = {**FULL.to_dict(), "subscriber": "x"}
     newer["errors"] = [{**error, "advice": "x"} for error in newer["errors"]]
-    assert ExternalTnsOrder.from_dict(newer) == FULL
+    assert TnOrder.from_dict(newer) == FULL
     older = {"order_id": "0f3c1a52", "processing_status": "complete"}
-    assert ExternalTnsOrder.from_dict(older) == order("COMPLETE", ())
+    assert TnOrder.from_dict(older) == order("COMPLETE", ())
 
 
 @pytest.mark.parametrize("record", [FULL, FULL.errors[0], judge_order(FULL), request()])

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 
 WAYS: dict[str, dict[str, Any]] = {
     "poke": {"mode": "poke", "deferrable": False},
@@ -28,7 +28,7 @@ def task_id(way: str, end: str, soft_fail: bool) -> str:
 with DAG("parity", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
     for way, end, soft_fail in itertools.product(WAYS, ENDS, (False, True)):
         name = task_id(way, end, soft_fail)
-        BandwidthExternalTnsOrderSensor(
+        BandwidthTnOrderSensor(
             task_id=name,
             order_id=f"{{{{ dag_run.conf['{name}'] }}}}",
             soft_fail=soft_fail,

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.providers.common.compat.sdk import dag
 
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
-from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 
 
 @dag(
@@ -18,10 +18,10 @@ from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrd
     params={"telephone_numbers": []},
 )
 def retried():
-    submit = BandwidthExternalTnsOrderOperator(
+    submit = BandwidthTnOrderOperator(
         task_id="submit", action="IMPORT", telephone_numbers="{{ params.telephone_numbers }}"
     )
-    BandwidthExternalTnsOrderSensor(task_id="wait", order_id=submit.output, deferrable=True, poke_interval=1)
+    BandwidthTnOrderSensor(task_id="wait", order_id=submit.output, deferrable=True, poke_interval=1)
 
 
 retried()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import DAG, BaseOperator, task_group
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.orders import Action, ExternalTnsOrderRequest
-from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -32,7 +32,7 @@ class NaiveOrderOperator(BaseOperator):
     def execute(self, context: Context) -> str:
         hook = BandwidthHook()
         request = ExternalTnsOrderRequest(Action.IMPORT, (self.telephone_numbers,), hook.resolve_site_id(None))
-        return hook.create_external_tns_order(request).order_id
+        return hook.create_tn_order(request).order_id
 
 
 def numbers(area_code: str) -> list[str]:
@@ -46,7 +46,7 @@ with DAG("chaos_provider", schedule=None, default_args=RETRIES):
 
     @task_group
     def order(number: str) -> None:
-        submit = BandwidthExternalTnsOrderOperator(task_id="submit", action="IMPORT", telephone_numbers=number)
-        BandwidthExternalTnsOrderSensor(task_id="wait", order_id=submit.output, deferrable=True, poke_interval=2)
+        submit = BandwidthTnOrderOperator(task_id="submit", action="IMPORT", telephone_numbers=number)
+        BandwidthTnOrderSensor(task_id="wait", order_id=submit.output, deferrable=True, poke_interval=2)
 
     order.expand(number=numbers("919"))

@@ -18,7 +18,7 @@ from airflow_provider_bandwidth.exceptions import (
     AmbiguousSubmissionError,
     BandwidthApiError,
     BandwidthAuthError,
-    InvalidOrderRequestError,
+    InvalidParameterError,
     InvalidResponseError,
     InvalidTelephoneNumbersError,
     OrderNotFoundError,
@@ -46,14 +46,14 @@ def query_of(sandbox: Sandbox) -> dict[str, list[str]]:
 @pytest.mark.parametrize("dialect", ["S", "O", "H", "P"])
 def test_an_order_is_created_and_read_in_every_dialect(dialect: str, sandbox: Sandbox, hook: BandwidthHook) -> None:
     sandbox.configure(dialect=dialect)
-    created = hook.create_external_tns_order(make_request(sip_peer_id=303716, loa_type=LoaType.SUBSCRIBER))
+    created = hook.create_tn_order(make_request(sip_peer_id=303716, loa_type=LoaType.SUBSCRIBER))
     (stored,) = sandbox.orders
     assert created.order_id == stored.order_id
     assert created.customer_order_id == "run 7"
     asked = stored.asked
     assert (asked.action, asked.site_id, asked.sip_peer_id) == ("IMPORT", "743", "303716")
     assert (asked.telephone_numbers, asked.loa_type) == (NUMBERS, "SUBSCRIBER")
-    read = hook.get_external_tns_order(created.order_id)
+    read = hook.get_tn_order(created.order_id)
     assert (read.processing_status, read.telephone_numbers) == (ProcessingStatus.COMPLETE, NUMBERS)
 
 
@@ -64,7 +64,7 @@ def test_the_request_is_xml_with_the_seeds_headers(connect: Connect, clock: Manu
             {"host": f"{server.url}/api", "login": "u", "password": "p"},
             extra={"auth_type": "basic", "account_id": "55"},
         )
-        BandwidthHook(clock=clock).create_external_tns_order(make_request())
+        BandwidthHook(clock=clock).create_tn_order(make_request())
         head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /api/accounts/55/externalTns HTTP/1.1\r\n")
     assert b"\r\nContent-Type: application/xml; charset=utf-8" in head
@@ -77,7 +77,7 @@ def test_the_spelling_of_the_customer_order_id_is_the_connections(
 ) -> None:
     sandbox.configure(drop_customer_order_id="CustomerOrderID")
     connect(sandbox.connection, extra={"customer_order_id_element": "CustomerOrderId"})
-    assert BandwidthHook(clock=clock).create_external_tns_order(make_request()).customer_order_id == "run 7"
+    assert BandwidthHook(clock=clock).create_tn_order(make_request()).customer_order_id == "run 7"
 
 
 def test_the_order_id_may_come_in_location_only(connect: Connect, clock: ManualClock) -> None:
@@ -86,14 +86,14 @@ def test_the_order_id_may_come_in_location_only(connect: Connect, clock: ManualC
     with RawServer(http_answer(answer, "201 Created", location), http_answer(answer, "201 Created")) as server:
         connect({"host": server.url, "login": "u", "password": "p"}, extra={"auth_type": "basic", "account_id": "1"})
         hook = BandwidthHook(clock=clock)
-        assert hook.create_external_tns_order(make_request()).order_id == "o-77"
+        assert hook.create_tn_order(make_request()).order_id == "o-77"
         with pytest.raises(AmbiguousSubmissionError, match="run 7"):
-            hook.create_external_tns_order(make_request())
+            hook.create_tn_order(make_request())
 
 
 def test_a_refusal_names_code_text_and_url(sandbox: Sandbox, hook: BandwidthHook) -> None:
     with pytest.raises(BandwidthApiError) as caught:
-        hook.create_external_tns_order(make_request(site_id=999))
+        hook.create_tn_order(make_request(site_id=999))
     assert (caught.value.status, caught.value.code, caught.value.retryable) == (400, "5016", False)
     assert f"HTTP 400 (error 5016) for {sandbox.base_url}/accounts/9900000/externalTns: " in str(caught.value)
     assert sandbox.orders == []
@@ -108,16 +108,16 @@ def test_a_refusal_in_a_200_or_201_is_a_refusal(connect: Connect, clock: ManualC
         connect({"host": server.url, "login": "u", "password": "p"}, extra={"auth_type": "basic", "account_id": "1"})
         hook = BandwidthHook(clock=clock)
         with pytest.raises(BandwidthApiError, match="no feature") as caught:
-            hook.create_external_tns_order(make_request())
+            hook.create_tn_order(make_request())
         assert (caught.value.status, caught.value.code) == (201, "25010")
         with pytest.raises(BandwidthApiError, match="no feature") as caught:
-            hook.get_external_tns_order("o-1")
+            hook.get_tn_order("o-1")
         assert (caught.value.status, caught.value.code) == (200, "25010")
 
 
 def test_an_unknown_order_is_named_with_its_account(sandbox: Sandbox, hook: BandwidthHook) -> None:
     with pytest.raises(OrderNotFoundError, match="account 9900000 has no order no-such-order") as caught:
-        hook.get_external_tns_order("no-such-order")
+        hook.get_tn_order("no-such-order")
     assert (caught.value.status, caught.value.retryable) == (404, False)
 
 
@@ -127,21 +127,21 @@ def test_another_order_than_the_one_asked_for_is_no_answer(connect: Connect, clo
         connect({"host": server.url, "login": "u", "password": "p"}, extra={"auth_type": "basic", "account_id": "1"})
         hook = BandwidthHook(clock=clock)
         with pytest.raises(InvalidResponseError, match=r"Asked for order o-1, .* answered order o-2"):
-            hook.get_external_tns_order("o-1")
-        assert hook.get_external_tns_order("O-2").order_id == "o-2"
+            hook.get_tn_order("o-1")
+        assert hook.get_tn_order("O-2").order_id == "o-2"
 
 
 def test_white_space_around_an_order_id_of_a_template_is_dropped(sandbox: Sandbox, hook: BandwidthHook) -> None:
     order = sandbox.add_order(NUMBERS)
-    assert hook.get_external_tns_order(f"\n  {order.order_id} ").order_id == order.order_id
+    assert hook.get_tn_order(f"\n  {order.order_id} ").order_id == order.order_id
 
 
 @pytest.mark.parametrize("order_id", ["", "  ", "None", "null", None, 7])
 def test_an_order_id_that_is_none_asks_whether_the_upstream_was_skipped(
     order_id: Any, sandbox: Sandbox, hook: BandwidthHook
 ) -> None:
-    with pytest.raises(InvalidOrderRequestError, match=r"OrderId: .*skipped"):
-        hook.get_external_tns_order(order_id)
+    with pytest.raises(InvalidParameterError, match=r"OrderId: .*skipped"):
+        hook.get_tn_order(order_id)
     assert sandbox.requests == []
 
 
@@ -149,7 +149,7 @@ def test_an_order_id_stays_one_segment_of_the_path(connect: Connect, clock: Manu
     with RawServer(http_answer(b"", "404 Not Found")) as server:
         connect({"host": server.url, "login": "u", "password": "p"}, extra={"auth_type": "basic", "account_id": "1"})
         with pytest.raises(OrderNotFoundError):
-            BandwidthHook(clock=clock).get_external_tns_order("../sites?x=1#y")
+            BandwidthHook(clock=clock).get_tn_order("../sites?x=1#y")
         assert server.requests[0].startswith(b"GET /accounts/1/externalTns/..%2Fsites%3Fx%3D1%23y HTTP/1.1")
 
 
@@ -158,13 +158,13 @@ def test_what_is_not_an_order_is_refused_with_its_url(kind: str, sandbox: Sandbo
     order = sandbox.add_order(NUMBERS)
     sandbox.inject("body", operation="order", kind=kind)
     with pytest.raises(InvalidResponseError, match=rf"HTTP 200 from {sandbox.base_url}/accounts/.*{order.order_id}: "):
-        hook.get_external_tns_order(order.order_id)
+        hook.get_tn_order(order.order_id)
 
 
 def test_403_points_to_account_and_roles(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.connection, extra={"account_id": "123"})
     with pytest.raises(BandwidthAuthError, match="account 123: check the account id and the user's roles") as caught:
-        BandwidthHook().get_external_tns_order("o-1")
+        BandwidthHook().get_tn_order("o-1")
     assert caught.value.code == "1001"
 
 
@@ -172,7 +172,7 @@ def test_403_points_to_account_and_roles(sandbox: Sandbox, connect: Connect) -> 
 
 
 def test_filters_are_sent_in_bandwidths_words(sandbox: Sandbox, hook: BandwidthHook) -> None:
-    hook.list_external_tns_orders(
+    hook.list_tn_orders(
         customer_order_id="run 7",
         telephone_number="+1 (919) 555-0101",
         status=["received", ProcessingStatus.PROCESSING],
@@ -195,23 +195,23 @@ def test_filters_are_sent_in_bandwidths_words(sandbox: Sandbox, hook: BandwidthH
 
 
 def test_filters_that_are_not_given_are_not_sent(sandbox: Sandbox, hook: BandwidthHook) -> None:
-    hook.list_external_tns_orders(status="COMPLETE")
+    hook.list_tn_orders(status="COMPLETE")
     assert query_of(sandbox) == {"status": ["COMPLETE"]}
 
 
 @pytest.mark.parametrize(
     ("filters", "error", "named"),
     [
-        ({"status": "COMPLETED"}, InvalidOrderRequestError, "status: .*'COMPLETED'"),
-        ({"status": ["COMPLETE", "DONE"]}, InvalidOrderRequestError, "status: .*'DONE'"),
-        ({"action": "DELETE"}, InvalidOrderRequestError, "Action: .*'DELETE'"),
-        ({"customer_order_id": ""}, InvalidOrderRequestError, "CustomerOrderId: "),
-        ({"customer_order_id": "a_b"}, InvalidOrderRequestError, "CustomerOrderId: .*'a_b'"),
+        ({"status": "COMPLETED"}, InvalidParameterError, "status: .*'COMPLETED'"),
+        ({"status": ["COMPLETE", "DONE"]}, InvalidParameterError, "status: .*'DONE'"),
+        ({"action": "DELETE"}, InvalidParameterError, "Action: .*'DELETE'"),
+        ({"customer_order_id": ""}, InvalidParameterError, "CustomerOrderId: "),
+        ({"customer_order_id": "a_b"}, InvalidParameterError, "CustomerOrderId: .*'a_b'"),
         ({"telephone_number": "555"}, InvalidTelephoneNumbersError, "'555'"),
-        ({"created_from": "yesterday"}, InvalidOrderRequestError, "created_from: .*yyyy-MM-dd.*'yesterday'"),
-        ({"created_to": "2026-13-01"}, InvalidOrderRequestError, "created_to"),
-        ({"modified_from": "2026-01-01T00:00:00Z"}, InvalidOrderRequestError, "modified_from"),
-        ({"modified_to": ""}, InvalidOrderRequestError, "modified_to"),
+        ({"created_from": "yesterday"}, InvalidParameterError, "created_from: .*yyyy-MM-dd.*'yesterday'"),
+        ({"created_to": "2026-13-01"}, InvalidParameterError, "created_to"),
+        ({"modified_from": "2026-01-01T00:00:00Z"}, InvalidParameterError, "modified_from"),
+        ({"modified_to": ""}, InvalidParameterError, "modified_to"),
     ],
 )
 def test_a_filter_that_cannot_match_is_an_error_and_not_an_empty_list(
@@ -219,18 +219,18 @@ def test_a_filter_that_cannot_match_is_an_error_and_not_an_empty_list(
 ) -> None:
     """Bandwidth answers a bad filter with 404 in some versions, which is also its word for none."""
     with pytest.raises(error, match=named):
-        hook.list_external_tns_orders(**filters)
+        hook.list_tn_orders(**filters)
     assert sandbox.requests == []
 
 
 def test_404_with_a_refusal_without_a_body_and_204_mean_none(sandbox: Sandbox, hook: BandwidthHook) -> None:
-    assert hook.list_external_tns_orders() == []
+    assert hook.list_tn_orders() == []
     sandbox.add_order(NUMBERS)
     sandbox.inject("status", operation="list", status=404, body="empty")
-    assert hook.list_external_tns_orders() == []
+    assert hook.list_tn_orders() == []
     sandbox.inject("status", operation="list", status=204, body="empty")
-    assert hook.list_external_tns_orders() == []
-    assert len(hook.list_external_tns_orders()) == 1
+    assert hook.list_tn_orders() == []
+    assert len(hook.list_tn_orders()) == 1
 
 
 @pytest.mark.parametrize(("status", "body"), [(404, "html"), (404, "json"), (200, "html"), (200, "empty")])
@@ -239,7 +239,7 @@ def test_an_answer_that_is_no_list_never_means_none(
 ) -> None:
     sandbox.inject("status", operation="list", status=status, body=body)
     with pytest.raises(InvalidResponseError, match=f"HTTP {status} from {sandbox.base_url}/accounts/9900000"):
-        hook.list_external_tns_orders()
+        hook.list_tn_orders()
 
 
 @pytest.mark.parametrize("dialect", ["S", "O", "H", "P"])
@@ -247,7 +247,7 @@ def test_a_list_of_full_orders_costs_one_call(dialect: str, sandbox: Sandbox, ho
     sandbox.configure(dialect=dialect)
     error = OrderError("5124", "exists", ("9195550102",))
     order = sandbox.add_order(NUMBERS, status="PARTIAL", errors=[error], customer_order_id="run 7")
-    (found,) = hook.list_external_tns_orders(customer_order_id="run 7")
+    (found,) = hook.list_tn_orders(customer_order_id="run 7")
     assert (found.order_id, found.completed_telephone_numbers) == (order.order_id, ("9195550101",))
     assert [record.operation for record in sandbox.requests if record.operation != "token"] == ["list"]
 
@@ -258,7 +258,7 @@ def test_summaries_are_read_in_full(sandbox: Sandbox, hook: BandwidthHook) -> No
         sandbox.add_order([number], created_at=datetime.now(UTC) - timedelta(minutes=i))
         for i, number in enumerate(NUMBERS)
     ]
-    found = hook.list_external_tns_orders(status="COMPLETE")
+    found = hook.list_tn_orders(status="COMPLETE")
     assert [order.order_id for order in found] == [order.order_id for order in made]
     assert [order.telephone_numbers for order in found] == [(number,) for number in NUMBERS]
     assert sandbox.count(operation="order") == 2
@@ -267,15 +267,13 @@ def test_summaries_are_read_in_full(sandbox: Sandbox, hook: BandwidthHook) -> No
 def test_a_number_finds_its_orders(sandbox: Sandbox, hook: BandwidthHook) -> None:
     order = sandbox.add_order(NUMBERS)
     sandbox.add_order(["9195550199"])
-    assert [found.order_id for found in hook.list_external_tns_orders(telephone_number="919-555-0102")] == [
-        order.order_id
-    ]
+    assert [found.order_id for found in hook.list_tn_orders(telephone_number="919-555-0102")] == [order.order_id]
 
 
 def test_the_numbers_searched_for_are_in_no_error(sandbox: Sandbox, hook: BandwidthHook) -> None:
     sandbox.inject("refuse", operation="list")
     with pytest.raises(BandwidthApiError) as caught:
-        hook.list_external_tns_orders(telephone_number="9195550101")
+        hook.list_tn_orders(telephone_number="9195550101")
     assert "9195550101" not in str(caught.value)
 
 
@@ -329,10 +327,10 @@ def test_an_inventory_that_ends_where_it_points_on_is_an_error(sandbox: Sandbox,
 
 def test_an_inventory_needs_a_site_and_a_peer(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.connection, extra={"sip_peer_id": None})
-    with pytest.raises(InvalidOrderRequestError, match=r"SipPeerId: .*extra\.sip_peer_id"):
+    with pytest.raises(InvalidParameterError, match=r"SipPeerId: .*extra\.sip_peer_id"):
         list(BandwidthHook().iter_external_telephone_numbers())
     connect(sandbox.connection, extra={"site_id": None})
-    with pytest.raises(InvalidOrderRequestError, match=r"SiteId: .*extra\.site_id.*bandwidth_default"):
+    with pytest.raises(InvalidParameterError, match=r"SiteId: .*extra\.site_id.*bandwidth_default"):
         list(BandwidthHook().iter_external_telephone_numbers())
     assert sandbox.requests == []
 
@@ -412,10 +410,10 @@ def test_an_unfinished_connection_is_told_without_any_call(sandbox: Sandbox, con
 def test_one_session_serves_all_calls_until_it_is_closed(sandbox: Sandbox, hook: BandwidthHook) -> None:
     session = hook.get_conn()
     assert hook.get_conn() is session
-    hook.list_external_tns_orders()
+    hook.list_tn_orders()
     hook.close()
     hook.close()
-    hook.list_external_tns_orders()
+    hook.list_tn_orders()
     assert hook.get_conn() is not session
     assert sandbox.count(operation="list") == 2
 
@@ -423,7 +421,7 @@ def test_one_session_serves_all_calls_until_it_is_closed(sandbox: Sandbox, hook:
 def test_numbers_are_counted_in_the_log_and_not_listed(
     sandbox: Sandbox, hook: BandwidthHook, task_log: TaskLog
 ) -> None:
-    hook.submit_external_tns_order(make_request())
+    hook.submit_tn_order(make_request())
     assert "2 telephone numbers" in task_log.text
     for number in NUMBERS:
         assert number not in task_log.text
@@ -434,5 +432,5 @@ def test_orders_of_another_account_are_not_seen(connect: Connect) -> None:
         order = sandbox.add_order(NUMBERS, location=Location("2", "743", "303716"))
         connect(sandbox.connection)
         with pytest.raises(OrderNotFoundError):
-            BandwidthHook().get_external_tns_order(order.order_id)
-        assert BandwidthHook(account_id="2").get_external_tns_order(order.order_id).account_id == "2"
+            BandwidthHook().get_tn_order(order.order_id)
+        assert BandwidthHook(account_id="2").get_tn_order(order.order_id).account_id == "2"

@@ -12,10 +12,10 @@ import pytest
 from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-from airflow_provider_bandwidth.exceptions import InvalidConnectionError, InvalidOrderRequestError
+from airflow_provider_bandwidth.exceptions import InvalidConnectionError, InvalidParameterError
 from airflow_provider_bandwidth.hooks._connection import ConnectionSettings
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 ENVIRONMENT = "AIRFLOW_CONN_BANDWIDTH_DEFAULT"
@@ -127,7 +127,7 @@ def test_a_path_prefix_has_a_slash_at_its_end_or_not(host: str, connect: Callabl
 def test_calls_go_below_the_prefix(prefix: str, sandbox: Sandbox, connect: Callable[..., None]) -> None:
     order = sandbox.add_order(["9195550101"])
     connect(sandbox.connection, host=sandbox.url + prefix)
-    assert BandwidthHook().get_external_tns_order(order.order_id).order_id == order.order_id
+    assert BandwidthHook().get_tn_order(order.order_id).order_id == order.order_id
     assert sandbox.requests[-1].path == f"{prefix.rstrip('/')}/accounts/9900000/externalTns/{order.order_id}"
 
 
@@ -235,21 +235,21 @@ def test_the_natural_uri_says_how_to_write_it(monkeypatch: pytest.MonkeyPatch) -
 def test_a_missing_connection_is_named() -> None:
     hook = BandwidthHook("no_such_connection")
     with pytest.raises(Exception, match="no_such_connection"):
-        hook.get_external_tns_order("0f3c1a52")
+        hook.get_tn_order("0f3c1a52")
 
 
 def test_the_account_comes_from_the_task_before_the_connection(connect: Callable[..., None]) -> None:
     connect(CREDENTIALS, extra={"account_id": "1"})
     assert BandwidthHook().account_id == "1"
     assert BandwidthHook(account_id=" 2 ").account_id == "2"
-    with pytest.raises(InvalidOrderRequestError, match=r"account_id: .*digits"):
+    with pytest.raises(InvalidParameterError, match=r"account_id: .*digits"):
         _ = BandwidthHook(account_id="None").account_id
 
 
 def test_a_missing_account_is_an_error_before_any_request(sandbox: Sandbox, connect: Callable[..., None]) -> None:
     connect(sandbox.connection, extra={"account_id": None})
     with pytest.raises(InvalidConnectionError, match=r"account_id.*bandwidth_default"):
-        BandwidthHook().get_external_tns_order("0f3c1a52")
+        BandwidthHook().get_tn_order("0f3c1a52")
     assert sandbox.requests == []
 
 
@@ -262,9 +262,7 @@ def test_the_password_is_not_in_a_repr(connect: Callable[..., None]) -> None:
 
 def test_making_a_hook_or_an_operator_reads_no_connection() -> None:
     BandwidthHook("no_such_connection")
-    BandwidthExternalTnsOrderOperator(
-        task_id="t", action="IMPORT", telephone_numbers=[], bandwidth_conn_id="no_such_connection"
-    )
+    BandwidthTnOrderOperator(task_id="t", action="IMPORT", telephone_numbers=[], bandwidth_conn_id="no_such_connection")
 
 
 def test_the_order_url_pattern_is_filled_in(connect: Callable[..., None]) -> None:

@@ -29,7 +29,7 @@ from airflow_provider_bandwidth.exceptions import (
     OrderMismatchError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.orders import ExternalTnsOrder, ExternalTnsOrderRequest
+from airflow_provider_bandwidth.orders import ExternalTnsOrderRequest, TnOrder
 from airflow_provider_bandwidth.sandbox import OrderError, Sandbox
 
 NUMBERS = ("9195550101", "9195550102")
@@ -256,9 +256,9 @@ class HookWithFaults(BandwidthHook):
         super().__init__(*args, **options)
         self.put_up = put_up
 
-    def create_external_tns_order(self, request: ExternalTnsOrderRequest) -> ExternalTnsOrder:
+    def create_tn_order(self, request: ExternalTnsOrderRequest) -> TnOrder:
         self.put_up()
-        return super().create_external_tns_order(request)
+        return super().create_tn_order(request)
 
 
 def go_through(situation: str, task: AirflowTask, sandbox: Sandbox) -> None:

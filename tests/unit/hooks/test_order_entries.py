@@ -27,8 +27,8 @@ def test_entries_are_those_asked_for(sandbox: Sandbox, hook: BandwidthHook) -> N
     open_ids = add_orders(sandbox, 3)
     (ended_id,) = add_orders(sandbox, 1, status="COMPLETE", numbers=4)
 
-    open_entries = list(hook.iter_order_entries(statuses=_OPEN, created_from=date(2020, 1, 1)))
-    ended_entries = list(hook.iter_order_entries(statuses=["COMPLETE"], order_id_fragment=ended_id[:6]))
+    open_entries = list(hook.iter_tn_orders(statuses=_OPEN, created_from=date(2020, 1, 1)))
+    ended_entries = list(hook.iter_tn_orders(statuses=["COMPLETE"], order_id_fragment=ended_id[:6]))
 
     assert {entry.order.order_id for entry in open_entries} == set(open_ids)
     assert [len(entry.order.telephone_numbers) for entry in ended_entries] == [4]
@@ -43,7 +43,7 @@ def test_summaries_are_enough_for_waiting(sandbox: Sandbox, hook: BandwidthHook,
     sandbox.configure(dialect=dialect)
     (order_id,) = add_orders(sandbox, 1, numbers=50)
 
-    (entry,) = hook.iter_order_entries(statuses=_OPEN, in_full=False)
+    (entry,) = hook.iter_tn_orders(statuses=_OPEN, in_full=False)
 
     assert (entry.order.order_id, entry.order.processing_status) == (order_id, "PROCESSING")
     assert entry.order.created_at is not None
@@ -53,7 +53,7 @@ def test_summaries_are_enough_for_waiting(sandbox: Sandbox, hook: BandwidthHook,
 
 
 def test_no_match_is_an_empty_list(hook: BandwidthHook) -> None:
-    assert list(hook.iter_order_entries(statuses=_OPEN)) == []
+    assert list(hook.iter_tn_orders(statuses=_OPEN)) == []
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_list_that_cannot_be_read_raises_the_hooks_errors(
     sandbox.inject(fault, operation="list", times=None, **options)
 
     with pytest.raises(error):
-        list(hook.iter_order_entries(statuses=_OPEN))
+        list(hook.iter_tn_orders(statuses=_OPEN))
 
 
 def test_connection_is_used_again_after_a_list(connect: Callable[..., None], sandbox: Sandbox) -> None:
@@ -83,7 +83,7 @@ def test_connection_is_used_again_after_a_list(connect: Callable[..., None], san
     add_orders(sandbox, 100)
 
     for _ in range(5):
-        assert len(list(hook.iter_order_entries(statuses=_OPEN))) == 100
+        assert len(list(hook.iter_tn_orders(statuses=_OPEN))) == 100
     pools = [pool for adapter in set(hook.get_conn().adapters.values()) for pool in _pools(adapter)]
     hook.close()
 
@@ -107,7 +107,7 @@ def test_long_list_is_never_held_whole(connect: Callable[..., None], sandbox: Sa
         hook = BandwidthHook(max_attempts=1)
         tracemalloc.start()
         before, _ = tracemalloc.get_traced_memory()
-        count = sum(1 for _ in hook.iter_order_entries(statuses=_OPEN, in_full=False))
+        count = sum(1 for _ in hook.iter_tn_orders(statuses=_OPEN, in_full=False))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         hook.close()
@@ -126,7 +126,7 @@ def test_refusal_says_how_long_to_wait(
     sandbox.inject("rate-limit", seconds=7, header=header, times=None)
 
     with pytest.raises(BandwidthApiError) as caught:
-        hook.get_external_tns_order("0f3c1a52")
+        hook.get_tn_order("0f3c1a52")
     hook.close()
 
     assert caught.value.retry_after is not None
@@ -139,7 +139,7 @@ def test_refusal_without_a_time_has_none(connect: Callable[..., None], sandbox: 
     sandbox.inject("rate-limit", header="none", times=None)
 
     with pytest.raises(BandwidthApiError) as caught:
-        hook.get_external_tns_order("0f3c1a52")
+        hook.get_tn_order("0f3c1a52")
     hook.close()
 
     assert caught.value.retry_after is None

@@ -100,12 +100,12 @@ def test_retry_table(
     sandbox.inject(fault, operation="submit", times=None, **options)
 
     with pytest.raises(get_error) as caught:
-        hook.get_external_tns_order(order.order_id)
+        hook.get_tn_order(order.order_id)
     assert type(caught.value) is get_error
     assert sandbox.count(operation="order") == gets
 
     with pytest.raises(post_error) as caught:
-        hook.create_external_tns_order(make_request())
+        hook.create_tn_order(make_request())
     assert type(caught.value) is post_error
     assert sandbox.count(operation="submit") == posts
     hook.close()
@@ -114,12 +114,12 @@ def test_retry_table(
 def test_a_connection_that_is_never_made_is_tried_again_by_get_and_post(connect: Connect, clock: ManualClock) -> None:
     hook = raw_hook(connect, clock, f"http://127.0.0.1:{closed_port()}")
     with pytest.raises(BandwidthApiError) as caught:
-        hook.get_external_tns_order(ORDER_ID)
+        hook.get_tn_order(ORDER_ID)
     assert caught.value.status is None
     assert caught.value.retryable
     assert len(clock.pauses) == 4
     with pytest.raises(BandwidthApiError, match="Nothing was created") as caught:
-        hook.create_external_tns_order(make_request())
+        hook.create_tn_order(make_request())
     assert caught.value.retryable
     assert len(clock.pauses) == 8
 
@@ -128,10 +128,10 @@ def test_a_reset_connection_is_tried_again_by_get_only(connect: Connect, clock: 
     with RawServer(RESET) as server:
         hook = raw_hook(connect, clock, server.url)
         with pytest.raises(BandwidthApiError, match="broke before the answer"):
-            hook.get_external_tns_order(ORDER_ID)
+            hook.get_tn_order(ORDER_ID)
         assert server.connections == 5
         with pytest.raises(AmbiguousSubmissionError):
-            hook.create_external_tns_order(make_request())
+            hook.create_tn_order(make_request())
         assert server.connections == 6
 
 
@@ -143,7 +143,7 @@ def test_a_get_succeeds_after_every_kind_of_passing_trouble(
     sandbox.inject("status", operation="order", status=503)
     sandbox.inject("truncate", operation="order", after=1)
     sandbox.inject("rate-limit", operation="order", after=1)
-    assert hook.get_external_tns_order(order.order_id).order_id == order.order_id
+    assert hook.get_tn_order(order.order_id).order_id == order.order_id
     assert sandbox.count(operation="order") == 4 + (len(clock.pauses) - 3)
 
 
@@ -151,7 +151,7 @@ def test_a_post_is_sent_again_after_429_and_creates_one_order(
     sandbox: Sandbox, hook: BandwidthHook, clock: ManualClock
 ) -> None:
     sandbox.inject("rate-limit", operation="submit", times=2)
-    order = hook.create_external_tns_order(make_request())
+    order = hook.create_tn_order(make_request())
     assert [stored.order_id for stored in sandbox.orders] == [order.order_id]
     assert len(clock.pauses) == 2
 
@@ -162,7 +162,7 @@ def test_pauses_double_from_one_second_with_jitter(sandbox: Sandbox, hook: Bandw
     for _ in range(3):
         clock.pauses.clear()
         with pytest.raises(BandwidthApiError):
-            hook.get_external_tns_order(ORDER_ID)
+            hook.get_tn_order(ORDER_ID)
         for pause, longest in zip(clock.pauses, (1, 2, 4, 8), strict=True):
             assert longest / 2 <= pause <= longest
         seen.update(clock.pauses)
@@ -173,7 +173,7 @@ def test_pauses_never_exceed_a_minute(sandbox: Sandbox, connect: Connect, clock:
     connect(sandbox.connection)
     sandbox.inject("status", operation="order", status=503, times=None)
     with pytest.raises(BandwidthApiError):
-        BandwidthHook(max_attempts=12, sleep=clock.sleep, clock=clock).get_external_tns_order(ORDER_ID)
+        BandwidthHook(max_attempts=12, sleep=clock.sleep, clock=clock).get_tn_order(ORDER_ID)
     assert 30 <= max(clock.pauses) <= 60
 
 
@@ -193,7 +193,7 @@ def test_429_pauses_until_the_reset_time_but_a_minute_at_most(
     order = sandbox.add_order(["9195550101"])
     sandbox.inject("rate-limit", operation="order", **options)
     clock.now = time.time()
-    hook.get_external_tns_order(order.order_id)
+    hook.get_tn_order(order.order_id)
     (pause,) = clock.pauses
     # The header holds whole seconds.
     assert min(60, asked - 0.6) <= pause <= min(60, asked + 5)
@@ -202,7 +202,7 @@ def test_429_pauses_until_the_reset_time_but_a_minute_at_most(
 def test_429_without_a_header_backs_off_like_503(sandbox: Sandbox, hook: BandwidthHook, clock: ManualClock) -> None:
     order = sandbox.add_order(["9195550101"])
     sandbox.inject("rate-limit", operation="order", header="none")
-    hook.get_external_tns_order(order.order_id)
+    hook.get_tn_order(order.order_id)
     assert 0.5 <= clock.pauses[0] <= 1
 
 
@@ -242,7 +242,7 @@ def test_a_token_is_kept_until_a_minute_before_it_expires(
 
     def tokens_after(seconds: float) -> int:
         clock.now += seconds
-        hook.get_external_tns_order(order.order_id)
+        hook.get_tn_order(order.order_id)
         return sandbox.count(operation="token")
 
     assert tokens_after(0) == 1
@@ -256,14 +256,14 @@ def test_a_token_without_a_lifetime_lives_an_hour(connect: Connect, clock: Manua
         hook = raw_hook(connect, clock, api.url, auth_type="oauth2", token_url=f"{tokens.url}/token")
         for passed, fetched in ((0, 1), (3530, 1), (15, 2)):
             clock.now += passed
-            hook.get_external_tns_order(ORDER_ID)
+            hook.get_tn_order(ORDER_ID)
             assert tokens.connections == fetched
 
 
 def test_the_token_request_is_client_credentials(connect: Connect, clock: ManualClock) -> None:
     with RawServer(http_answer(TOKEN)) as tokens, RawServer(http_answer(ORDER.encode())) as api:
         hook = raw_hook(connect, clock, api.url, auth_type="oauth2", token_url=f"{tokens.url}/token")
-        hook.get_external_tns_order(ORDER_ID)
+        hook.get_tn_order(ORDER_ID)
         head, _, body = tokens.requests[0].partition(b"\r\n\r\n")
         assert head.startswith(b"POST /token HTTP/1.1\r\n")
         assert b"\r\nAuthorization: Basic dXNlcjpwYXNzd29yZA==\r\n" in head + b"\r\n"
@@ -274,7 +274,7 @@ def test_the_token_request_is_client_credentials(connect: Connect, clock: Manual
 def test_basic_sends_the_api_user_and_warns_of_its_end(connect: Connect, clock: ManualClock, task_log: TaskLog) -> None:
     with RawServer(http_answer(ORDER.encode())) as api:
         hook = raw_hook(connect, clock, api.url)
-        hook.get_external_tns_order(ORDER_ID)
+        hook.get_tn_order(ORDER_ID)
         assert b"\r\nAuthorization: Basic dXNlcjpwYXNzd29yZA==\r\n" in api.requests[0]
         assert "2026-12-02" in task_log.text
         assert "oauth2" in task_log.text
@@ -286,23 +286,23 @@ def test_a_password_beyond_latin_1_is_sent_as_utf_8(connect: Connect, clock: Man
         for auth_type in ("basic", "oauth2"):
             connect(sandbox.connection, extra={"auth_type": auth_type})
             hook = BandwidthHook(sleep=clock.sleep, clock=clock)
-            assert hook.get_external_tns_order(order.order_id).order_id == order.order_id
+            assert hook.get_tn_order(order.order_id).order_id == order.order_id
 
 
 def test_a_refused_token_is_replaced_once(sandbox: Sandbox, hook: BandwidthHook, clock: ManualClock) -> None:
     order = sandbox.add_order(["9195550101"])
-    hook.get_external_tns_order(order.order_id)
+    hook.get_tn_order(order.order_id)
     sandbox.revoke_tokens()
-    hook.get_external_tns_order(order.order_id)
+    hook.get_tn_order(order.order_id)
     assert sandbox.count(operation="token") == 2
     assert sandbox.count(operation="order") == 3
     assert clock.pauses == []
 
 
 def test_a_refused_token_is_replaced_before_a_post_too(sandbox: Sandbox, hook: BandwidthHook) -> None:
-    hook.list_external_tns_orders()
+    hook.list_tn_orders()
     sandbox.revoke_tokens()
-    hook.create_external_tns_order(make_request())
+    hook.create_tn_order(make_request())
     assert len(sandbox.orders) == 1
     assert sandbox.count(operation="submit") == 2
 
@@ -310,7 +310,7 @@ def test_a_refused_token_is_replaced_before_a_post_too(sandbox: Sandbox, hook: B
 def test_a_token_that_is_refused_again_is_not_replaced_again(sandbox: Sandbox, hook: BandwidthHook) -> None:
     sandbox.inject("unauthorized", operation="order", times=None)
     with pytest.raises(BandwidthAuthError, match="check Login and Password"):
-        hook.get_external_tns_order(ORDER_ID)
+        hook.get_tn_order(ORDER_ID)
     assert sandbox.count(operation="token") == 2
     assert sandbox.count(operation="order") == 2
 
@@ -318,14 +318,14 @@ def test_a_token_that_is_refused_again_is_not_replaced_again(sandbox: Sandbox, h
 def test_basic_is_not_tried_again_after_401(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.connection, password="wrong", extra={"auth_type": "basic"})
     with pytest.raises(BandwidthAuthError, match=r"2026-12-02"):
-        BandwidthHook().get_external_tns_order(ORDER_ID)
+        BandwidthHook().get_tn_order(ORDER_ID)
     assert sandbox.count(operation="order") == 1
 
 
 def test_wrong_client_credentials_end_before_any_call(sandbox: Sandbox, connect: Connect, clock: ManualClock) -> None:
     connect(sandbox.connection, password="wrong")
     with pytest.raises(BandwidthAuthError, match="client id or client secret of connection 'bandwidth_default'"):
-        BandwidthHook(sleep=clock.sleep, clock=clock).get_external_tns_order(ORDER_ID)
+        BandwidthHook(sleep=clock.sleep, clock=clock).get_tn_order(ORDER_ID)
     assert [record.operation for record in sandbox.requests] == ["token"]
 
 
@@ -336,7 +336,7 @@ def test_the_token_request_is_tried_again_though_it_is_a_post(
     sandbox.inject("status", operation="token", status=503)
     sandbox.inject("drop", operation="token", after=1)
     sandbox.inject("rate-limit", operation="token", after=1)
-    hook.get_external_tns_order(order.order_id)
+    hook.get_tn_order(order.order_id)
     assert sandbox.count(operation="token") == 1 + len(clock.pauses) >= 3
 
 
@@ -355,7 +355,7 @@ def test_a_failing_token_request_says_whether_it_may_pass(
 ) -> None:
     sandbox.inject("status", operation="token", status=status, times=None)
     with pytest.raises(error) as caught:
-        hook.get_external_tns_order(ORDER_ID)
+        hook.get_tn_order(ORDER_ID)
     assert (type(caught.value), caught.value.status, caught.value.retryable) == (error, status, retryable)
     assert sandbox.count(operation="order") == 0
 
@@ -382,7 +382,7 @@ def test_an_answer_without_a_usable_token_names_the_token_url(
     with RawServer(http_answer(body)) as server:
         hook = raw_hook(connect, clock, server.url, auth_type="oauth2")
         with pytest.raises(InvalidResponseError, match=rf"{server.url}/api/v1/oauth2/token .*token_url"):
-            hook.get_external_tns_order(ORDER_ID)
+            hook.get_tn_order(ORDER_ID)
         assert server.connections == 1
 
 
@@ -398,7 +398,7 @@ def test_the_token_is_masked_before_it_is_used(
     hook = BandwidthHook()
     sent: list[str] = []
     hook.get_conn().hooks["response"].append(lambda r, **_: sent.append(r.request.headers["Authorization"]))
-    hook.list_external_tns_orders()
+    hook.list_tn_orders()
     ((token, calls_before),) = masked
     assert sent == [f"Bearer {token}"]
     assert calls_before == 0
@@ -414,7 +414,7 @@ def test_every_call_has_the_connections_time_limit(waits_for: str, connect: Conn
         hook = raw_hook(connect, clock, server.url, max_attempts=1, auth_type="oauth2", timeout=0.2)
         started = time.monotonic()
         with pytest.raises(BandwidthApiError, match="no answer within the connection's timeout"):
-            hook.get_external_tns_order(ORDER_ID)
+            hook.get_tn_order(ORDER_ID)
         assert 0.15 < time.monotonic() - started < 5
 
 
@@ -431,7 +431,7 @@ def test_an_answer_that_stops_half_way_is_a_failure(connect: Connect, clock: Man
     with RawServer(http_answer(ORDER.encode()[:40], length=len(ORDER))) as server:
         hook = raw_hook(connect, clock, server.url, max_attempts=2)
         with pytest.raises(BandwidthApiError, match="broke before the answer was complete") as caught:
-            hook.get_external_tns_order(ORDER_ID)
+            hook.get_tn_order(ORDER_ID)
         assert caught.value.retryable
         assert server.connections == 2
 
@@ -464,7 +464,7 @@ def environment_bundle(request: pytest.FixtureRequest, tmp_path: Path, monkeypat
 def test_an_unknown_certificate_is_refused_at_once(tls_server: RawServer, connect: Connect, clock: ManualClock) -> None:
     hook = raw_hook(connect, clock, tls_server.url, auth_type="oauth2")
     with pytest.raises(BandwidthApiError, match=r"TLS connection failed.*verify") as caught:
-        hook.get_external_tns_order(ORDER_ID)
+        hook.get_tn_order(ORDER_ID)
     assert not caught.value.retryable
     assert (tls_server.connections, tls_server.requests) == (1, [])
 
@@ -475,10 +475,10 @@ def test_an_unknown_certificate_ends_a_call_as_it_ends_a_token_request(
     with RawServer(http_answer(ORDER.encode()), tls=certificate[1]) as server:
         hook = raw_hook(connect, clock, server.url)
         with pytest.raises(BandwidthApiError) as caught:
-            hook.get_external_tns_order(ORDER_ID)
+            hook.get_tn_order(ORDER_ID)
         assert not caught.value.retryable
         with pytest.raises(AmbiguousSubmissionError, match="TLS"):
-            hook.create_external_tns_order(make_request())
+            hook.create_tn_order(make_request())
         assert (server.connections, server.requests) == (2, [])
 
 
@@ -499,7 +499,7 @@ def test_the_connections_verify_decides_whatever_the_environment_says(
         auth_type="oauth2",
         verify=str(certificate[0]) if verify == "own bundle" else verify,
     )
-    assert hook.get_external_tns_order(ORDER_ID).order_id == ORDER_ID
+    assert hook.get_tn_order(ORDER_ID).order_id == ORDER_ID
     assert tls_server.connections == 2
 
 
@@ -512,14 +512,14 @@ def test_the_environments_bundle_counts_where_the_connection_names_none(
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
     hook = raw_hook(connect, clock, tls_server.url, auth_type="oauth2")
-    assert hook.get_external_tns_order(ORDER_ID).order_id == ORDER_ID
+    assert hook.get_tn_order(ORDER_ID).order_id == ORDER_ID
 
 
 def test_a_connection_cut_off_in_the_handshake_is_tried_again(connect: Connect, clock: ManualClock) -> None:
     with RawServer(HANG_UP) as server:
         hook = raw_hook(connect, clock, server.url.replace("http", "https"))
         with pytest.raises(BandwidthApiError) as caught:
-            hook.get_external_tns_order(ORDER_ID)
+            hook.get_tn_order(ORDER_ID)
         assert caught.value.retryable
         assert server.connections == 5
 
@@ -533,15 +533,15 @@ def test_a_redirect_is_followed_by_nothing(status: int, sandbox: Sandbox, hook: 
         for operation in ("order", "submit", "list", "token"):
             sandbox.inject("redirect", operation=operation, times=None, status=status, location=elsewhere.url)
         with pytest.raises(BandwidthApiError):  # of the token request
-            hook.get_external_tns_order(ORDER_ID)
+            hook.get_tn_order(ORDER_ID)
         sandbox.clear_faults()
-        hook.list_external_tns_orders()
+        hook.list_tn_orders()
         for operation in ("order", "submit", "list"):
             sandbox.inject("redirect", operation=operation, times=None, status=status, location=elsewhere.url)
         for call in (
-            lambda: hook.get_external_tns_order(ORDER_ID),
-            lambda: hook.create_external_tns_order(make_request()),
-            hook.list_external_tns_orders,
+            lambda: hook.get_tn_order(ORDER_ID),
+            lambda: hook.create_tn_order(make_request()),
+            hook.list_tn_orders,
         ):
             with pytest.raises(BandwidthApiError, match=r"redirect.*not followed.*Host"):
                 call()
@@ -558,7 +558,7 @@ def test_plain_http_passes_by_the_environments_proxy(
     with RawServer(http_answer(b"")) as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
-        assert hook.list_external_tns_orders() == []
+        assert hook.list_tn_orders() == []
         assert proxy.connections == 0
 
 
@@ -572,7 +572,7 @@ def test_https_goes_through_the_environments_proxy(
         monkeypatch.setenv("https_proxy", proxy.url.replace("http://", "http://proxyuser:proxysecret@"))
         hook = raw_hook(connect, clock, "https://dashboard.example.net/api", max_attempts=1)
         with pytest.raises(BandwidthApiError, match="the proxy could not be used") as caught:
-            hook.get_external_tns_order(ORDER_ID)
+            hook.get_tn_order(ORDER_ID)
         assert proxy.requests[0].startswith(b"CONNECT dashboard.example.net:443 ")
         assert "proxysecret" not in "".join(traceback.format_exception(caught.value))
 
@@ -613,7 +613,7 @@ def test_no_secret_gets_out(
     shown: list[str] = []
     with Sandbox(login=LOGIN, password=PASSWORD) as sandbox:
         connect(sandbox.connection, extra={"auth_type": auth_type})
-        BandwidthHook().create_external_tns_order(make_request())
+        BandwidthHook().create_tn_order(make_request())
         connect(sandbox.connection, extra={"auth_type": auth_type, "timeout": 0.2})
         hook = BandwidthHook(sleep=clock.sleep, clock=clock, max_attempts=2)
         for fault, options in TROUBLE:
@@ -642,9 +642,9 @@ def failures_of(hook: BandwidthHook) -> list[str]:
     """Everything that can be read of the error of each call, and of what lies behind it."""
     shown = []
     for call in (
-        lambda: hook.get_external_tns_order(ORDER_ID),
-        lambda: hook.create_external_tns_order(make_request()),
-        hook.list_external_tns_orders,
+        lambda: hook.get_tn_order(ORDER_ID),
+        lambda: hook.create_tn_order(make_request()),
+        hook.list_tn_orders,
     ):
         with pytest.raises(BandwidthError) as caught:
             call()

@@ -12,9 +12,9 @@ from support.tasks import FakeTaskInstance, make_context
 from airflow_provider_bandwidth.exceptions import InvalidTelephoneNumbersError
 from airflow_provider_bandwidth.links import bandwidth as links
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.sandbox import Sandbox
-from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 from airflow_provider_bandwidth.triggers.bandwidth import OrderEvent
 
 KEY: Any = SimpleNamespace(task_id="submit")
@@ -33,9 +33,9 @@ def xcoms(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return stored
 
 
-def submit(numbers: list[str]) -> tuple[BandwidthExternalTnsOrderOperator, FakeTaskInstance]:
+def submit(numbers: list[str]) -> tuple[BandwidthTnOrderOperator, FakeTaskInstance]:
     ti = FakeTaskInstance("submit")
-    operator = BandwidthExternalTnsOrderOperator(task_id="submit", action="IMPORT", telephone_numbers=numbers)
+    operator = BandwidthTnOrderOperator(task_id="submit", action="IMPORT", telephone_numbers=numbers)
     operator.execute(make_context(ti))
     return operator, ti
 
@@ -48,7 +48,7 @@ def test_the_task_knows_its_order(
     connect(sandbox.connection)
     operator, ti = submit(["9195550101"])
     if waits:
-        operator = BandwidthExternalTnsOrderSensor(task_id="wait", order_id=sandbox.orders[0].order_id)
+        operator = BandwidthTnOrderSensor(task_id="wait", order_id=sandbox.orders[0].order_id)
         ti = FakeTaskInstance("wait")
         operator.poke(make_context(ti))
     url = BandwidthOrderLink().get_link(operator, ti_key=KEY)
@@ -62,7 +62,7 @@ def test_a_task_without_an_order_has_no_link_and_reads_no_xcom(
     """Airflow 3.x logs an error for an XCom that is not there, below the task's own error."""
     monkeypatch.delattr(links, "XCom")
     connect(sandbox.connection)
-    operator = BandwidthExternalTnsOrderOperator(task_id="submit", action="IMPORT", telephone_numbers=["12"])
+    operator = BandwidthTnOrderOperator(task_id="submit", action="IMPORT", telephone_numbers=["12"])
     with pytest.raises(InvalidTelephoneNumbersError):
         operator.execute(make_context(FakeTaskInstance("submit")))
     assert BandwidthOrderLink().get_link(operator, ti_key=KEY) == ""
@@ -70,7 +70,7 @@ def test_a_task_without_an_order_has_no_link_and_reads_no_xcom(
 
 def test_a_sensor_that_timed_out_still_leads_to_its_order(sandbox: Sandbox, connect: Callable[..., None]) -> None:
     connect(sandbox.connection)
-    sensor = BandwidthExternalTnsOrderSensor(task_id="wait", order_id="o-1")
+    sensor = BandwidthTnOrderSensor(task_id="wait", order_id="o-1")
     event = OrderEvent("o-1", timed_out=True).to_payload()
     with pytest.raises(Exception, match="was not terminal"):
         sensor.execute_complete(make_context(FakeTaskInstance("wait")), event)

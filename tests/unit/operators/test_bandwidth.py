@@ -16,11 +16,11 @@ from support.tasks import FakeTaskInstance, make_context
 from airflow_provider_bandwidth.exceptions import (
     BandwidthError,
     InvalidConnectionError,
-    InvalidOrderRequestError,
+    InvalidParameterError,
     InvalidTelephoneNumbersError,
 )
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 Connect = Callable[..., None]
@@ -32,18 +32,16 @@ def _connected(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.connection, extra={"order_url": "https://ui.example.net/{account_id}/{order_id}"})
 
 
-def make_operator(**changes: Any) -> BandwidthExternalTnsOrderOperator:
+def make_operator(**changes: Any) -> BandwidthTnOrderOperator:
     given = {"task_id": "submit", "action": "IMPORT", "telephone_numbers": NUMBERS, **changes}
-    return BandwidthExternalTnsOrderOperator(**given)
+    return BandwidthTnOrderOperator(**given)
 
 
-def run(operator: BandwidthExternalTnsOrderOperator, ti: FakeTaskInstance | None = None) -> str:
+def run(operator: BandwidthTnOrderOperator, ti: FakeTaskInstance | None = None) -> str:
     return operator.execute(make_context(ti or FakeTaskInstance("submit")))
 
 
-def rendered_in_a_dag(
-    ti: FakeTaskInstance, *, native: bool = False, **fields: Any
-) -> BandwidthExternalTnsOrderOperator:
+def rendered_in_a_dag(ti: FakeTaskInstance, *, native: bool = False, **fields: Any) -> BandwidthTnOrderOperator:
     """The operator as a worker sees it: copied out of its DAG, its templates filled in."""
     with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), render_template_as_native_obj=native):
         BaseOperator(task_id="fetch")
@@ -95,8 +93,8 @@ def test_without_numbers_the_task_is_skipped(numbers: Any, sandbox: Sandbox) -> 
 
 
 def test_every_parameter_of_its_own_is_templated() -> None:
-    own = {name for name in vars(make_operator()) if name in BandwidthExternalTnsOrderOperator.__init__.__annotations__}
-    assert set(BandwidthExternalTnsOrderOperator.template_fields) == own
+    own = {name for name in vars(make_operator()) if name in BandwidthTnOrderOperator.__init__.__annotations__}
+    assert set(BandwidthTnOrderOperator.template_fields) == own
     assert len(own) == 10
 
 
@@ -220,23 +218,23 @@ def test_a_second_run_of_the_task_sends_nothing_unless_told(sandbox: Sandbox) ->
 # --- bad input --------------------------------------------------------------------------------------------------
 
 BAD_INPUT: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"action": "DELETE"}, InvalidOrderRequestError, r"Action: expected IMPORT or REMOVE, got 'DELETE'"),
-    ({"action": ""}, InvalidOrderRequestError, r"Action: expected IMPORT or REMOVE"),
-    ({"action": None}, InvalidOrderRequestError, r"Action: expected IMPORT or REMOVE"),
-    ({"site_id": "main"}, InvalidOrderRequestError, r"SiteId: expected a positive number, got 'main'"),
-    ({"site_id": "None"}, InvalidOrderRequestError, r"SiteId: expected a positive number, got 'None'"),
-    ({"site_id": -1}, InvalidOrderRequestError, r"SiteId: "),
-    ({"site_id": 0}, InvalidOrderRequestError, r"SiteId: "),
-    ({"site_id": 2**31}, InvalidOrderRequestError, r"SiteId: "),
-    ({"sip_peer_id": "x"}, InvalidOrderRequestError, r"SipPeerId: expected a positive number, got 'x'"),
-    ({"action": "REMOVE", "sip_peer_id": "x"}, InvalidOrderRequestError, r"SipPeerId: "),
-    ({"loa_type": "FRIEND"}, InvalidOrderRequestError, r"LoaType: expected CARRIER or SUBSCRIBER, got 'FRIEND'"),
-    ({"customer_order_id": "a_b"}, InvalidOrderRequestError, r"CustomerOrderId: 'a_b' has characters"),
-    ({"customer_order_id": " "}, InvalidOrderRequestError, r"CustomerOrderId: "),
-    ({"customer_order_id": "x" * 41}, InvalidOrderRequestError, r"CustomerOrderId: .*41 characters.*at most 40"),
-    ({"customer_order_id": 7}, InvalidOrderRequestError, r"CustomerOrderId: "),
-    ({"reuse_existing_order": "maybe"}, InvalidOrderRequestError, r"reuse_existing_order: .*'maybe'"),
-    ({"account_id": "my account"}, InvalidOrderRequestError, r"account_id: .*'my account'"),
+    ({"action": "DELETE"}, InvalidParameterError, r"Action: expected IMPORT or REMOVE, got 'DELETE'"),
+    ({"action": ""}, InvalidParameterError, r"Action: expected IMPORT or REMOVE"),
+    ({"action": None}, InvalidParameterError, r"Action: expected IMPORT or REMOVE"),
+    ({"site_id": "main"}, InvalidParameterError, r"SiteId: expected a positive number, got 'main'"),
+    ({"site_id": "None"}, InvalidParameterError, r"SiteId: expected a positive number, got 'None'"),
+    ({"site_id": -1}, InvalidParameterError, r"SiteId: "),
+    ({"site_id": 0}, InvalidParameterError, r"SiteId: "),
+    ({"site_id": 2**31}, InvalidParameterError, r"SiteId: "),
+    ({"sip_peer_id": "x"}, InvalidParameterError, r"SipPeerId: expected a positive number, got 'x'"),
+    ({"action": "REMOVE", "sip_peer_id": "x"}, InvalidParameterError, r"SipPeerId: "),
+    ({"loa_type": "FRIEND"}, InvalidParameterError, r"LoaType: expected CARRIER or SUBSCRIBER, got 'FRIEND'"),
+    ({"customer_order_id": "a_b"}, InvalidParameterError, r"CustomerOrderId: 'a_b' has characters"),
+    ({"customer_order_id": " "}, InvalidParameterError, r"CustomerOrderId: "),
+    ({"customer_order_id": "x" * 41}, InvalidParameterError, r"CustomerOrderId: .*41 characters.*at most 40"),
+    ({"customer_order_id": 7}, InvalidParameterError, r"CustomerOrderId: "),
+    ({"reuse_existing_order": "maybe"}, InvalidParameterError, r"reuse_existing_order: .*'maybe'"),
+    ({"account_id": "my account"}, InvalidParameterError, r"account_id: .*'my account'"),
     (
         {"telephone_numbers": ["9195550101", "555", "+44 20 7946 0958", "8005550199"]},
         InvalidTelephoneNumbersError,
@@ -257,7 +255,7 @@ def test_bad_input_is_named_before_any_request(
 
 BAD_CONNECTION: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"extra": {"account_id": None}}, InvalidConnectionError, r"account_id.*bandwidth_default"),
-    ({"extra": {"site_id": None}}, InvalidOrderRequestError, r"SiteId: .*site_id.*bandwidth_default"),
+    ({"extra": {"site_id": None}}, InvalidParameterError, r"SiteId: .*site_id.*bandwidth_default"),
     ({"host": "dashboard.bandwidth.com"}, InvalidConnectionError, r"'bandwidth_default', field Host: .*scheme"),
     ({"extra": {"auth_type": "digest"}}, InvalidConnectionError, r"'bandwidth_default', field extra\.auth_type: "),
     ({"password": None}, InvalidConnectionError, r"'bandwidth_default', field Password: "),

@@ -19,11 +19,11 @@ from support.tasks import FakeTaskInstance, make_context
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
     InvalidExtractError,
-    InvalidOrderRequestError,
+    InvalidParameterError,
     InvalidResponseError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthExternalTnsOrderOperator
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.operators.number_sync import (
     BandwidthNumberSyncPlanOperator,
     BandwidthNumberSyncReportOperator,
@@ -150,7 +150,7 @@ def test_guard_fails_for_good_and_sends_nothing(
 
 @pytest.mark.parametrize(("given", "dry"), [(True, True), ("True", True), ("false", False), (False, False)])
 def test_dry_run_plans_and_lists_no_orders(bandwidth: Sandbox, given: bool | str, dry: bool) -> None:
-    returned, xcoms = plan(NUMBERS, plan_only=given)
+    returned, xcoms = plan(NUMBERS, dry_run=given)
     assert xcoms["import_00000"].split(",") == NUMBERS
     assert list_sync_orders.function(returned, "IMPORT") == ([] if dry else [None])
 
@@ -235,7 +235,7 @@ def test_order_that_was_open_when_it_was_planned_is_taken_over_however_old(bandw
     assert (since(0), since(1)) == ("", returned["reuse_orders_ended_since"])
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
     assert hour_ago - timedelta(minutes=1) < datetime.fromisoformat(since(1)) < hour_ago
-    submit = BandwidthExternalTnsOrderOperator(
+    submit = BandwidthTnOrderOperator(
         task_id="submit",
         action="IMPORT",
         telephone_numbers=NUMBERS[:2],
@@ -250,7 +250,7 @@ def test_order_that_was_open_when_it_was_planned_is_taken_over_however_old(bandw
 def test_text_is_no_consent(parameter: str) -> None:
     operator = BandwidthNumberSyncPlanOperator(task_id="plan", telephone_numbers=NUMBERS, **{parameter: "False"})
     assert getattr(operator, parameter) is False
-    with pytest.raises(InvalidOrderRequestError, match=parameter):
+    with pytest.raises(InvalidParameterError, match=parameter):
         BandwidthNumberSyncPlanOperator(task_id="plan", telephone_numbers=NUMBERS, **{parameter: "{{ var.value.x }}"})
 
 
@@ -372,13 +372,13 @@ def test_more_orders_than_airflow_maps_over_is_said_clearly(
 
 def test_unknown_site_or_peer_is_named(bandwidth: Sandbox) -> None:
     for site_id, sip_peer_id in ((743, 1), (1, 303716)):
-        with pytest.raises(InvalidOrderRequestError, match=f"no site {site_id} with SIP peer {sip_peer_id}"):
+        with pytest.raises(InvalidParameterError, match=f"no site {site_id} with SIP peer {sip_peer_id}"):
             plan(NUMBERS, site_id=site_id, sip_peer_id=sip_peer_id)
 
 
 def test_missing_peer_is_named(bandwidth: Sandbox, connect: Callable[..., None]) -> None:
     connect(bandwidth.connection, extra={"sip_peer_id": None})
-    with pytest.raises(InvalidOrderRequestError, match=r"SipPeerId.*sip_peer_id"):
+    with pytest.raises(InvalidParameterError, match=r"SipPeerId.*sip_peer_id"):
         plan(NUMBERS)
 
 

@@ -26,7 +26,7 @@ from airflow_provider_bandwidth.error_codes import ERROR_CODES
 from airflow_provider_bandwidth.exceptions import (
     BandwidthAuthError,
     BandwidthError,
-    InvalidOrderRequestError,
+    InvalidParameterError,
     InvalidResponseError,
     OrderFailedError,
     OrderNotFoundError,
@@ -34,11 +34,11 @@ from airflow_provider_bandwidth.exceptions import (
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY
 from airflow_provider_bandwidth.sandbox import Order, OrderError, Sandbox
-from airflow_provider_bandwidth.sensors.bandwidth import BandwidthExternalTnsOrderSensor
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 from airflow_provider_bandwidth.triggers.bandwidth import (
     MAX_CONSECUTIVE_FAILURES,
     NOT_FOUND_GRACE,
-    BandwidthExternalTnsOrderTrigger,
+    BandwidthTnOrderTrigger,
     OrderEvent,
 )
 
@@ -55,19 +55,17 @@ def _connected(sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("airflow_provider_bandwidth.sensors.bandwidth.BandwidthHook", hurried)
 
 
-def make_sensor(order: Order | str, **changes: Any) -> BandwidthExternalTnsOrderSensor:
+def make_sensor(order: Order | str, **changes: Any) -> BandwidthTnOrderSensor:
     order_id = order if isinstance(order, str) else order.order_id
-    return BandwidthExternalTnsOrderSensor(**{"task_id": "wait", "order_id": order_id, "deferrable": False, **changes})
+    return BandwidthTnOrderSensor(**{"task_id": "wait", "order_id": order_id, "deferrable": False, **changes})
 
 
-def wait(
-    sensor: BandwidthExternalTnsOrderSensor, way: str, order: Order, ti: FakeTaskInstance | None = None
-) -> dict[str, Any]:
+def wait(sensor: BandwidthTnOrderSensor, way: str, order: Order, ti: FakeTaskInstance | None = None) -> dict[str, Any]:
     """Let a sensor see an ended order as Airflow would; the XComs, which a failing one leaves in ``ti``."""
     ti = ti or FakeTaskInstance("wait")
     context = make_context(ti)
     if way == "deferred":
-        payload = OrderEvent.for_order(BandwidthHook().get_external_tns_order(order.order_id)).to_payload()
+        payload = OrderEvent.for_order(BandwidthHook().get_tn_order(order.order_id)).to_payload()
         returned = sensor.execute_complete(context, payload)
     else:
         returned = sensor.execute(context)
@@ -340,7 +338,7 @@ def test_a_rescheduled_sensor_knows_when_its_wait_began(sandbox: Sandbox) -> Non
 def test_no_order_id_is_an_error_before_any_request(order_id: Any, deferrable: bool, sandbox: Sandbox) -> None:
     sensor = make_sensor("x", deferrable=deferrable)
     sensor.order_id = order_id
-    with pytest.raises(InvalidOrderRequestError, match=r"OrderId: .*skipped"):
+    with pytest.raises(InvalidParameterError, match=r"OrderId: .*skipped"):
         sensor.execute(make_context(FakeTaskInstance()))
     assert sandbox.requests == []
 
@@ -378,7 +376,7 @@ def test_a_deferral_carries_everything_to_wait_on(sandbox: Sandbox, account_id: 
     with pytest.raises(TaskDeferred) as caught:
         sensor.execute(make_context(FakeTaskInstance()))
     trigger = caught.value.trigger
-    assert isinstance(trigger, BandwidthExternalTnsOrderTrigger)
+    assert isinstance(trigger, BandwidthTnOrderTrigger)
     _, kwargs = trigger.serialize()
     assert kwargs["order_id"] == order.order_id
     assert (kwargs["bandwidth_conn_id"], kwargs["account_id"]) == ("bandwidth_default", "9900000")
@@ -424,7 +422,7 @@ def test_a_retry_that_gets_the_event_of_the_try_before_it_waits_anew(sandbox: Sa
 def test_an_order_too_large_for_an_event_is_read_again(sandbox: Sandbox) -> None:
     numbers = [f"91966{line:05d}" for line in range(5000)]
     order = sandbox.add_order(numbers)
-    event = OrderEvent.for_order(BandwidthHook().get_external_tns_order(order.order_id))
+    event = OrderEvent.for_order(BandwidthHook().get_tn_order(order.order_id))
     assert event.order is None
     ti = FakeTaskInstance()
     returned = make_sensor(order).execute_complete(make_context(ti), event.to_payload())

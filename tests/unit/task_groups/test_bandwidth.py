@@ -40,7 +40,7 @@ def test_group_is_plan_then_orders_by_action_then_report() -> None:
 def test_defaults_are_safe() -> None:
     dag = make_dag()
     plan, report = dag.get_task("sync.plan"), dag.get_task("sync.report")
-    assert (plan.remove_missing, plan.max_removals, plan.min_desired, plan.plan_only) == (False, 0.1, 0.5, False)
+    assert (plan.remove_missing, plan.max_removals, plan.min_desired, plan.is_dry_run) == (False, 0.1, 0.5, False)
     assert report.max_errors == 0
     assert report.trigger_rule == "all_done"
     assert dag.get_task("sync.import.wait").deferrable is True

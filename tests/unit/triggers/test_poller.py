@@ -21,7 +21,7 @@ from airflow_provider_bandwidth.order_xml import OrderListEntry
 from airflow_provider_bandwidth.sandbox import Sandbox, dashboard
 from airflow_provider_bandwidth.triggers import _poller
 from airflow_provider_bandwidth.triggers._poller import OrderPoller, Waiter
-from airflow_provider_bandwidth.triggers.bandwidth import BandwidthExternalTnsOrderTrigger, OrderEvent
+from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger, OrderEvent
 
 
 @pytest.fixture
@@ -278,7 +278,7 @@ def test_list_that_breaks_off_is_believed_as_far_as_it_goes(
     bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order_ids = add_orders(bandwidth, 30)
-    real = BandwidthHook.iter_order_entries
+    real = BandwidthHook.iter_tn_orders
 
     def broken(self: BandwidthHook, **parameters: Any) -> Iterator[OrderListEntry]:
         for number, entry in enumerate(real(self, **parameters)):
@@ -286,7 +286,7 @@ def test_list_that_breaks_off_is_believed_as_far_as_it_goes(
                 raise InvalidResponseError("cut short")
             yield entry
 
-    monkeypatch.setattr(BandwidthHook, "iter_order_entries", broken)
+    monkeypatch.setattr(BandwidthHook, "iter_tn_orders", broken)
 
     _, events = run_fast(open_and_end(bandwidth, order_ids, rounds=1))
 
@@ -327,10 +327,10 @@ def test_unknown_fragment_parameter_is_noticed(
     bandwidth: Sandbox, short_lists: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     order_ids = add_orders(bandwidth, 60)
-    real = BandwidthHook.iter_order_entries
+    real = BandwidthHook.iter_tn_orders
     monkeypatch.setattr(
         BandwidthHook,
-        "iter_order_entries",
+        "iter_tn_orders",
         lambda self, **parameters: real(self, **{**parameters, "order_id_fragment": None}),
     )
 
@@ -632,7 +632,7 @@ def test_connections_accounts_and_loops_do_not_share(
 def count_waiting_objects() -> int:
     gc.collect()
     # Their types, since isinstance() asks lazy proxies of other packages to load what they stand for.
-    kinds = (OrderPoller, Waiter, BandwidthExternalTnsOrderTrigger)
+    kinds = (OrderPoller, Waiter, BandwidthTnOrderTrigger)
     return sum(type(each) in kinds for each in gc.get_objects())
 
 
@@ -689,12 +689,12 @@ def _poller_of_test() -> OrderPoller:
 
 def _filter_lists(monkeypatch: pytest.MonkeyPatch, keep: Callable[[OrderListEntry], bool]) -> None:
     """Let every list be without some orders."""
-    real = BandwidthHook.iter_order_entries
+    real = BandwidthHook.iter_tn_orders
 
     def filtered(self: BandwidthHook, **parameters: Any) -> Iterator[OrderListEntry]:
         return (entry for entry in real(self, **parameters) if keep(entry))
 
-    monkeypatch.setattr(BandwidthHook, "iter_order_entries", filtered)
+    monkeypatch.setattr(BandwidthHook, "iter_tn_orders", filtered)
 
 
 def _record_spending(monkeypatch: pytest.MonkeyPatch) -> list[float]:

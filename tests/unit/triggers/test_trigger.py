@@ -18,7 +18,7 @@ from airflow_provider_bandwidth.triggers.bandwidth import (
     FIRST_POLL_DELAY,
     MAX_CONSECUTIVE_FAILURES,
     NOT_FOUND_GRACE,
-    BandwidthExternalTnsOrderTrigger,
+    BandwidthTnOrderTrigger,
     OrderEvent,
 )
 
@@ -244,17 +244,17 @@ def test_serialises_to_json_scalars_and_back() -> None:
         "max_wait": 90.0,
     }
 
-    path, kwargs = BandwidthExternalTnsOrderTrigger(**parameters).serialize()
+    path, kwargs = BandwidthTnOrderTrigger(**parameters).serialize()
 
-    assert path == "airflow_provider_bandwidth.triggers.bandwidth.BandwidthExternalTnsOrderTrigger"
+    assert path == "airflow_provider_bandwidth.triggers.bandwidth.BandwidthTnOrderTrigger"
     assert kwargs == parameters
-    again = BandwidthExternalTnsOrderTrigger(**json.loads(json.dumps(kwargs)))
+    again = BandwidthTnOrderTrigger(**json.loads(json.dumps(kwargs)))
     assert again.serialize() == (path, parameters)
 
 
 def test_parameter_of_a_later_release_is_tolerated() -> None:
     """A triggerer that knows one parameter less would leave the task deferred for good."""
-    trigger = BandwidthExternalTnsOrderTrigger(order_id="0f3c1a52", parameter_of_2031=1)
+    trigger = BandwidthTnOrderTrigger(order_id="0f3c1a52", parameter_of_2031=1)
 
     assert "parameter_of_2031" not in trigger.serialize()[1]
 
@@ -262,7 +262,7 @@ def test_parameter_of_a_later_release_is_tolerated() -> None:
 def test_changes_of_status_are_logged_and_polls_are_not(bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr(
-        BandwidthExternalTnsOrderTrigger,
+        BandwidthTnOrderTrigger,
         "log",
         property(lambda _: type("Log", (), {"info": lambda _, text, *values: lines.append(text % values)})()),
     )
