@@ -1,4 +1,4 @@
-"""Answers as Bandwidth writes them: sections 2, 4, 5 and 6 of the API reference."""
+"""Answers as Bandwidth writes them: API reference, sections 2, 4, 5 and 6."""
 
 from __future__ import annotations
 
