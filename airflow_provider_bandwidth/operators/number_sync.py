@@ -34,25 +34,27 @@ from airflow_provider_bandwidth.exceptions import (
     UnsafePlanError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import MAX_LISTED_ORDERS, BandwidthHook
-from airflow_provider_bandwidth.number_sync import (
+from airflow_provider_bandwidth.number_sync.extract import read_column
+from airflow_provider_bandwidth.number_sync.plan import (
     DEFAULT_MAX_REMOVALS,
     DEFAULT_MIN_DESIRED,
     BusyNumbers,
-    Fate,
-    NumberFate,
     NumberSyncPlan,
     OrderChunk,
-    OrderResult,
-    Tally,
-    account_for_order,
     check_plan,
     cut_into_orders,
     find_lasting_errors,
     hold_back_leaving,
-    iter_plan_fates,
     parse_limit,
     plan_number_sync,
-    read_column,
+)
+from airflow_provider_bandwidth.number_sync.report import (
+    Fate,
+    NumberFate,
+    OrderResult,
+    Tally,
+    account_for_order,
+    iter_plan_fates,
 )
 from airflow_provider_bandwidth.operators.bandwidth import parse_flag
 from airflow_provider_bandwidth.orders import (

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from airflow.providers.common.compat.sdk import TaskGroup, task_group
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.number_sync import DEFAULT_MAX_REMOVALS, DEFAULT_MIN_DESIRED
+from airflow_provider_bandwidth.number_sync.plan import DEFAULT_MAX_REMOVALS, DEFAULT_MIN_DESIRED
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.operators.number_sync import (
     DEFAULT_CHUNK_SIZE,

@@ -1,9 +1,7 @@
-"""The plan of a sync, its guard, and the fate of every number, without Airflow or network."""
+"""The plan of a sync, its guards, and how it is cut into orders, without Airflow or network."""
 
 from __future__ import annotations
 
-import io
-from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,27 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_bandwidth.exceptions import (
-    InvalidExtractError,
     InvalidParameterError,
     InvalidTelephoneNumbersError,
     UnsafePlanError,
 )
-from airflow_provider_bandwidth.number_sync import (
+from airflow_provider_bandwidth.number_sync.plan import (
     BusyNumbers,
-    Fate,
-    NumberFate,
     NumberSyncPlan,
     OrderChunk,
-    OrderResult,
-    Tally,
-    account_for_order,
     check_plan,
     cut_into_orders,
     find_lasting_errors,
     hold_back_leaving,
-    iter_plan_fates,
     plan_number_sync,
-    read_column,
 )
 from airflow_provider_bandwidth.orders import Action, ProcessingStatus, TelephoneNumberError, TnOrder
 
@@ -341,193 +331,3 @@ def test_the_newest_order_with_a_number_decides() -> None:
 
 def test_ignored_codes_hold_nothing_back() -> None:
     assert lasting(ended("o", 1, (A,), (A, "5124")), ignore=("5124",)) == {}
-
-
-# --- fates ---
-
-
-def fates(result: OrderResult, action: Action = Action.IMPORT) -> dict[str, tuple[Fate, str, str]]:
-    found = list(account_for_order(action, (A, B), result))
-    assert [each.telephone_number for each in found] == [A, B]
-    return {each.telephone_number: (each.fate, each.code, each.reason) for each in found}
-
-
-def test_completed_numbers_are_imported_or_removed_and_errored_ones_say_why() -> None:
-    errors = [TelephoneNumberError(B, "25060", "ours"), TelephoneNumberError(B, "25080", "not done")]
-    result = OrderResult("o-1", "PARTIAL", [A], errors)
-    assert fates(result) == {A: (Fate.IMPORTED, "", ""), B: (Fate.ERRORED, "25060", "ours; 25080: not done")}
-    assert fates(result, Action.REMOVE)[A][0] is Fate.REMOVED
-
-
-@pytest.mark.parametrize(
-    ("result", "fate", "code", "says"),
-    [
-        (OrderResult(), Fate.UNACCOUNTED, "", "submit"),
-        (OrderResult("o-1"), Fate.UNACCOUNTED, "", "wait"),
-        (OrderResult("o-1", "COMPLETE", [A]), Fate.UNACCOUNTED, "", "COMPLETE"),
-        (
-            OrderResult("o-1", "PARTIAL", [], [TelephoneNumberError(None, "5003", "some failed")]),
-            Fate.UNACCOUNTED,
-            "",
-            "some failed",
-        ),
-        (
-            OrderResult("o-1", "FAILED", [], [TelephoneNumberError(None, "5003", "all failed")]),
-            Fate.ERRORED,
-            "5003",
-            "all failed",
-        ),
-        (OrderResult("o-1", "FAILED", [], [TelephoneNumberError(A, "5016", "site")]), Fate.ERRORED, "", "FAILED"),
-    ],
-    ids=["no order", "not ended", "not a word", "PARTIAL, unnamed", "FAILED, unnamed", "FAILED, another named"],
-)
-def test_number_without_a_word_of_its_own(result: OrderResult, fate: Fate, code: str, says: str) -> None:
-    found = fates(result)[B]
-    assert found[:2] == (fate, code)
-    assert says in found[2]
-
-
-def test_tally_counts_each_number_once_and_says_what_to_do() -> None:
-    tally = Tally()
-    tally.add_unchanged(5)
-    for fate in (
-        *iter_plan_fates([{"value": "12", "code": "length", "reason": "too short"}], [A]),
-        *iter_plan_fates([{"value": F, "code": "open_order", "reason": "busy", "action": "REMOVE"}], []),
-        *account_for_order(
-            Action.IMPORT, [B, C], OrderResult("o", "PARTIAL", [B], [TelephoneNumberError(C, "25060", "x")])
-        ),
-        *account_for_order(Action.REMOVE, [D], OrderResult("o", "COMPLETE", [D])),
-        *account_for_order(Action.REMOVE, [E], OrderResult()),
-    ):
-        tally.add(fate)
-    counts = tally.counts()
-    assert {name: count for name, count in counts.items() if count} == {
-        "desired": 9,
-        "unchanged": 6,
-        "imported": 1,
-        "errored": 1,
-        "rejected": 1,
-        "to_remove": 3,
-        "removed": 1,
-        "removal_rejected": 1,
-        "removal_unaccounted": 1,
-    }
-    assert tally.error_counts() == {"25060": 1}
-    assert tally.count(Fate.REJECTED) == 2
-    assert tally.count(Fate.REJECTED, Action.REMOVE) == 1
-    table = tally.render("a title")
-    assert table.startswith("a title\n")
-    assert "IMPORT errored 25060" in table
-    assert "Bandwidth's own" in table
-    assert "too short" in table
-
-
-def test_fate_is_ready_for_json() -> None:
-    assert NumberFate(A, Action.IMPORT, Fate.ERRORED, "25060", "ours", "o-1").to_dict() == {
-        "telephone_number": A,
-        "action": "IMPORT",
-        "fate": "errored",
-        "code": "25060",
-        "reason": "ours",
-        "order_id": "o-1",
-    }
-
-
-@given(
-    st.sets(st.sampled_from(NUMBERS)),
-    st.builds(
-        OrderResult,
-        st.sampled_from([None, "o-1"]),
-        st.sampled_from([None, "COMPLETE", "PARTIAL", "FAILED"]),
-        st.sets(st.sampled_from(NUMBERS)),
-        st.lists(
-            st.builds(TelephoneNumberError, st.sampled_from([*NUMBERS, None]), st.just("5003"), st.just("x")),
-            max_size=4,
-        ),
-    ),
-)
-def test_every_number_of_an_order_has_one_fate(requested: set[str], result: OrderResult) -> None:
-    found = Counter(each.telephone_number for each in account_for_order(Action.IMPORT, requested, result))
-    assert found == Counter(requested)
-
-
-# --- extracts ---
-
-
-def column(content: bytes | str, name: str = "Phone") -> list[str]:
-    stream = io.BytesIO(content.encode() if isinstance(content, str) else content)
-    return list(read_column(stream, name, "contacts.csv"))
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        f"Name,Phone\nDoe,{A}\nRoe,{B}\n".encode(),
-        f"Name,Phone\r\nDoe,{A}\r\nRoe,{B}".encode(),
-        f"\ufeffPhone,Name\r\n{A},Doe\r\n{B},Roe\r\n".encode(),
-        f"Phone,Name\r\n{A},Doe\r\n{B},Roe\r\n".encode("utf-16"),
-        f'"Name", "Phone"\n"Doe, Jane", "{A}"\n"Roe\nRichard","{B}"\n'.encode(),
-        f"Name;Phone\nDoe;{A}\nRoe;{B}\n".encode(),
-        f"Name\tPhone\nDoe\t{A}\nRoe\t{B}\n".encode(),
-        f"Name|Phone\nDoe|{A}\nRoe|{B}\n".encode(),
-        f"name, PHONE \nDoe,{A}\nRoe,{B}\n".encode(),
-        f"\n\nName,Phone\n\nDoe,{A}\n\nRoe,{B}\n\n".encode(),
-        f"Phone\n{A}\n{B}".encode(),
-        b"Name,Phone\nJos\xe9," + A.encode() + b"\nRoe," + B.encode(),
-    ],
-    ids=[
-        "plain",
-        "CRLF",
-        "BOM",
-        "UTF-16",
-        "quoted",
-        "semicolon",
-        "tab",
-        "bar",
-        "case",
-        "blank lines",
-        "alone",
-        "latin 1",
-    ],
-)
-def test_column_is_read_as_crms_write_it(content: bytes) -> None:
-    assert column(content) == [A, B]
-
-
-def test_value_that_is_cut_by_its_own_delimiter_is_named() -> None:
-    with pytest.raises(InvalidExtractError, match="line 3: 3 values under 2 column names"):
-        column(f"Name,Phone\nDoe,{B}\nRoe, Jane,{A}\n")
-    assert column(f"Name,Phone\nDoe,{B},,\n") == [B]
-
-
-def test_row_that_is_too_short_has_a_blank() -> None:
-    assert column(f"Name,Phone\nDoe\nRoe,{A}\n") == ["", A]
-
-
-def test_exact_name_wins_over_another_case() -> None:
-    assert column(f"PHONE,Phone\n1,{A}\n") == [A]
-
-
-def test_extract_without_rows_has_no_values() -> None:
-    assert column("Name,Phone\n") == []
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"Name,Mobile;no\nDoe,1", ["'Phone'", "'Name'", "'Mobile;no'"]),
-        (b"phone,PHONE\n1,2", ["2 columns"]),
-        (b"", ["empty"]),
-        (b" \n\n", ["empty"]),
-        (b"PK\x03\x04\x14\x00\x06\x00Phone\n1", ["not text", "line 1"]),
-        ("Phone\n1".encode("utf-16-le"), ["not text"]),
-        (b"Phone\n1\n\0\n", ["not text", "line 3"]),
-        (b'Name,Phone\nDoe,"9196660100\nRoe,9196660101\n', ["quot"]),
-        (b"Phone\n" + b"9" * 200_000, ["line 2"]),
-    ],
-)
-def test_what_is_no_extract_is_named(content: bytes, says: list[str]) -> None:
-    with pytest.raises(InvalidExtractError) as refused:
-        column(content)
-    for words in ("contacts.csv", *says):
-        assert words in str(refused.value)
