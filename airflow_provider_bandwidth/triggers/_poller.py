@@ -26,7 +26,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_provider_bandwidth.exceptions import (
@@ -281,6 +281,8 @@ class _Listing:
 
 _Key = tuple[asyncio.AbstractEventLoop, str, str | None]
 _POLLERS: dict[_Key, OrderPoller] = {}
+#: The event loop itself keeps no task alive.
+_UNDER_WAY: set[asyncio.Task[Any]] = set()
 
 
 class OrderPoller:
@@ -369,7 +371,7 @@ class OrderPoller:
     # --- when to look ---
 
     async def _run(self) -> None:
-        settings = await self._hook.load_settings()
+        settings = await _uninterrupted(self._hook.load_settings())
         self._budget = _Budget.of_account(
             self._loop, self._hook.bandwidth_conn_id, self._hook.account_id, settings.max_requests_per_minute
         )
@@ -678,7 +680,24 @@ class OrderPoller:
         self._budget.spend(self._loop.time())
 
     async def _in_thread(self, call: Callable[..., _Result], *args: object) -> _Result:
-        return await self._loop.run_in_executor(self._threads, call, *args)
+        """Run a call of the hook in a thread from which Airflow can be reached, to mask a token for instance.
+
+        On Airflow 3.0 and 3.1, talk with the supervisor from a thread that asgiref does not know ends the triggerer.
+        """
+        from asgiref.sync import sync_to_async
+
+        return await _uninterrupted(sync_to_async(call, thread_sensitive=False, executor=self._threads)(*args))
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Wait for work that goes on if the wait is cancelled.
+
+    On Airflow 3.0 and 3.1, an exchange with the supervisor that is cancelled halfway ends the triggerer.
+    """
+    task = asyncio.create_task(work)
+    _UNDER_WAY.add(task)
+    task.add_done_callback(_UNDER_WAY.discard)
+    return await asyncio.shield(task)
 
 
 def _jittered(interval: float) -> float:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from support.fast_time import run_fast
 from support.waiting import add_orders, connection_variable, wait, waits
 
@@ -677,6 +678,58 @@ def test_last_one_out_closes_the_connections(bandwidth: Sandbox, monkeypatch: py
 
     assert before == 0
     assert after >= 1
+
+
+# --- Airflow's supervisor: on 3.0 and 3.1 one wrong exchange with it ends the triggerer ---
+
+
+def test_a_token_is_masked_on_the_loop_that_talks_with_the_supervisor(
+    bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def send() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    monkeypatch.setattr("airflow_provider_bandwidth.hooks.bandwidth.mask_secret", lambda _: async_to_sync(send)())
+    (order_id,) = add_orders(bandwidth, 1, status="COMPLETE")
+
+    async def scenario() -> asyncio.AbstractEventLoop:
+        await wait(order_id)
+        return asyncio.get_running_loop()
+
+    assert run_fast(scenario()) in loops
+    assert len(set(loops)) == 1
+
+
+@pytest.mark.parametrize("exchange", ["a token is masked", "the connection is read"])
+def test_an_exchange_with_the_supervisor_is_never_cut_short(
+    exchange: str, bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def talk(result: Any = None) -> Any:
+        begun.set()
+        await asyncio.sleep(5)
+        ended.set()
+        return result
+
+    hook_module = "airflow_provider_bandwidth.hooks.bandwidth"
+    if exchange == "a token is masked":
+        monkeypatch.setattr(f"{hook_module}.mask_secret", lambda _: async_to_sync(talk)())
+    else:
+        connection = BandwidthHook.get_connection("bandwidth_default")
+        monkeypatch.setattr(f"{hook_module}.get_async_connection", lambda _: talk(connection))
+    (order_id,) = add_orders(bandwidth, 1)
+
+    async def scenario() -> None:
+        async with waits([order_id]):
+            await until(begun.is_set)
+        assert not ended.is_set()
+        await asyncio.sleep(10)
+        assert ended.is_set(), "the exchange was cancelled with the last trigger"
+
+    run_fast(scenario())
 
 
 # --- helpers ---
