@@ -7,43 +7,43 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_bandwidth.sandbox import rendering
-from airflow_provider_bandwidth.sandbox.dashboard import Call, Dashboard, too_many_requests, unauthorized
-from airflow_provider_bandwidth.sandbox.faults import Fault, FaultBoard, faults_of_header, settings_with
-from airflow_provider_bandwidth.sandbox.http import Answer, Request, received, send_answer
+from airflow_provider_bandwidth.sandbox.dashboard import Call, Dashboard, refuse_credentials, too_many_requests
+from airflow_provider_bandwidth.sandbox.faults import Fault, FaultBoard, apply_settings, parse_fault_header
+from airflow_provider_bandwidth.sandbox.http import Answer, Request, receive_request, send_answer
 from airflow_provider_bandwidth.sandbox.settings import Settings
 from airflow_provider_bandwidth.sandbox.traffic import RequestLog, RequestRecord
 
-FAULT_HEADER = "x-sandbox-fault"
+FAULT_HEADER: Final = "x-sandbox-fault"
 
-_PAGE_PATH = re.compile(r"/|/sandbox(?:/.*)?|(?:/accounts/[^/]+)?/orders/[^/]+")
+_PAGE_PATH: Final = re.compile(r"/|/sandbox(?:/.*)?|(?:/accounts/[^/]+)?/orders/[^/]+")
 
 
 class SandboxApp:
-    """One API request after another, each under the faults that hit it.
+    """One API request after another, each under the faults that hit it."""
 
-    :param pages: answers the paths that are not the API's
-    """
+    #: Answers the paths that are not the API's; set before the first request.
+    pages: ASGIApp
 
-    def __init__(self, dashboard: Dashboard, pages: ASGIApp) -> None:
+    def __init__(self, dashboard: Dashboard) -> None:
         self.settings = Settings()
         self.faults = FaultBoard()
         self.log = RequestLog()
         self.stopping = False
         self._dashboard = dashboard
-        self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] != "http":
             return
         if _PAGE_PATH.fullmatch(scope["path"]):
-            await self._pages(scope, receive, send)
+            await self.pages(scope, receive, send)
             return
-        request = await received(scope, receive)
+        request = await receive_request(scope, receive)
         answer, record = await self._answer(request)
         record.status = None if answer.dropped else int(answer.status)
         record.order_id = answer.order_id
@@ -57,7 +57,7 @@ class SandboxApp:
         header = request.headers.get(FAULT_HEADER)
         if header is not None:
             try:
-                faults += faults_of_header(header)
+                faults += parse_fault_header(header)
             except ValueError as error:
                 return Answer(HTTPStatus.BAD_REQUEST, str(error).encode(), content_type="text/plain"), record
         if not faults:
@@ -67,7 +67,7 @@ class SandboxApp:
         early = await self._play(faults, "before", None, record)
         if early is not None:
             return early, record
-        settings = settings_with(faults, self.settings)
+        settings = apply_settings(faults, self.settings)
         answer = self._dashboard.answer(route, Call(request, names, settings, record))
         record.order_id, record.state = answer.order_id, "committed"
         return await self._play(faults, "after", answer, record) or answer, record
@@ -85,7 +85,7 @@ class SandboxApp:
         return answer
 
     async def pause(self, go_on: Callable[[], bool]) -> bool:
-        """Wait until *go_on*; false if the sandbox stops first."""
+        """Wait until ``go_on``; false if the sandbox stops first."""
         while not go_on():
             if self.stopping:
                 return False
@@ -96,37 +96,37 @@ class SandboxApp:
 _Player = Callable[[SandboxApp, Fault, Answer | None, RequestRecord], Awaitable[Answer | None]]
 
 
-async def _slow(app: SandboxApp, fault: Fault, answer: Answer | None, _: RequestRecord) -> Answer | None:
+async def _play_slow(app: SandboxApp, fault: Fault, answer: Answer | None, _: RequestRecord) -> Answer | None:
     until = time.monotonic() + fault.number("seconds")
-    return answer if await app.pause(lambda: time.monotonic() >= until) else _dropped()
+    return answer if await app.pause(lambda: time.monotonic() >= until) else _drop_connection()
 
 
-async def _hold(app: SandboxApp, _: Fault, answer: Answer | None, record: RequestRecord) -> Answer | None:
+async def _play_hold(app: SandboxApp, _: Fault, answer: Answer | None, record: RequestRecord) -> Answer | None:
     arrived = app.log.releases()
     record.state = "held"
-    return answer if await app.pause(lambda: app.log.releases() > arrived) else _dropped()
+    return answer if await app.pause(lambda: app.log.releases() > arrived) else _drop_connection()
 
 
-async def _drop(_: SandboxApp, __: Fault, ___: Answer | None, ____: RequestRecord) -> Answer | None:
-    return _dropped()
+async def _play_drop(_: SandboxApp, __: Fault, ___: Answer | None, ____: RequestRecord) -> Answer | None:
+    return _drop_connection()
 
 
-async def _status(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
+async def _play_status(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
     status = int(fault.number("status"))
-    content_type, body = _error_body(fault.text("body"), status)
+    content_type, body = _write_error_body(fault.text("body"), status)
     return Answer(status, body, content_type=content_type)
 
 
-async def _refuse(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
-    body = rendering.refusal("ExternalTnsOrderResponse", fault.text("code"), fault.text("description"))
+async def _play_refuse(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
+    body = rendering.write_refusal("ExternalTnsOrderResponse", fault.text("code"), fault.text("description"))
     return Answer(int(fault.number("status")), body)
 
 
-async def _unauthorized(_: SandboxApp, __: Fault, ___: Answer | None, ____: RequestRecord) -> Answer | None:
-    return unauthorized()
+async def _play_unauthorized(_: SandboxApp, __: Fault, ___: Answer | None, ____: RequestRecord) -> Answer | None:
+    return refuse_credentials()
 
 
-async def _rate_limit(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
+async def _play_rate_limit(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
     seconds = fault.number("seconds")
     header = fault.text("header")
     if header == "none":
@@ -137,11 +137,11 @@ async def _rate_limit(_: SandboxApp, fault: Fault, __: Answer | None, ___: Reque
     return too_many_requests({header: str(round(moment * 1000) if fault.text("unit") == "ms" else round(moment))})
 
 
-async def _redirect(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
+async def _play_redirect(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
     return Answer(int(fault.number("status")), headers={"location": fault.text("location")})
 
 
-async def _truncate(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
+async def _play_truncate(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
     if answer is not None and fault.text("how") == "xml":
         answer.body = answer.body[: len(answer.body) // 2]
     elif answer is not None:
@@ -149,26 +149,26 @@ async def _truncate(_: SandboxApp, fault: Fault, answer: Answer | None, __: Requ
     return answer
 
 
-async def _body(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
+async def _play_body(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
     if answer is not None:
         answer.content_type, answer.body = _BODIES[fault.text("kind")]
     return answer
 
 
-_PLAYERS: Mapping[str, _Player] = {
-    "drop": _drop,
-    "status": _status,
-    "refuse": _refuse,
-    "unauthorized": _unauthorized,
-    "rate-limit": _rate_limit,
-    "redirect": _redirect,
-    "slow": _slow,
-    "hold": _hold,
-    "truncate": _truncate,
-    "body": _body,
+_PLAYERS: Final[Mapping[str, _Player]] = {
+    "drop": _play_drop,
+    "status": _play_status,
+    "refuse": _play_refuse,
+    "unauthorized": _play_unauthorized,
+    "rate-limit": _play_rate_limit,
+    "redirect": _play_redirect,
+    "slow": _play_slow,
+    "hold": _play_hold,
+    "truncate": _play_truncate,
+    "body": _play_body,
 }
 
-_BODIES: Mapping[str, tuple[str, bytes]] = {
+_BODIES: Final[Mapping[str, tuple[str, bytes]]] = {
     "html": ("text/html", b"<!doctype html><html><body><h1>Maintenance</h1><p>Back soon.</p></body></html>"),
     "json": ("application/json", b'{"ok": true}'),
     "empty": ("application/xml", b""),
@@ -180,11 +180,11 @@ _BODIES: Mapping[str, tuple[str, bytes]] = {
 }
 
 
-def _dropped() -> Answer:
+def _drop_connection() -> Answer:
     return Answer(0, dropped=True)
 
 
-def _error_body(kind: str, status: int) -> tuple[str, bytes]:
+def _write_error_body(kind: str, status: int) -> tuple[str, bytes]:
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
@@ -193,7 +193,7 @@ def _error_body(kind: str, status: int) -> tuple[str, bytes]:
         page = f"<html><head><title>{status} {phrase}</title></head><body><h1>{status} {phrase}</h1></body></html>"
         return "text/html", page.encode()
     if kind == "xml":
-        return "application/xml", rendering.refusal("ErrorResponse", "1000", phrase)
+        return "application/xml", rendering.write_refusal("ErrorResponse", "1000", phrase)
     if kind == "json":
         return "application/json", f'{{"error": "{phrase}"}}'.encode()
     return "text/plain", b""

@@ -10,8 +10,10 @@ import textwrap
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from airflow_provider_bandwidth.sandbox.faults import FAULT_KINDS, OPERATIONS
+from airflow_provider_bandwidth.sandbox.dashboard import OPERATIONS
+from airflow_provider_bandwidth.sandbox.faults import FAULT_KINDS
 from airflow_provider_bandwidth.sandbox.magic import MAGIC_NUMBERS, Effect
 from airflow_provider_bandwidth.sandbox.settings import (
     DEFAULT_ACCOUNT,
@@ -23,13 +25,16 @@ from airflow_provider_bandwidth.sandbox.settings import (
 )
 from airflow_provider_bandwidth.sandbox.validation import is_nanp
 
-_PROGRAM = "python -m airflow_provider_bandwidth.sandbox"
+if TYPE_CHECKING:
+    from airflow_provider_bandwidth.sandbox.control import Endpoint
+
+_PROGRAM: Final = "python -m airflow_provider_bandwidth.sandbox"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the sandbox until SIGINT or SIGTERM.
 
-    :returns: the exit code: 0 when told to stop, 1 when it could not start; wrong arguments exit with 2
+    :return: the exit code: 0 when told to stop, 1 when it could not start; wrong arguments exit with 2
     """
     try:
         from airflow_provider_bandwidth.sandbox import Sandbox
@@ -37,18 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError as error:
         print(error, file=sys.stderr)
         return 1
-    parser = _parser(ENDPOINTS)
+    parser = _make_parser(ENDPOINTS)
     options = parser.parse_args(arguments)
     try:
         sandbox = Sandbox(
             host=options.host,
             port=options.port,
             accounts=(DEFAULT_ACCOUNT, *options.account),
-            sites=_sites(options.site),
+            sites=_parse_sites(options.site),
             login=options.login,
             password=options.password,
-            imported=_numbers(options.imported),
-            owned=_numbers(options.owned),
+            imported=_read_numbers(options.imported),
+            owned=_read_numbers(options.owned),
             **{item.name: getattr(options, item.name) for item in dataclasses.fields(Settings)},
         )
     except (ValueError, OSError) as error:
@@ -68,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _sites(given: Iterable[str]) -> dict[str, list[str]]:
+def _parse_sites(given: Iterable[str]) -> dict[str, list[str]]:
     sites = {site: list(peers) for site, peers in DEFAULT_SITES.items()}
     for text in given:
         site, _, peers = text.partition(":")
@@ -79,7 +84,7 @@ def _sites(given: Iterable[str]) -> dict[str, list[str]]:
     return sites
 
 
-def _numbers(path: Path | None) -> list[str]:
+def _read_numbers(path: Path | None) -> list[str]:
     if path is None:
         return []
     numbers = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -89,7 +94,7 @@ def _numbers(path: Path | None) -> list[str]:
     return numbers
 
 
-def _parser(endpoints: Iterable[tuple[str, str, str]]) -> argparse.ArgumentParser:
+def _make_parser(endpoints: Iterable[Endpoint]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_PROGRAM,
         usage=f"{_PROGRAM} [options]",
@@ -127,12 +132,12 @@ def _parser(endpoints: Iterable[tuple[str, str, str]]) -> argparse.ArgumentParse
             f"--{item.name.replace('_', '-')}",
             default=item.default,
             metavar="|".join(values) or _metavar(item.default),
-            help=f"{item.metadata['help']} (default {_shown(item.default)})",
+            help=f"{item.metadata['help']} (default {_format_default(item.default)})",
         )
     return parser
 
 
-def _shown(default: object) -> str:
+def _format_default(default: object) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
@@ -146,14 +151,14 @@ def _metavar(default: object) -> str:
     return "TEXT" if isinstance(default, str) else "NUMBER"
 
 
-_DESCRIPTION = """\
+_DESCRIPTION: Final = """\
 A Bandwidth Dashboard on this machine, for trying out and testing airflow-provider-bandwidth.
 
 The first line on standard output is the Airflow connection as JSON, written when connections are accepted:
 export it as AIRFLOW_CONN_BANDWIDTH_DEFAULT. It stops on Ctrl-C or SIGTERM with exit code 0. Nothing is kept on disk.
 """
 
-_API = """\
+_API: Final = """\
 API
   Base URL: http://HOST:PORT, with /api, /api/v1, /v1.0 or nothing behind it; there is no externalTns under /api/v2.
   Paths are read without case.
@@ -180,14 +185,14 @@ Orders
 """
 
 
-def _epilog(endpoints: Iterable[tuple[str, str, str]]) -> str:
+def _epilog(endpoints: Iterable[Endpoint]) -> str:
     return "\n".join((_API, _magic_help(), _fault_help(), _endpoint_help(endpoints)))
 
 
 def _magic_help() -> str:
     lines = [
         "Magic telephone numbers",
-        *_wrapped(
+        *_wrap(
             "Every valid number succeeds, except exchange 555 with these line numbers, in any area code "
             "(919 555 0001). Where an action is named, only that one fails. Other notes: 'order', the whole order "
             "ends FAILED with the code on every number; 'unnamed-...', the error names no number; 'refused', the POST "
@@ -203,14 +208,14 @@ def _magic_help() -> str:
             notes.append(f"checker {row.checker_code}")
         codes = " ".join(code or "(none)" for code in row.codes) or "-"
         noted = f" [{', '.join(notes)}]" if notes else ""
-        lines += _wrapped(f"555-{row.line}: {codes}: {row.text()}{noted}", "  ", "      ")
+        lines += _wrap(f"555-{row.line}: {codes}: {row.text()}{noted}", "  ", "      ")
     return "\n".join(lines) + "\n"
 
 
 def _fault_help() -> str:
     lines = [
         "Faults",
-        *_wrapped(
+        *_wrap(
             "On one request by its header X-Sandbox-Fault: name;option=value;option=value, name... or on coming "
             "requests by POST /sandbox/faults, aimed by operation, method and path (a part of it), after skipping "
             "'after' requests, 'times' times. Token requests are only hit if aimed at. 'when' is before or after the "
@@ -220,13 +225,13 @@ def _fault_help() -> str:
     ]
     for name, kind in FAULT_KINDS.items():
         options = ";".join(f"{key}={value}" for key, value in kind.options.items())
-        lines += _wrapped(f"{name}{';' if options else ''}{options}: {kind.help}", "  ", "      ")
-    lines += _wrapped(f"Operations: {', '.join(OPERATIONS)}.", "  ")
+        lines += _wrap(f"{name}{';' if options else ''}{options}: {kind.help}", "  ", "      ")
+    lines += _wrap(f"Operations: {', '.join(OPERATIONS)}.", "  ")
     lines += ["  For instance:", *(f"    {text}" for text in _FAULT_EXAMPLES)]
     return "\n".join(lines) + "\n"
 
 
-_FAULT_EXAMPLES = (
+_FAULT_EXAMPLES: Final = (
     "stored, but the client never hears of it   drop;when=after on submit",
     "stored, but a proxy says 502               status;when=after;status=502 on submit",
     "stored long after the client gave up       slow;when=before;seconds=5 on submit",
@@ -238,18 +243,18 @@ _FAULT_EXAMPLES = (
 )
 
 
-def _endpoint_help(endpoints: Iterable[tuple[str, str, str]]) -> str:
+def _endpoint_help(endpoints: Iterable[Endpoint]) -> str:
     lines = [
         "Pages and control endpoints (JSON, no credentials)",
         "  GET /: orders, numbers, requests and magic numbers, for people",
         "  GET /orders/{order_id} or /accounts/{account}/orders/{order_id}: one order, for people",
     ]
-    for method, path, purpose in endpoints:
-        lines += _wrapped(f"{method} {path}: {purpose}", "  ", "      ")
+    for each in endpoints:
+        lines += _wrap(f"{each.method} {each.path}: {each.purpose}", "  ", "      ")
     return "\n".join(lines)
 
 
-def _wrapped(text: str, first: str, others: str | None = None) -> list[str]:
+def _wrap(text: str, first: str, others: str | None = None) -> list[str]:
     indent = first if others is None else others
     text = " ".join(text.split())
     return textwrap.wrap(text, 118, initial_indent=first, subsequent_indent=indent, break_on_hyphens=False)

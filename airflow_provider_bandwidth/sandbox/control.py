@@ -3,144 +3,92 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from airflow_provider_bandwidth.sandbox.controls import Controls
 from airflow_provider_bandwidth.sandbox.faults import FAULT_KINDS
 from airflow_provider_bandwidth.sandbox.inventory import Location
 from airflow_provider_bandwidth.sandbox.magic import MAGIC_NUMBERS
 from airflow_provider_bandwidth.sandbox.orders import TERMINAL_STATUSES, OrderError
 
-if TYPE_CHECKING:
-    from airflow_provider_bandwidth.sandbox.server import Sandbox
 
-ENDPOINTS: tuple[tuple[str, str, str], ...] = (
-    ("GET", "/sandbox/state", "settings, counts of orders, numbers and requests, and every order without its numbers"),
-    ("POST", "/sandbox/reset", "forget orders, requests and faults; settings and numbers as at the start"),
-    ("GET", "/sandbox/settings", "the settings in force"),
-    ("PUT", "/sandbox/settings", 'change some: {"dialect": "O", "processing_seconds": 10}'),
-    ("GET", "/sandbox/faults", "the faults that wait for requests, and every kind with its options"),
-    (
-        "POST",
-        "/sandbox/faults",
-        """put one up: {"fault": "drop", "when": "after", "operation": "submit", "times": 1, "after": 0};
-        method and a part of the path also aim it, times null is for ever""",
-    ),
-    ("DELETE", "/sandbox/faults", "take all down"),
-    ("GET", "/sandbox/requests", "the latest API requests; with ?since=N those after number N"),
-    ("POST", "/sandbox/requests/release", "let held requests go on"),
-    ("DELETE", "/sandbox/tokens", "revoke every OAuth2 token"),
-    ("GET", "/sandbox/orders", "every order with its numbers and errors"),
-    (
-        "POST",
-        "/sandbox/orders",
-        """add an order of somebody else: {"telephone_numbers": [...], "customer_order_id": "...", "action": "IMPORT",
-        "status": "COMPLETE", "errors": [...], "created_at": "2031-03-04T05:06:07+00:00"}""",
-    ),
-    ("GET", "/sandbox/orders/{order_id}", "one of them"),
-    (
-        "PUT",
-        "/sandbox/orders/{order_id}",
-        """end it now, {"status": "PARTIAL", "errors": [{"code": "25060", "description": "...",
-        "telephone_numbers": [...]}]}, or as its numbers decide, {}; any other status word is shown until then""",
-    ),
-    ("POST", "/sandbox/hold", 'keep all orders from ending, or {"order_id": "..."} one'),
-    ("POST", "/sandbox/release", 'end that: all, or {"order_id": "..."} one'),
-    ("GET", "/sandbox/numbers", "imported and owned numbers by account, site and peer; resets by number"),
-    (
-        "POST",
-        "/sandbox/numbers",
-        'add numbers without an order: {"imported": [...], "owned": [...], "site_id": "...", "sip_peer_id": "..."}',
-    ),
-    ("GET", "/sandbox/magic-numbers", "the table of magic numbers"),
-)
-"""Method, path and purpose of every control endpoint."""
+class Endpoint(NamedTuple):
+    """One control endpoint.
 
-_Handler = Callable[[Request], Awaitable[Response]]
+    :param handler: a method of ``_Control``, given the request and its JSON body
+    """
+
+    method: str
+    path: str
+    handler: Callable[[_Control, Request, dict[str, Any]], object]
+    purpose: str
 
 
-def control_routes(sandbox: Sandbox) -> list[Route]:
-    """The endpoints of *sandbox*."""
-    control = _Control(sandbox)
-    handlers: Mapping[tuple[str, str], Callable[[Request, dict[str, Any]], object]] = {
-        ("GET", "/sandbox/state"): control.state,
-        ("POST", "/sandbox/reset"): control.reset,
-        ("GET", "/sandbox/settings"): control.settings,
-        ("PUT", "/sandbox/settings"): control.configure,
-        ("GET", "/sandbox/faults"): control.faults,
-        ("POST", "/sandbox/faults"): control.inject,
-        ("DELETE", "/sandbox/faults"): control.clear_faults,
-        ("GET", "/sandbox/requests"): control.requests,
-        ("POST", "/sandbox/requests/release"): control.release_requests,
-        ("DELETE", "/sandbox/tokens"): control.revoke_tokens,
-        ("GET", "/sandbox/orders"): control.orders,
-        ("POST", "/sandbox/orders"): control.add_order,
-        ("GET", "/sandbox/orders/{order_id}"): control.order,
-        ("PUT", "/sandbox/orders/{order_id}"): control.change_order,
-        ("POST", "/sandbox/hold"): control.hold,
-        ("POST", "/sandbox/release"): control.release,
-        ("GET", "/sandbox/numbers"): control.numbers,
-        ("POST", "/sandbox/numbers"): control.seed,
-        ("GET", "/sandbox/magic-numbers"): control.magic_numbers,
-    }
-    return [Route(path, _json_endpoint(handlers[method, path]), methods=[method]) for method, path, _ in ENDPOINTS]
+def control_routes(controls: Controls) -> list[Route]:
+    """The endpoints of a Dashboard."""
+    control = _Control(controls)
+    return [
+        Route(each.path, _json_endpoint(partial(each.handler, control)), methods=[each.method]) for each in ENDPOINTS
+    ]
 
 
-def _json_endpoint(handler: Callable[[Request, dict[str, Any]], object]) -> _Handler:
+def _json_endpoint(handler: Callable[[Request, dict[str, Any]], object]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
             body = json.loads(await request.body() or b"{}")
             if not isinstance(body, dict):
-                return _problem(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
+                return _make_problem(HTTPStatus.BAD_REQUEST, "the body is not a JSON object")
             return JSONResponse(handler(request, body))
         except LookupError as error:
-            return _problem(HTTPStatus.NOT_FOUND, str(error))
+            return _make_problem(HTTPStatus.NOT_FOUND, str(error))
         except (ValueError, TypeError) as error:
-            return _problem(HTTPStatus.BAD_REQUEST, str(error))
+            return _make_problem(HTTPStatus.BAD_REQUEST, str(error))
 
     return endpoint
 
 
-def _problem(status: int, text: str) -> Response:
+def _make_problem(status: int, text: str) -> Response:
     return JSONResponse({"error": text}, status_code=status)
 
 
 class _Control:
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, controls: Controls) -> None:
+        self._controls = controls
 
     def state(self, _: Request, __: dict[str, Any]) -> object:
-        orders = self._sandbox.orders
+        orders = self._controls.orders
         return {
-            "connection": self._sandbox.connection,
-            "settings": self._sandbox.settings.to_dict(),
+            "connection": self._controls.connection,
+            "settings": self._controls.settings.to_dict(),
             "order_count": len(orders),
             "orders": [order.to_dict(numbers=False) for order in orders],
-            "imported_count": sum(map(len, self._sandbox.numbers(imported=True).values())),
-            "owned_count": sum(map(len, self._sandbox.numbers(imported=False).values())),
-            "reset_count": sum(self._sandbox.resets.values()),
-            "request_counts": self._sandbox.request_counts,
+            "imported_count": sum(map(len, self._controls.numbers(imported=True).values())),
+            "owned_count": sum(map(len, self._controls.numbers(imported=False).values())),
+            "reset_count": sum(self._controls.resets.values()),
+            "request_counts": self._controls.request_counts,
         }
 
     def reset(self, _: Request, __: dict[str, Any]) -> object:
-        self._sandbox.reset()
+        self._controls.reset()
         return {}
 
     def settings(self, _: Request, __: dict[str, Any]) -> object:
-        return self._sandbox.settings.to_dict()
+        return self._controls.settings.to_dict()
 
     def configure(self, _: Request, body: dict[str, Any]) -> object:
-        return self._sandbox.configure(**body).to_dict()
+        return self._controls.configure(**body).to_dict()
 
     def faults(self, _: Request, __: dict[str, Any]) -> object:
         kinds = {name: {"help": kind.help, "options": dict(kind.options)} for name, kind in FAULT_KINDS.items()}
-        return {"waiting": self._sandbox.faults(), "kinds": kinds}
+        return {"waiting": self._controls.faults(), "kinds": kinds}
 
     def inject(self, _: Request, body: dict[str, Any]) -> object:
         for name in ("times", "after"):
@@ -149,96 +97,162 @@ class _Control:
         for name in ("operation", "method", "path"):
             if not isinstance(body.get(name), str | None):
                 raise TypeError(f"{name} is a text")
-        return self._sandbox.inject(body.pop("fault", ""), **body).to_dict()
+        return self._controls.inject(body.pop("fault", ""), **body).to_dict()
 
     def clear_faults(self, _: Request, __: dict[str, Any]) -> object:
-        self._sandbox.clear_faults()
+        self._controls.clear_faults()
         return {}
 
     def requests(self, request: Request, _: dict[str, Any]) -> object:
         since = int(request.query_params.get("since", "0"))
         return {
-            "requests": [record.to_dict() for record in self._sandbox.requests if record.number > since],
-            "counts": self._sandbox.request_counts,
+            "requests": [record.to_dict() for record in self._controls.requests if record.number > since],
+            "counts": self._controls.request_counts,
         }
 
     def release_requests(self, _: Request, __: dict[str, Any]) -> object:
-        self._sandbox.release_requests()
+        self._controls.release_requests()
         return {}
 
     def revoke_tokens(self, _: Request, __: dict[str, Any]) -> object:
-        self._sandbox.revoke_tokens()
+        self._controls.revoke_tokens()
         return {}
 
     def orders(self, _: Request, __: dict[str, Any]) -> object:
-        return {"orders": [order.to_dict() for order in self._sandbox.orders]}
+        return {"orders": [order.to_dict() for order in self._controls.orders]}
 
     def order(self, request: Request, _: dict[str, Any]) -> object:
-        return self._sandbox.order(request.path_params["order_id"]).to_dict()
+        return self._controls.order(request.path_params["order_id"]).to_dict()
 
     def add_order(self, _: Request, body: dict[str, Any]) -> object:
-        body["errors"] = _errors(body)
+        body["errors"] = _pop_errors(body)
         if "created_at" in body:
             moment = datetime.fromisoformat(body["created_at"])
             body["created_at"] = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        location = self._location(body)
-        return self._sandbox.add_order(_texts(body, "telephone_numbers"), location=location, **body).to_dict()
+        location = self._pop_location(body)
+        return self._controls.add_order(_pop_texts(body, "telephone_numbers"), location=location, **body).to_dict()
 
     def change_order(self, request: Request, body: dict[str, Any]) -> object:
         order_id = request.path_params["order_id"]
         status = body.get("status")
         if status is not None and str(status).upper() not in TERMINAL_STATUSES:
-            return self._sandbox.set_status(order_id, status).to_dict()
-        return self._sandbox.finish(order_id, status, _errors(body)).to_dict()
+            return self._controls.set_status(order_id, status).to_dict()
+        return self._controls.finish(order_id, status, _pop_errors(body)).to_dict()
 
     def hold(self, _: Request, body: dict[str, Any]) -> object:
-        self._sandbox.hold(body.get("order_id"))
+        self._controls.hold(body.get("order_id"))
         return {}
 
     def release(self, _: Request, body: dict[str, Any]) -> object:
-        self._sandbox.release(body.get("order_id"))
+        self._controls.release(body.get("order_id"))
         return {}
 
     def numbers(self, _: Request, __: dict[str, Any]) -> object:
         return {
-            "imported": self._listed(imported=True),
-            "owned": self._listed(imported=False),
-            "resets": self._sandbox.resets,
+            "imported": self._list_numbers(imported=True),
+            "owned": self._list_numbers(imported=False),
+            "resets": self._controls.resets,
         }
 
     def seed(self, _: Request, body: dict[str, Any]) -> object:
-        location = self._location(body)
-        self._sandbox.seed(imported=_texts(body, "imported"), owned=_texts(body, "owned"), location=location)
+        location = self._pop_location(body)
+        self._controls.seed(imported=_pop_texts(body, "imported"), owned=_pop_texts(body, "owned"), location=location)
         return {}
 
     def magic_numbers(self, _: Request, __: dict[str, Any]) -> object:
         return {"exchange": "555", "lines": [row.to_dict() for row in MAGIC_NUMBERS.values()]}
 
-    def _listed(self, *, imported: bool) -> list[dict[str, object]]:
+    def _list_numbers(self, *, imported: bool) -> list[dict[str, object]]:
         return [
             {**location._asdict(), "telephone_numbers": numbers}
-            for location, numbers in self._sandbox.numbers(imported=imported).items()
+            for location, numbers in self._controls.numbers(imported=imported).items()
         ]
 
-    def _location(self, body: dict[str, Any]) -> Location:
-        default = self._sandbox.default_location
+    def _pop_location(self, body: dict[str, Any]) -> Location:
+        default = self._controls.default_location
         return Location(*(str(body.pop(name, value)) for name, value in default._asdict().items()))
 
 
-def _texts(body: dict[str, Any], name: str) -> list[str]:
+def _pop_texts(body: dict[str, Any], name: str) -> list[str]:
     texts = body.pop(name, [])
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"{name} is a list of texts")
     return texts
 
 
-def _errors(body: dict[str, Any]) -> tuple[OrderError, ...]:
+def _pop_errors(body: dict[str, Any]) -> tuple[OrderError, ...]:
     errors = body.get("errors", [])
     if not isinstance(errors, list) or not all(isinstance(error, dict) for error in errors):
         raise ValueError("errors is a list of objects")
     return tuple(
         OrderError(
-            str(error.get("code", "")), str(error.get("description", "")), tuple(_texts(error, "telephone_numbers"))
+            str(error.get("code", "")), str(error.get("description", "")), tuple(_pop_texts(error, "telephone_numbers"))
         )
         for error in errors
     )
+
+
+#: Every control endpoint.
+ENDPOINTS: Final = (
+    Endpoint(
+        "GET",
+        "/sandbox/state",
+        _Control.state,
+        "settings, counts of orders, numbers and requests, and every order without its numbers",
+    ),
+    Endpoint(
+        "POST",
+        "/sandbox/reset",
+        _Control.reset,
+        "forget orders, requests and faults; settings and numbers as at the start",
+    ),
+    Endpoint("GET", "/sandbox/settings", _Control.settings, "the settings in force"),
+    Endpoint("PUT", "/sandbox/settings", _Control.configure, 'change some: {"dialect": "O", "processing_seconds": 10}'),
+    Endpoint(
+        "GET", "/sandbox/faults", _Control.faults, "the faults that wait for requests, and every kind with its options"
+    ),
+    Endpoint(
+        "POST",
+        "/sandbox/faults",
+        _Control.inject,
+        """put one up: {"fault": "drop", "when": "after", "operation": "submit", "times": 1, "after": 0};
+        method and a part of the path also aim it, times null is for ever""",
+    ),
+    Endpoint("DELETE", "/sandbox/faults", _Control.clear_faults, "take all down"),
+    Endpoint(
+        "GET", "/sandbox/requests", _Control.requests, "the latest API requests; with ?since=N those after number N"
+    ),
+    Endpoint("POST", "/sandbox/requests/release", _Control.release_requests, "let held requests go on"),
+    Endpoint("DELETE", "/sandbox/tokens", _Control.revoke_tokens, "revoke every OAuth2 token"),
+    Endpoint("GET", "/sandbox/orders", _Control.orders, "every order with its numbers and errors"),
+    Endpoint(
+        "POST",
+        "/sandbox/orders",
+        _Control.add_order,
+        """add an order of somebody else: {"telephone_numbers": [...], "customer_order_id": "...", "action": "IMPORT",
+        "status": "COMPLETE", "errors": [...], "created_at": "2031-03-04T05:06:07+00:00"}""",
+    ),
+    Endpoint("GET", "/sandbox/orders/{order_id}", _Control.order, "one of them"),
+    Endpoint(
+        "PUT",
+        "/sandbox/orders/{order_id}",
+        _Control.change_order,
+        """end it now, {"status": "PARTIAL", "errors": [{"code": "25060", "description": "...",
+        "telephone_numbers": [...]}]}, or as its numbers decide, {}; any other status word is shown until then""",
+    ),
+    Endpoint("POST", "/sandbox/hold", _Control.hold, 'keep all orders from ending, or {"order_id": "..."} one'),
+    Endpoint("POST", "/sandbox/release", _Control.release, 'end that: all, or {"order_id": "..."} one'),
+    Endpoint(
+        "GET",
+        "/sandbox/numbers",
+        _Control.numbers,
+        "imported and owned numbers by account, site and peer; resets by number",
+    ),
+    Endpoint(
+        "POST",
+        "/sandbox/numbers",
+        _Control.seed,
+        'add numbers without an order: {"imported": [...], "owned": [...], "site_id": "...", "sip_peer_id": "..."}',
+    ),
+    Endpoint("GET", "/sandbox/magic-numbers", _Control.magic_numbers, "the table of magic numbers"),
+)

@@ -6,28 +6,10 @@ import itertools
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
+from airflow_provider_bandwidth.sandbox.dashboard import OPERATIONS
 from airflow_provider_bandwidth.sandbox.settings import Settings
-
-OPERATIONS = (
-    "token",
-    "submit",
-    "order",
-    "list",
-    "history",
-    "check",
-    "peer-numbers",
-    "peer-total",
-    "in-service-numbers",
-    "in-service-total",
-    "in-service-number",
-    "account",
-    "sites",
-    "site",
-    "peers",
-    "peer",
-)
-"""Every API operation, as requests are logged and faults are aimed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +24,10 @@ class FaultKind:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
-_WHEN_BEFORE: Mapping[str, object] = {"when": "before"}
+#: Every kind of fault by its name. ``when`` is before or after the order is stored.
+_WHEN_BEFORE: Final[Mapping[str, object]] = {"when": "before"}
 
-FAULT_KINDS: Mapping[str, FaultKind] = {
+FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "drop": FaultKind("reset the connection without an answer", _WHEN_BEFORE),
     "status": FaultKind(
         "answer this status; body is html, xml, json or empty",
@@ -82,9 +65,8 @@ FAULT_KINDS: Mapping[str, FaultKind] = {
         "echo_customer_order_id=false, dialect=O"
     ),
 }
-"""Every kind of fault by its name. ``when`` is before or after the order is stored."""
 
-_CHOICES: Mapping[str, tuple[str, ...]] = {
+_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "when": ("before", "after"),
     "body": ("html", "xml", "json", "empty"),
     "unit": ("s", "ms"),
@@ -114,7 +96,7 @@ class Fault:
 
 
 def make_fault(name: str, options: Mapping[str, object]) -> Fault:
-    """A fault of the kind *name*.
+    """A fault of the kind ``name``.
 
     :raises ValueError: for an unknown kind or option, or an impossible value, naming it
     """
@@ -122,7 +104,7 @@ def make_fault(name: str, options: Mapping[str, object]) -> Fault:
     if kind is None:
         raise ValueError(f"unknown fault {name!r}; known: {', '.join(FAULT_KINDS)}")
     if name == "setting":
-        Settings().updated(options)
+        Settings().replace(options)
         return Fault(name, dict(options))
     for option, value in options.items():
         if option not in kind.options:
@@ -145,7 +127,7 @@ def _check(name: str, option: str, value: object, default: object) -> None:
             raise ValueError(f"fault {name}: {value!r} is not the status of an answer")
 
 
-def faults_of_header(value: str) -> list[Fault]:
+def parse_fault_header(value: str) -> list[Fault]:
     """The faults of one ``X-Sandbox-Fault`` header: ``name;key=value;key=value, name...``.
 
     :raises ValueError: as :func:`make_fault`
@@ -261,9 +243,9 @@ class FaultBoard:
             self._injections = []
 
 
-def settings_with(faults: Iterable[Fault], settings: Settings) -> Settings:
-    """*settings* as the ``setting`` faults of a request change them."""
+def apply_settings(faults: Iterable[Fault], settings: Settings) -> Settings:
+    """``settings`` as the ``setting`` faults of a request change them."""
     for fault in faults:
         if fault.name == "setting":
-            settings = settings.updated(fault.options)
+            settings = settings.replace(fault.options)
     return settings

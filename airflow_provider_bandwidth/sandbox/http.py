@@ -9,15 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
-from starlette.types import Receive, Scope, Send
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
 
-CONNECTION = "airflow_provider_bandwidth.sandbox.connection"
-"""Key of the ASGI state under which the server puts the protocol object of the client's connection."""
+#: Key of the ASGI state under which the server puts the protocol object of the client's connection.
+CONNECTION: Final = "airflow_provider_bandwidth.sandbox.connection"
 
-_CHUNK = 1 << 20
+_CHUNK: Final = 1 << 20
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Answer:
     cut: bool = False
 
 
-async def received(scope: Scope, receive: Receive) -> Request:
+async def receive_request(scope: Scope, receive: Receive) -> Request:
     """Read the whole request."""
     chunks = []
     more = True
@@ -99,7 +100,7 @@ async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send
 
 
 async def _reset(scope: Scope, receive: Receive, *, gently: bool = False) -> None:
-    """End the connection: by RST, or *gently* by FIN after what was written, so that the client reads it."""
+    """End the connection: by RST, or ``gently`` by FIN after what was written, so that the client reads it."""
     transport: Any = scope["state"][CONNECTION].transport
     if gently:
         transport.close()

@@ -20,7 +20,7 @@ class Location(NamedTuple):
 
 
 class HostedNumber(NamedTuple):
-    """A telephone number at a SIP peer; *imported* ones came by an order, the others belong to Bandwidth."""
+    """A telephone number at a SIP peer; ``imported`` ones came by an order, the others belong to Bandwidth."""
 
     telephone_number: str
     location: Location
@@ -44,8 +44,8 @@ class Inventory:
     def __init__(self) -> None:
         self._peers: dict[Location, _Peer] = {}
         self._numbers: dict[str, HostedNumber] = {}
+        #: How often a number was imported while it was there already: each such import resets its attributes.
         self.resets: Counter[str] = Counter()
-        """How often a number was imported while it was there already: each such import resets its attributes."""
 
     def get(self, telephone_number: str) -> HostedNumber | None:
         """The number, if any account has it."""
@@ -72,9 +72,9 @@ class Inventory:
             peer.ordered = None
 
     def page(self, locations: Sequence[Location], start: str, size: int) -> tuple[list[HostedNumber], str | None]:
-        """Up to *size* numbers of some peers from *start* on, ascending, and the number the next page starts with."""
+        """Up to ``size`` numbers of some peers from ``start`` on, ascending, and the next page's first number."""
         windows = []
-        for peer in self._at(locations):
+        for peer in self._get_peers(locations):
             ordered = peer.numbers()
             first = bisect.bisect_left(ordered, start)
             windows.append([peer.members[number] for number in ordered[first : first + size + 1]])
@@ -83,7 +83,7 @@ class Inventory:
 
     def total(self, locations: Sequence[Location]) -> int:
         """How many numbers some peers have."""
-        return sum(len(peer.members) for peer in self._at(locations))
+        return sum(len(peer.members) for peer in self._get_peers(locations))
 
     def numbers(self, *, imported: bool) -> dict[Location, list[str]]:
         """The imported or the owned numbers of every peer that has any, ascending."""
@@ -93,7 +93,7 @@ class Inventory:
         }
         return {location: numbers for location, numbers in found.items() if numbers}
 
-    def _at(self, locations: Sequence[Location]) -> list[_Peer]:
+    def _get_peers(self, locations: Sequence[Location]) -> list[_Peer]:
         return [self._peers[location] for location in locations if location in self._peers]
 
     def _place(self, hosted: HostedNumber) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Effect(StrEnum):
@@ -53,12 +54,13 @@ class MagicNumber:
         return {**asdict(self), "description": self.text()}
 
 
-_IMPORT = ("IMPORT",)
-_REMOVE = ("REMOVE",)
-_BOTH = ("IMPORT", "REMOVE")
+#: Every magic number by its line number, 0001 to 0099.
+_IMPORT: Final = ("IMPORT",)
+_REMOVE: Final = ("REMOVE",)
+_BOTH: Final = ("IMPORT", "REMOVE")
 
 # Codes and their meaning: API reference, section 8 [err] [oas1]; the wording is ours.
-_NUMBER_FAILURES: tuple[tuple[str, str, tuple[str, ...], str, str], ...] = (
+_NUMBER_FAILURES: Final[tuple[tuple[str, str, tuple[str, ...], str, str], ...]] = (
     ("0001", "25060", _IMPORT, "19006", "The telephone number is Bandwidth's own and cannot be imported."),
     ("0002", "5124", _IMPORT, "", "The telephone number already exists in the system."),
     ("0003", "25070", _IMPORT, "19002", "The carrier of the telephone number could not be determined."),
@@ -110,7 +112,7 @@ _NUMBER_FAILURES: tuple[tuple[str, str, tuple[str, ...], str, str], ...] = (
     ("0049", "5128", _BOTH, "", "Only messaging can be changed on the telephone number."),
 )
 
-_ORDER_FAILURES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
+_ORDER_FAILURES: Final[tuple[tuple[str, str, tuple[str, ...], str], ...]] = (
     ("0050", "5016", _BOTH, "The site of the order is invalid."),
     ("0051", "25010", _BOTH, "The account may not use external telephone numbers."),
     ("0052", "25050", _IMPORT, "The account's configuration lacks an SPID."),
@@ -153,7 +155,7 @@ _ORDER_FAILURES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     ("0089", "5211", _BOTH, "The order exceeds the number of telephone numbers allowed."),
 )
 
-_SPECIAL: tuple[MagicNumber, ...] = (
+_SPECIAL: Final[tuple[MagicNumber, ...]] = (
     MagicNumber("0090", ("5003",), Effect.UNNAMED_FAILED, _BOTH, "The order could not be provisioned."),
     MagicNumber("0091", ("5003",), Effect.UNNAMED_PARTIAL, _BOTH, "A part of the order could not be provisioned."),
     MagicNumber("0092", ("25010",), Effect.REFUSED, _BOTH, "The account may not use external telephone numbers."),
@@ -166,7 +168,7 @@ _SPECIAL: tuple[MagicNumber, ...] = (
     MagicNumber("0099", ("1010",), Effect.REFUSED, _BOTH, "Internal error; give the id 5f0d-17 to support."),
 )
 
-MAGIC_NUMBERS: dict[str, MagicNumber] = {
+MAGIC_NUMBERS: Final[dict[str, MagicNumber]] = {
     row.line: row
     for row in (
         *(
@@ -180,11 +182,10 @@ MAGIC_NUMBERS: dict[str, MagicNumber] = {
         *_SPECIAL,
     )
 }
-"""Every magic number by its line number, 0001 to 0099."""
 
 
-def magic_number(telephone_number: str, action: str | None = None) -> MagicNumber | None:
-    """The row for a ten-digit number, if it is magic for *action* (any action when ``None``)."""
+def find_magic_number(telephone_number: str, action: str | None = None) -> MagicNumber | None:
+    """The row for a ten-digit number, if it is magic for ``action`` (any action when ``None``)."""
     if telephone_number[3:6] != "555":
         return None
     row = MAGIC_NUMBERS.get(telephone_number[6:])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
-TERMINAL_STATUSES = frozenset({"COMPLETE", "PARTIAL", "FAILED"})
+TERMINAL_STATUSES: Final = frozenset({"COMPLETE", "PARTIAL", "FAILED"})
 
 
 @dataclass(frozen=True, slots=True)
 class OrderError:
-    """One error of an order; *telephone_numbers* is empty where the error names none."""
+    """One error of an order; ``telephone_numbers`` is empty where the error names none."""
 
     code: str
     description: str
@@ -110,7 +111,7 @@ class Order:
         return tuple(number for number in self.telephone_numbers if number not in hidden)
 
     def to_dict(self, *, numbers: bool = True) -> dict[str, object]:
-        """JSON-ready values; without *numbers* only their count."""
+        """JSON-ready values; without ``numbers`` only their count."""
         values: dict[str, object] = {
             "order_id": self.order_id,
             "customer_order_id": self.customer_order_id,
@@ -120,8 +121,8 @@ class Order:
             "action": self.action,
             "loa_type": self.asked.loa_type,
             "status": self.status,
-            "created_at": iso(self.created_at),
-            "last_modified_at": iso(self.last_modified_at),
+            "created_at": format_time(self.created_at),
+            "last_modified_at": format_time(self.last_modified_at),
             "telephone_number_count": len(self.telephone_numbers),
             "error_count": len(self.errors),
         }
@@ -150,30 +151,30 @@ class OrderFilter:
     modified_to: str | None = None
 
     def admits(self, order: Order, *, prefix: bool) -> bool:
-        """Whether *order* meets every condition; with *prefix* a customer order id may be longer than asked."""
+        """Whether ``order`` meets every condition; with ``prefix`` a customer order id may be longer than asked."""
         return (
             (not self.statuses or order.history[-1][1] in self.statuses)
             and (self.action is None or order.asked.action == self.action)
             and (self.loa_type is None or (order.asked.loa_type or "CARRIER") == self.loa_type)
-            and (self.customer_order_id is None or _same(self.customer_order_id, order.customer_order_id, prefix))
+            and (self.customer_order_id is None or _is_same(self.customer_order_id, order.customer_order_id, prefix))
             and (self.order_id_fragment is None or order.order_id.startswith(self.order_id_fragment))
-            and _within(order.created_at, self.created_from, self.created_to)
-            and _within(order.last_modified_at, self.modified_from, self.modified_to)
+            and _is_within(order.created_at, self.created_from, self.created_to)
+            and _is_within(order.last_modified_at, self.modified_from, self.modified_to)
             and (self.telephone_number is None or self.telephone_number in order.telephone_numbers)
         )
 
 
-def _same(wanted: str, stored: str | None, prefix: bool) -> bool:
+def _is_same(wanted: str, stored: str | None, prefix: bool) -> bool:
     return stored is not None and (stored.startswith(wanted) if prefix else stored == wanted)
 
 
-def _within(moment: datetime, first: str | None, last: str | None) -> bool:
+def _is_within(moment: datetime, first: str | None, last: str | None) -> bool:
     if first is None and last is None:
         return True
     day = moment.strftime("%Y-%m-%d")
     return (first is None or first <= day) and (last is None or day <= last)
 
 
-def iso(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """Bandwidth's date: ISO 8601 in UTC with milliseconds and Z."""
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from airflow_provider_bandwidth.sandbox.inventory import HostedNumber, Inventory
-from airflow_provider_bandwidth.sandbox.magic import Effect, MagicNumber, magic_number
+from airflow_provider_bandwidth.sandbox.magic import Effect, MagicNumber, find_magic_number
 from airflow_provider_bandwidth.sandbox.orders import NewOrder, OrderError
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of an order: its status, and the numbers that are *done*, that is imported or removed."""
+    """The end of an order: its status, and the numbers that are ``done``, that is imported or removed."""
 
     status: str
     errors: tuple[OrderError, ...] = ()
@@ -19,32 +20,32 @@ class Outcome:
     missing: frozenset[str] = frozenset()
 
 
-def outcome(order: NewOrder, inventory: Inventory) -> Outcome:
-    """How *order* ends, by its magic numbers and by what the inventory holds."""
-    rows = {number: magic_number(number, order.action) for number in order.telephone_numbers}
+def decide_outcome(order: NewOrder, inventory: Inventory) -> Outcome:
+    """How ``order`` ends, by its magic numbers and by what the inventory holds."""
+    rows = {number: find_magic_number(number, order.action) for number in order.telephone_numbers}
     for row in rows.values():
         if row is not None and row.effect in _WHOLE_ORDER:
-            return _whole_order(order, row)
-    errors = [error for number, row in rows.items() for error in _number_errors(order, number, row, inventory)]
+            return _end_whole_order(order, row)
+    errors = [error for number, row in rows.items() for error in _find_errors(order, number, row, inventory)]
     unnamed = {number: row for number, row in rows.items() if row and row.effect is Effect.UNNAMED_PARTIAL}
     undone = {error.telephone_numbers[0] for error in errors} | unnamed.keys()
     done = tuple(number for number in order.telephone_numbers if number not in undone)
     errors += [OrderError(row.codes[0], row.text()) for row in unnamed.values()]
-    status = _status(errors, some_done=bool(done or unnamed))
+    status = _decide_status(errors, some_done=bool(done or unnamed))
     missing = frozenset(number for number, row in rows.items() if row and row.effect is Effect.UNACCOUNTED)
     return Outcome(status, tuple(errors), done, missing)
 
 
-def _status(errors: list[OrderError], *, some_done: bool) -> str:
+def _decide_status(errors: list[OrderError], *, some_done: bool) -> str:
     if not errors:
         return "COMPLETE"
     return "PARTIAL" if some_done else "FAILED"
 
 
-_WHOLE_ORDER = frozenset({Effect.ORDER, Effect.UNNAMED_FAILED, Effect.NEVER_ENDS, Effect.EXCEPTION})
+_WHOLE_ORDER: Final = frozenset({Effect.ORDER, Effect.UNNAMED_FAILED, Effect.NEVER_ENDS, Effect.EXCEPTION})
 
 
-def _whole_order(order: NewOrder, row: MagicNumber) -> Outcome:
+def _end_whole_order(order: NewOrder, row: MagicNumber) -> Outcome:
     if row.effect is Effect.NEVER_ENDS:
         return Outcome("PROCESSING")
     if row.effect is Effect.EXCEPTION:
@@ -56,19 +57,17 @@ def _whole_order(order: NewOrder, row: MagicNumber) -> Outcome:
     )
 
 
-def _number_errors(
-    order: NewOrder, number: str, row: MagicNumber | None, inventory: Inventory
-) -> tuple[OrderError, ...]:
+def _find_errors(order: NewOrder, number: str, row: MagicNumber | None, inventory: Inventory) -> tuple[OrderError, ...]:
     if row is not None and row.effect is Effect.NUMBER:
         return tuple(OrderError(code, row.text(number), (number,)) for code in row.codes)
     if order.action == "IMPORT":
-        refusal = _import_refusal(order, inventory.get(number))
+        refusal = _find_import_refusal(order, inventory.get(number))
     else:
-        refusal = _removal_refusal(order, inventory.get(number))
+        refusal = _find_removal_refusal(order, inventory.get(number))
     return () if refusal is None else (OrderError(*refusal, (number,)),)
 
 
-def _import_refusal(order: NewOrder, hosted: HostedNumber | None) -> tuple[str, str] | None:
+def _find_import_refusal(order: NewOrder, hosted: HostedNumber | None) -> tuple[str, str] | None:
     if hosted is None:
         return None
     if hosted.location.account_id != order.account_id:
@@ -76,7 +75,7 @@ def _import_refusal(order: NewOrder, hosted: HostedNumber | None) -> tuple[str, 
     return None if hosted.imported else ("25060", "The telephone number belongs to Bandwidth.")
 
 
-def _removal_refusal(order: NewOrder, hosted: HostedNumber | None) -> tuple[str, str] | None:
+def _find_removal_refusal(order: NewOrder, hosted: HostedNumber | None) -> tuple[str, str] | None:
     if hosted is None:
         return "5158", "The telephone number was never imported."
     if hosted.location.account_id != order.account_id:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-DEFAULT_ACCOUNT = "9900000"
-DEFAULT_SITES: Mapping[str, Sequence[str]] = {"743": ("303716",)}
-DEFAULT_LOGIN = "sandbox"
-DEFAULT_PASSWORD = "sandbox"  # noqa: S105 - it is printed on start, so it is no secret
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-"""The addresses the sandbox listens on: it has no secrets, so nobody else may reach it."""
+#: The addresses the sandbox listens on: it has no secrets, so nobody else may reach it.
+DEFAULT_ACCOUNT: Final = "9900000"
+DEFAULT_SITES: Final[Mapping[str, Sequence[str]]] = {"743": ("303716",)}
+DEFAULT_LOGIN: Final = "sandbox"
+DEFAULT_PASSWORD: Final = "sandbox"  # noqa: S105 - it is printed on start, so it is no secret
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
-def _setting(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
+def _make_setting(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
     return field(default=default, metadata={"help": text, "choices": choices})
 
 
@@ -23,53 +23,55 @@ def _setting(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
 class Settings:
     """The switches: each is a CLI option, a key of ``PUT /sandbox/settings`` and an argument of ``Sandbox``."""
 
-    received_seconds: float = _setting(1.0, "seconds an order stays RECEIVED; orders already sent keep their times")
-    processing_seconds: float = _setting(2.0, "seconds an order then stays PROCESSING before it ends")
-    dialect: str = _setting(
+    received_seconds: float = _make_setting(
+        1.0, "seconds an order stays RECEIVED; orders already sent keep their times"
+    )
+    processing_seconds: float = _make_setting(2.0, "seconds an order then stays PROCESSING before it ends")
+    dialect: str = _make_setting(
         "S",
         "form of order answers: S the seed's Order wrapper, O flat, H wrapper with CustomerOrderId and LoaType, "
         "P as S with every text padded by white space",
         ("S", "O", "H", "P"),
     )
-    get_root: str = _setting(
+    get_root: str = _make_setting(
         "bare",
         "root of GET for one order: bare ExternalTnsOrder, or wrapped in ExternalTnsOrderResponse",
         ("bare", "wrapped"),
     )
-    list_form: str = _setting(
+    list_form: str = _make_setting(
         "full",
         "list entries: full orders, summaries unless orderDetails=true is asked for, or summaries in any case",
         ("full", "summary", "summary-only"),
     )
-    partial_list: str = _setting(
+    partial_list: str = _make_setting(
         "all", "telephone numbers a PARTIAL order lists: all, or only the completed ones", ("all", "completed")
     )
-    customer_order_id_match: str = _setting(
+    customer_order_id_match: str = _make_setting(
         "exact", "how the customerOrderId filter of the list matches", ("exact", "prefix")
     )
-    drop_customer_order_id: str = _setting(
+    drop_customer_order_id: str = _make_setting(
         "never",
         "lose the customer order id of new orders: never, when spelt CustomerOrderID as in the seed, or always",
         ("never", "CustomerOrderID", "always"),
     )
-    echo_customer_order_id: bool = _setting(True, "answers show the stored customer order id")
-    search_lag_seconds: float = _setting(0.0, "orders younger than this are missing from lists")
-    read_lag_seconds: float = _setting(0.0, "orders younger than this are 404 when read one by one")
-    strict_remove: bool = _setting(False, "refuse REMOVE orders that carry SipPeerId or LoaType (25020)")
-    strict_content_type: bool = _setting(False, "answer 415 to an order whose Content-Type is not XML")
-    max_numbers_per_order: int = _setting(5000, "more telephone numbers in one order are refused (5095)")
-    token_lifetime_seconds: float = _setting(3600.0, "life of an OAuth2 token, sent as expires_in")
-    requests_per_minute: int = _setting(
+    echo_customer_order_id: bool = _make_setting(True, "answers show the stored customer order id")
+    search_lag_seconds: float = _make_setting(0.0, "orders younger than this are missing from lists")
+    read_lag_seconds: float = _make_setting(0.0, "orders younger than this are 404 when read one by one")
+    strict_remove: bool = _make_setting(False, "refuse REMOVE orders that carry SipPeerId or LoaType (25020)")
+    strict_content_type: bool = _make_setting(False, "answer 415 to an order whose Content-Type is not XML")
+    max_numbers_per_order: int = _make_setting(5000, "more telephone numbers in one order are refused (5095)")
+    token_lifetime_seconds: float = _make_setting(3600.0, "life of an OAuth2 token, sent as expires_in")
+    requests_per_minute: int = _make_setting(
         0, "API calls allowed in one rate window, tokens aside; more get 429; 0 is unlimited"
     )
-    rate_window_seconds: float = _setting(60.0, "length of the rate window; shorter ones are for tests")
-    links_base: str = _setting(
+    rate_window_seconds: float = _make_setting(60.0, "length of the rate window; shorter ones are for tests")
+    links_base: str = _make_setting(
         "https://dashboard.bandwidth.invalid:443/v1.0",
         "base URL of the Links of inventory pages; a client must keep its own host instead",
     )
 
-    def updated(self, changes: Mapping[str, object]) -> Settings:
-        """A copy with *changes* applied; texts are converted to the setting's type.
+    def replace(self, changes: Mapping[str, object]) -> Settings:
+        """A copy with ``changes`` applied; texts are converted to the setting's type.
 
         :raises ValueError: for an unknown name or an impossible value, naming it
         """
@@ -78,7 +80,7 @@ class Settings:
         for name, value in changes.items():
             if name not in known:
                 raise ValueError(f"unknown setting {name!r}; known: {', '.join(known)}")
-            values[name] = _converted(known[name], value)
+            values[name] = _convert(known[name], value)
         return dataclasses.replace(self, **values)
 
     def to_dict(self) -> dict[str, object]:
@@ -86,7 +88,7 @@ class Settings:
         return dataclasses.asdict(self)
 
 
-def _converted(item: dataclasses.Field[Any], value: object) -> object:
+def _convert(item: dataclasses.Field[Any], value: object) -> object:
     choices = item.metadata["choices"]
     if choices:
         for choice in choices:
@@ -94,20 +96,20 @@ def _converted(item: dataclasses.Field[Any], value: object) -> object:
                 return choice
         raise ValueError(f"{item.name}: {value!r} is not one of {', '.join(choices)}")
     if isinstance(item.default, bool):
-        return _boolean(item.name, value)
+        return _parse_flag(item.name, value)
     if isinstance(item.default, str):
         return str(value)
-    return _number(item.name, value, whole=isinstance(item.default, int))
+    return _parse_number(item.name, value, whole=isinstance(item.default, int))
 
 
-def _boolean(name: str, value: object) -> bool:
+def _parse_flag(name: str, value: object) -> bool:
     text = str(value).lower()
     if text not in ("true", "false"):
         raise ValueError(f"{name}: {value!r} is neither true nor false")
     return text == "true"
 
 
-def _number(name: str, value: object, *, whole: bool) -> float:
+def _parse_number(name: str, value: object, *, whole: bool) -> float:
     try:
         number = int(str(value)) if whole else float(str(value))
     except ValueError:

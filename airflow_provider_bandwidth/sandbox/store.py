@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_provider_bandwidth.sandbox.inventory import HostedNumber, Inventory, Location
 from airflow_provider_bandwidth.sandbox.orders import TERMINAL_STATUSES, NewOrder, Order, OrderError, OrderFilter
-from airflow_provider_bandwidth.sandbox.outcomes import Outcome, outcome
+from airflow_provider_bandwidth.sandbox.outcomes import Outcome, decide_outcome
 from airflow_provider_bandwidth.sandbox.settings import Settings
 
 
@@ -46,13 +46,13 @@ class Store:
             self._overdue: list[str] = []
             self._inventory = Inventory()
 
-    # Orders.
+    # --- orders ---
 
     def create(self, new: NewOrder, settings: Settings) -> Order:
         """Store an order as RECEIVED and start its clock."""
         with self._lock:
             self._advance()
-            order = self._stored(new, self._now(), self.clock())
+            order = self._store_order(new, self._now(), self.clock())
             processing = order.created_clock + settings.received_seconds
             number = len(self._orders)
             heapq.heappush(self._due, (processing, number, "process", order.order_id))
@@ -67,9 +67,9 @@ class Store:
             self._advance()
             now = self._now()
             moment = created_at or now
-            order = self._stored(new, moment, self.clock() - (now - moment).total_seconds())
-            order = self._changed(order, errors=tuple(errors))
-            return order if status == order.status else self._moved(order, status, moment)
+            order = self._store_order(new, moment, self.clock() - (now - moment).total_seconds())
+            order = self._change(order, errors=tuple(errors))
+            return order if status == order.status else self._move_to(order, status, moment)
 
     def order(self, order_id: str) -> Order:
         """The order as it stands now.
@@ -78,7 +78,7 @@ class Store:
         """
         with self._lock:
             self._advance()
-            return self._known(order_id)
+            return self._get_order(order_id)
 
     def orders(self) -> list[Order]:
         """Every order, first stored first."""
@@ -89,7 +89,7 @@ class Store:
     def search(
         self, account_id: str, condition: OrderFilter, settings: Settings, *, limit: int
     ) -> tuple[int, list[Order]]:
-        """The number of orders that meet *condition*, and the newest *limit* of them, newest first."""
+        """The number of orders that meet ``condition``, and the newest ``limit`` of them, newest first."""
         with self._lock:
             self._advance()
             youngest = self.clock() - settings.search_lag_seconds
@@ -114,7 +114,7 @@ class Store:
             if order_id is None:
                 self._holding_all = True
             else:
-                self._held.add(self._known(order_id).order_id)
+                self._held.add(self._get_order(order_id).order_id)
 
     def release(self, order_id: str | None = None) -> None:
         """End a hold; orders whose time was up end at once, in the order they were due.
@@ -127,67 +127,71 @@ class Store:
                 self._holding_all = False
                 self._held.clear()
             else:
-                self._held.discard(self._known(order_id).order_id)
+                self._held.discard(self._get_order(order_id).order_id)
             overdue, self._overdue = self._overdue, []
             now = self._now()
             for each in overdue:
                 self._end(self._orders[each], now)
 
     def finish(self, order_id: str, status: str | None = None, errors: Sequence[OrderError] = ()) -> Order:
-        """End an open order now: with *status* and *errors*, or as its numbers decide.
+        """End an open order now: with ``status`` and ``errors``, or as its numbers decide.
 
         :raises LookupError: if there is no such order
-        :raises ValueError: if the order has ended, or *status* does not end an order
+        :raises ValueError: if the order has ended, or ``status`` does not end an order
         """
         with self._lock:
             self._advance()
-            order = self._open(order_id)
-            end = outcome(order.asked, self._inventory) if status is None else _given(order, status.upper(), errors)
+            order = self._get_open_order(order_id)
+            end = (
+                decide_outcome(order.asked, self._inventory)
+                if status is None
+                else _make_outcome(order, status.upper(), errors)
+            )
             if end.status not in TERMINAL_STATUSES:
                 raise ValueError(f"{end.status} does not end an order")
-            return self._concluded(order, end, self._now())
+            return self._conclude(order, end, self._now())
 
     def set_status(self, order_id: str, status: str) -> Order:
         """Show an open order with any word that does not end it and stop its clock: only ``finish`` ends it then.
 
         :raises LookupError: if there is no such order
-        :raises ValueError: if the order has ended, or *status* would end it
+        :raises ValueError: if the order has ended, or ``status`` would end it
         """
         with self._lock:
             self._advance()
-            order = self._open(order_id)
+            order = self._get_open_order(order_id)
             if status.upper() in TERMINAL_STATUSES:
                 raise ValueError(f"{status} ends an order: use finish")
             self._stopped.add(order_id)
-            return self._moved(order, status, self._now())
+            return self._move_to(order, status, self._now())
 
-    def _stored(self, new: NewOrder, created_at: datetime, clock: float) -> Order:
+    def _store_order(self, new: NewOrder, created_at: datetime, clock: float) -> Order:
         order = Order(str(uuid.uuid4()), new, created_at, clock, ((created_at, "RECEIVED"),))
         self._orders[order.order_id] = order
         bisect.insort(self._by_creation, (created_at, len(self._orders), order.order_id))
         return order
 
-    def _known(self, order_id: str) -> Order:
+    def _get_order(self, order_id: str) -> Order:
         try:
             return self._orders[order_id]
         except KeyError:
             raise LookupError(f"no order {order_id!r}") from None
 
-    def _open(self, order_id: str) -> Order:
-        order = self._known(order_id)
+    def _get_open_order(self, order_id: str) -> Order:
+        order = self._get_order(order_id)
         if order.is_terminal:
             raise ValueError(f"order {order_id} has ended {order.status}")
         return order
 
-    def _changed(self, order: Order, **changes: Any) -> Order:
+    def _change(self, order: Order, **changes: Any) -> Order:
         changed = dataclasses.replace(order, **changes)
         self._orders[order.order_id] = changed
         return changed
 
-    def _moved(self, order: Order, status: str, moment: datetime) -> Order:
-        return self._changed(order, history=(*order.history, (moment, status)))
+    def _move_to(self, order: Order, status: str, moment: datetime) -> Order:
+        return self._change(order, history=(*order.history, (moment, status)))
 
-    # The clock.
+    # --- the clock ---
 
     def clock(self) -> float:
         """Monotonic seconds of this store's time."""
@@ -209,31 +213,31 @@ class Store:
             moment = order.created_at + timedelta(seconds=due - order.created_clock)
             if step == "terminate":
                 self._end(order, moment)
-            elif not self._stands(order):
-                self._moved(order, "PROCESSING", moment)
+            elif not self._is_stopped(order):
+                self._move_to(order, "PROCESSING", moment)
 
-    def _stands(self, order: Order) -> bool:
+    def _is_stopped(self, order: Order) -> bool:
         return order.is_terminal or order.order_id in self._stopped
 
     def _end(self, order: Order, moment: datetime) -> None:
-        if self._stands(order):
+        if self._is_stopped(order):
             return
         if self._holding_all or order.order_id in self._held:
             self._overdue.append(order.order_id)
         else:
-            self._concluded(order, outcome(order.asked, self._inventory), moment)
+            self._conclude(order, decide_outcome(order.asked, self._inventory), moment)
 
-    def _concluded(self, order: Order, end: Outcome, moment: datetime) -> Order:
+    def _conclude(self, order: Order, end: Outcome, moment: datetime) -> Order:
         location = Location(order.account_id, order.asked.site_id, order.asked.sip_peer_id)
         for number in end.done:
             if order.action == "IMPORT":
                 self._inventory.import_number(number, location)
             else:
                 self._inventory.remove_number(number)
-        order = self._changed(order, errors=end.errors, missing=end.missing)
-        return order if end.status == order.status else self._moved(order, end.status, moment)
+        order = self._change(order, errors=end.errors, missing=end.missing)
+        return order if end.status == order.status else self._move_to(order, end.status, moment)
 
-    # Numbers.
+    # --- numbers ---
 
     def seed(self, location: Location, *, imported: Iterable[str] = (), owned: Iterable[str] = ()) -> None:
         """Put numbers at a peer without an order."""
@@ -247,7 +251,7 @@ class Store:
             return self._inventory.get(telephone_number)
 
     def page(self, locations: Sequence[Location], start: str, size: int) -> tuple[list[HostedNumber], str | None]:
-        """Up to *size* numbers of some peers from *start* on, ascending, and the number the next page starts with."""
+        """Up to ``size`` numbers of some peers from ``start`` on, ascending, and the next page's first number."""
         with self._lock:
             self._advance()
             return self._inventory.page(locations, start, size)
@@ -280,7 +284,7 @@ class Store:
         ]
 
 
-def _given(order: Order, status: str, errors: Sequence[OrderError]) -> Outcome:
+def _make_outcome(order: Order, status: str, errors: Sequence[OrderError]) -> Outcome:
     failed = {number for error in errors for number in error.telephone_numbers}
     done = () if status == "FAILED" else tuple(n for n in order.telephone_numbers if n not in failed)
     return Outcome(status, tuple(errors), done)

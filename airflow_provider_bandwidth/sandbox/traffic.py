@@ -14,7 +14,7 @@ class RequestRecord:
     """One API request.
 
     :param number: 1 for the first since start or reset
-    :param operation: one of ``faults.OPERATIONS``, or ``unknown``
+    :param operation: one of ``dashboard.OPERATIONS``, or ``unknown``
     :param received_at: seconds since the epoch
     :param auth: ``basic``, ``bearer``, ``client`` (token requests) or ``none``: what was accepted
     :param faults: the faults that hit it, as in the header form
@@ -83,7 +83,7 @@ class RequestLog:
             return record
 
     def records(self, since: int = 0) -> list[RequestRecord]:
-        """Copies of the remembered requests with numbers above *since*, oldest first."""
+        """Copies of the remembered requests with numbers above ``since``, oldest first."""
         with self._lock:
             newer: list[RequestRecord] = []
             for record in reversed(self._records):
@@ -115,7 +115,7 @@ class Tokens:
         self._expiries: dict[str, float] = {}
 
     def issue(self, lifetime: float) -> str:
-        """A new token that is good for *lifetime* seconds."""
+        """A new token that is good for ``lifetime`` seconds."""
         token = secrets.token_urlsafe(24)
         with self._lock:
             self._expiries[token] = time.monotonic() + lifetime
@@ -146,7 +146,7 @@ class RateLimit:
             self._count = 0
 
     def exceeded(self, limit: int, window: float) -> float | None:
-        """Count a request; if it is over *limit* (0: none), the epoch second at which the next window starts."""
+        """Count a request; if it is over ``limit`` (0: none), the epoch second at which the next window starts."""
         if not limit:
             return None
         now = time.time()

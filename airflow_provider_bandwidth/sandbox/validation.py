@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Final
 
-from airflow_provider_bandwidth.sandbox.magic import Effect, magic_number
+from airflow_provider_bandwidth.sandbox.magic import Effect, find_magic_number
 from airflow_provider_bandwidth.sandbox.orders import NewOrder
-from airflow_provider_bandwidth.sandbox.reading import SentOrder
+from airflow_provider_bandwidth.sandbox.request_xml import SentOrder
 from airflow_provider_bandwidth.sandbox.settings import Settings
 
-_CUSTOMER_ORDER_ID = re.compile(r"[A-Za-z0-9 -]{1,40}")
-_TOLL_FREE = re.compile(r"8(?:00|22|33|44|55|66|77|88)")
-_NANP = re.compile(r"(?![0-9]11)[2-9][0-9]{2}(?![0-9]11)[2-9][0-9]{6}")
+_CUSTOMER_ORDER_ID: Final = re.compile(r"[A-Za-z0-9 -]{1,40}")
+_TOLL_FREE: Final = re.compile(r"8(?:00|22|33|44|55|66|77|88)")
+_NANP: Final = re.compile(r"(?![0-9]11)[2-9][0-9]{2}(?![0-9]11)[2-9][0-9]{6}")
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a mistake of ours
@@ -29,7 +30,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a mistake of ours
         self.status = status
 
 
-def new_order(
+def make_order(
     sent: SentOrder, account_id: str, sites: Mapping[str, Sequence[str]], created_by: str, settings: Settings
 ) -> NewOrder:
     """A sent order as it will be stored.
@@ -38,7 +39,7 @@ def new_order(
     """
     if sent.bare_number_list:
         raise Refused("1000", "Internal error.", HTTPStatus.INTERNAL_SERVER_ERROR)  # [cli]
-    action = _action(sent, settings)
+    action = _parse_action(sent, settings)
     loa_type = sent.loa_type.upper() if sent.loa_type else None
     if loa_type not in (None, "CARRIER", "SUBSCRIBER"):
         raise Refused("25110", "LoaType is CARRIER or SUBSCRIBER.")
@@ -46,7 +47,7 @@ def new_order(
         raise Refused("5052", "The customer order id has at most 40 letters, digits, dashes and spaces.")
     if not sent.site_id:
         raise Refused("5022", "SiteId is missing.")
-    site_id, sip_peer_id = site_and_peer(sent, sites)
+    site_id, sip_peer_id = find_site_and_peer(sent, sites)
     check_numbers(sent.telephone_numbers, settings.max_numbers_per_order, _ORDER_CODES)
     _check_magic(sent.telephone_numbers, action)
     return NewOrder(
@@ -56,13 +57,13 @@ def new_order(
         sip_peer_given=bool(sent.sip_peer_id),
         action=action,
         telephone_numbers=sent.telephone_numbers,
-        customer_order_id=_stored_customer_order_id(sent, settings),
+        customer_order_id=_get_stored_customer_order_id(sent, settings),
         loa_type=loa_type,
         created_by=created_by,
     )
 
 
-def site_and_peer(sent: SentOrder, sites: Mapping[str, Sequence[str]]) -> tuple[str, str]:
+def find_site_and_peer(sent: SentOrder, sites: Mapping[str, Sequence[str]]) -> tuple[str, str]:
     """The site and the peer, by default the site's first.
 
     :raises Refused: if either does not exist
@@ -77,7 +78,7 @@ def site_and_peer(sent: SentOrder, sites: Mapping[str, Sequence[str]]) -> tuple[
     return sent.site_id, sent.sip_peer_id
 
 
-_ORDER_CODES = ("5073", "5095", "5093")
+_ORDER_CODES: Final = ("5073", "5095", "5093")
 
 
 def check_numbers(numbers: Sequence[str], limit: int, codes: tuple[str, str, str]) -> None:
@@ -101,18 +102,18 @@ def check_numbers(numbers: Sequence[str], limit: int, codes: tuple[str, str, str
 
 
 def is_nanp(text: str) -> bool:
-    """Whether *text* is ten digits in the shape of the North American plan."""
+    """Whether ``text`` is ten digits in the shape of the North American plan."""
     return _NANP.fullmatch(text) is not None
 
 
 def _check_magic(numbers: Sequence[str], action: str) -> None:
     for number in numbers:
-        row = magic_number(number, action)
+        row = find_magic_number(number, action)
         if row is not None and row.effect is Effect.REFUSED:
             raise Refused(row.codes[0], row.text(number))
 
 
-def _action(sent: SentOrder, settings: Settings) -> str:
+def _parse_action(sent: SentOrder, settings: Settings) -> str:
     action = (sent.action or "").upper()
     if action not in ("IMPORT", "REMOVE"):
         raise Refused("25000", "Action is missing, or neither IMPORT nor REMOVE.")
@@ -123,7 +124,7 @@ def _action(sent: SentOrder, settings: Settings) -> str:
     return action
 
 
-def _stored_customer_order_id(sent: SentOrder, settings: Settings) -> str | None:
+def _get_stored_customer_order_id(sent: SentOrder, settings: Settings) -> str | None:
     dropped = settings.drop_customer_order_id
     if dropped == "always" or dropped == sent.customer_order_id_element:
         return None

@@ -30,14 +30,14 @@ class SentOrder:
 
 
 def read_order(body: bytes, root_name: str) -> SentOrder:
-    """Read a body whose root is *root_name*.
+    """Read a body whose root is ``root_name``.
 
     :raises UnreadableBodyError: if it is not such a document
     """
-    root = _parsed(body)
-    if _name(root) != root_name:
-        raise UnreadableBodyError(f"The root element is {_name(root)}, not {root_name}")
-    children = {_name(child): child for child in root}
+    root = _parse_document(body)
+    if _get_name(root) != root_name:
+        raise UnreadableBodyError(f"The root element is {_get_name(root)}, not {root_name}")
+    children = {_get_name(child): child for child in root}
     texts = {name: (child.text or "").strip() for name, child in children.items()}
     # Both spellings are in use: CustomerOrderID [seed], CustomerOrderId [oas1].
     spelling = "CustomerOrderID" if "CustomerOrderID" in texts else "CustomerOrderId"
@@ -48,16 +48,16 @@ def read_order(body: bytes, root_name: str) -> SentOrder:
         sip_peer_id=texts.get("SipPeerId"),
         action=texts.get("Action"),
         loa_type=texts.get("LoaType"),
-        telephone_numbers=tuple(_numbers(children.get("TelephoneNumbers"))),
+        telephone_numbers=tuple(_read_numbers(children.get("TelephoneNumbers"))),
         bare_number_list="TelephoneNumberList" in texts,
     )
 
 
-def _numbers(container: ET.Element | None) -> Iterator[str]:
+def _read_numbers(container: ET.Element | None) -> Iterator[str]:
     # The text of TelephoneNumber counts, nothing deeper [java issue 25].
     if container is not None:
         for child in container:
-            if _name(child) == "TelephoneNumber":
+            if _get_name(child) == "TelephoneNumber":
                 yield (child.text or "").strip()
 
 
@@ -66,7 +66,7 @@ class _Builder(ET.TreeBuilder):
         raise UnreadableBodyError(f"A document type declaration is not accepted ({name})")
 
 
-def _parsed(body: bytes) -> ET.Element:
+def _parse_document(body: bytes) -> ET.Element:
     # S314 warns of entity expansion, which needs the DOCTYPE that the builder refuses.
     parser = ET.XMLParser(target=_Builder())  # noqa: S314
     try:
@@ -77,5 +77,5 @@ def _parsed(body: bytes) -> ET.Element:
     return root
 
 
-def _name(element: ET.Element) -> str:
+def _get_name(element: ET.Element) -> str:
     return element.tag.rpartition("}")[2]
