@@ -1,18 +1,32 @@
 """Errors of this package: one tree from plain :class:`Exception`, readable without Airflow.
 
 Every error says what happened, to which order or field, and what to do. None carries credentials or an
-``Authorization`` header, and all survive pickling (Celery and Airflow's supervisors pickle errors).
+``Authorization`` header, and all survive pickling (Celery and Airflow's supervisors pickle errors)::
+
+    BandwidthError
+    +-- InvalidConnectionError          the Airflow connection
+    +-- InvalidParameterError           a parameter (ValueError, too)
+    +-- InvalidTelephoneNumbersError    telephone numbers (ValueError, too)
+    +-- InvalidExtractError             a file of telephone numbers (ValueError, too)
+    +-- UnsafePlanError                 the nightly sync stops itself
+    +-- InvalidResponseError            an answer that cannot be read
+    +-- BandwidthApiError               a refusal, or no answer
+    |   +-- BandwidthAuthError              credentials or role
+    |   +-- OrderNotFoundError              no such order
+    +-- AmbiguousSubmissionError        was the order created?
+    +-- OrderMismatchError              an order with this id asks for something else
+    +-- DuplicateOrderError             two attempts created the same order
+    +-- OrderFailedError                an order ended in a status that is not allowed
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from airflow_provider_bandwidth.orders import TnOrder
-    from airflow_provider_bandwidth.telephone_numbers import RejectedTelephoneNumber
+from airflow_provider_bandwidth.order_records import TnOrder
+from airflow_provider_bandwidth.telephone_numbers import RejectedTelephoneNumber
 
 
 def _restore(cls: type[BandwidthError], args: tuple[object, ...], state: dict[str, Any]) -> BandwidthError:
@@ -183,7 +197,14 @@ class OrderFailedError(BandwidthError):
 
 
 class UnsafePlanError(BandwidthError):
-    """A sync would remove more telephone numbers than allowed, or its extract looks broken; nothing was sent."""
+    """A sync would change more than it may, or what it read looks broken; nothing was sent.
+
+    :param findings: why the plan is unsafe, one short text a reason; empty where the message says it all
+    """
+
+    def __init__(self, message: str, findings: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)
 
 
 class InvalidExtractError(BandwidthError, ValueError):

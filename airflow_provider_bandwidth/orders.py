@@ -1,8 +1,9 @@
-"""What an external-TNs order is: the request, the order as Bandwidth shows it, and the verdict on how it ended.
+"""What is asked of Bandwidth: an order to submit, its CustomerOrderId, and the fields it is made of.
 
-Pure: no Airflow, no XML, no I/O. Everything is frozen and JSON-ready through ``to_dict()``; telephone numbers are
-ten-digit strings. API facts carry the source keys of Bandwidth's documents: ``[seed]`` is the hosted-messaging guide,
-``[oas1]`` the numbers API specification, ``[err]`` its list of error codes.
+Pure: no Airflow, no XML, no I/O. What Bandwidth shows of an order is in
+:mod:`~airflow_provider_bandwidth.order_records`; its names can be imported from here, too. API facts carry the source
+keys of Bandwidth's documents: ``[seed]`` is the hosted-messaging guide, ``[oas1]`` the numbers API specification,
+``[err]`` its list of error codes.
 """
 
 from __future__ import annotations
@@ -11,64 +12,54 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from datetime import datetime
-from enum import StrEnum
-from functools import cached_property
-from typing import Any, Self, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from airflow_provider_bandwidth.exceptions import InvalidParameterError, InvalidTelephoneNumbersError
+from airflow_provider_bandwidth.order_records import (
+    MAX_LISTED_ORDERS,
+    OPEN_STATUSES,
+    TEN_DIGITS,
+    TERMINAL_STATUSES,
+    Action,
+    CaselessEnum,
+    LoaType,
+    OrderOutcome,
+    ProcessingStatus,
+    TelephoneNumberError,
+    TnOrder,
+    judge_order,
+    newest_first,
+    parse_known,
+    record_to_dict,
+    unaccounted_telephone_numbers,
+)
 from airflow_provider_bandwidth.telephone_numbers import normalize_telephone_numbers
 
+__all__ = [
+    "MAX_LISTED_ORDERS",
+    "OPEN_STATUSES",
+    "TEN_DIGITS",
+    "TERMINAL_STATUSES",
+    "Action",
+    "ExternalTnsOrderRequest",
+    "LoaType",
+    "OrderOutcome",
+    "ProcessingStatus",
+    "TelephoneNumberError",
+    "TnOrder",
+    "derive_customer_order_id",
+    "judge_order",
+    "newest_first",
+    "normalize_telephone_number",
+    "parse_choice",
+    "parse_id",
+    "parse_known",
+    "unaccounted_telephone_numbers",
+    "validate_customer_order_id",
+]
 
-class _CaselessEnum(StrEnum):
-    """Members are found whatever the case of the text: history shows statuses in lower case [iris20]."""
-
-    @classmethod
-    def _missing_(cls, value: object) -> Self | None:
-        if not isinstance(value, str):
-            return None
-        return cls.__members__.get(value.strip().upper())
-
-
-class Action(_CaselessEnum):
-    """What an order does with its telephone numbers [seed]."""
-
-    IMPORT = "IMPORT"
-    REMOVE = "REMOVE"
-
-
-class LoaType(_CaselessEnum):
-    """Who signed the letter of authorization; Bandwidth takes CARRIER when an IMPORT names none [oas1]."""
-
-    CARRIER = "CARRIER"
-    SUBSCRIBER = "SUBSCRIBER"
-
-
-class ProcessingStatus(_CaselessEnum):
-    """How far an order is [seed]. Bandwidth never moves an order out of a terminal status."""
-
-    RECEIVED = "RECEIVED"
-    PROCESSING = "PROCESSING"
-    COMPLETE = "COMPLETE"
-    PARTIAL = "PARTIAL"
-    FAILED = "FAILED"
-
-    @classmethod
-    def parse(cls, text: str) -> ProcessingStatus | str:
-        """The member of that name in any case; an unknown status stays the text it is."""
-        try:
-            return cls(text)
-        except ValueError:
-            return text.strip()
-
-
-#: The sensor stops waiting at one of these; anything else, known or not, is still on its way.
-TERMINAL_STATUSES = frozenset({ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL, ProcessingStatus.FAILED})
-
-#: A NANP number as Bandwidth's API writes it [host]; no area code begins with 0 or 1.
-TEN_DIGITS = re.compile(r"[2-9][0-9]{9}")
+_Choice = TypeVar("_Choice", bound=CaselessEnum)
 
 #: Letters, digits, dash and space, at most 40 characters: Bandwidth refuses others with error 5052 [seed] [err].
 _CUSTOMER_ORDER_ID = re.compile(r"[A-Za-z0-9-](?:[A-Za-z0-9 -]{0,38}[A-Za-z0-9-])?", re.ASCII)
@@ -146,7 +137,15 @@ def parse_id(name: str, value: object) -> int:
     return number
 
 
-_Choice = TypeVar("_Choice", bound=_CaselessEnum)
+def normalize_telephone_number(value: str) -> str:
+    """The ten digits of one telephone number.
+
+    :raises InvalidTelephoneNumbersError: naming the value and what is wrong with it
+    """
+    numbers = normalize_telephone_numbers((value,))
+    if numbers.rejected:
+        raise InvalidTelephoneNumbersError(numbers.rejected)
+    return numbers.telephone_numbers[0]
 
 
 def parse_choice(name: str, kind: type[_Choice], value: str) -> _Choice:
@@ -200,203 +199,30 @@ class ExternalTnsOrderRequest:
             assign(self, "loa_type", parse_choice("LoaType", LoaType, self.loa_type))
         validate_customer_order_id(self.customer_order_id)
 
+    def difference(self, order: TnOrder) -> str | None:
+        """How an order differs from this request, in words; ``None`` if it asks for the same.
+
+        What the order does not show, or the request leaves to Bandwidth, is no difference. A PARTIAL order may not list
+        numbers that failed ([oas1] list samples), so fewer numbers are no difference there.
+        """
+        if order.action != self.action:
+            return f"its Action is {order.action}, not {self.action}"
+        for name, shown_value, requested_value in (
+            ("SiteId", order.site_id, self.site_id),
+            ("SipPeerId", order.sip_peer_id, self.sip_peer_id),
+            ("LoaType", order.loa_type, self.loa_type),
+        ):
+            if None not in (shown_value, requested_value) and shown_value != requested_value:
+                return f"its {name} is {shown_value}, not {requested_value}"
+        shown = order.mentioned_telephone_numbers
+        requested = set(self.telephone_numbers)
+        if foreign := shown - requested:
+            return f"it holds {len(foreign)} telephone number{'s' * (len(foreign) > 1)} that the request does not"
+        missing = requested - shown
+        if missing and order.processing_status != ProcessingStatus.PARTIAL:
+            return f"it lacks {len(missing)} telephone number{'s' * (len(missing) > 1)} of the request"
+        return None
+
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON scalars and lists."""
-        return _to_dict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class TelephoneNumberError:
-    """Why one telephone number, or a whole order, did not go through.
-
-    :param telephone_number: ten digits; ``None`` where the error names no number, or none that can be read: its text is
-        then in ``description``
-    :param code: Bandwidth's code as text, since codes need not be numeric; empty where it gave none
-    :param description: Bandwidth's text, which carries details the code does not
-    """
-
-    telephone_number: str | None
-    code: str
-    description: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON scalars."""
-        return _to_dict(self)
-
-
-@dataclass(frozen=True)
-class TnOrder:
-    """An order as Bandwidth shows it.
-
-    A field Bandwidth did not give is ``None`` or empty. A telephone number is ten digits, or the text Bandwidth gave
-    where that is no NANP number. ``processing_status`` and ``action`` are enum members where the text is known, and the
-    text itself where it is not. Times are as Bandwidth gave them, UTC.
-    """
-
-    order_id: str
-    processing_status: ProcessingStatus | str
-    customer_order_id: str | None = None
-    account_id: str | None = None
-    action: Action | str | None = None
-    site_id: int | None = None
-    sip_peer_id: int | None = None
-    loa_type: LoaType | str | None = None
-    telephone_numbers: tuple[str, ...] = ()
-    errors: tuple[TelephoneNumberError, ...] = ()
-    created_at: datetime | None = None
-    last_modified_at: datetime | None = None
-
-    @property
-    def is_terminal(self) -> bool:
-        """Whether Bandwidth is done with the order. An unknown status is not terminal."""
-        return self.processing_status in TERMINAL_STATUSES
-
-    @cached_property
-    def errored_telephone_numbers(self) -> frozenset[str]:
-        """The numbers that any error names."""
-        return frozenset(e.telephone_number for e in self.errors if e.telephone_number is not None)
-
-    @cached_property
-    def completed_telephone_numbers(self) -> tuple[str, ...]:
-        """The listed numbers without an error, ten digits each.
-
-        Bandwidth lists failed numbers of a PARTIAL order in some answers and not in others ([seed], [oas1]); listed
-        minus errored is right under every reading. Empty unless COMPLETE or PARTIAL, and where any number may have
-        failed: when an error names no number, or a PARTIAL order has no error.
-        """
-        if self.processing_status not in (ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL):
-            return ()
-        if any(error.telephone_number is None for error in self.errors):
-            return ()
-        if self.processing_status == ProcessingStatus.PARTIAL and not self.errors:
-            return ()
-        errored = self.errored_telephone_numbers
-        return tuple(n for n in self.telephone_numbers if n not in errored and TEN_DIGITS.fullmatch(n))
-
-    def unaccounted_telephone_numbers(self, requested: Iterable[str]) -> tuple[str, ...]:
-        """The requested numbers that neither completed nor have an error of their own: nobody knows their fate.
-
-        An error without a number accounts for all numbers of a FAILED order, and for none of a PARTIAL one.
-
-        :param requested: the ten-digit numbers that were submitted
-        """
-        if self.processing_status == ProcessingStatus.FAILED and any(e.telephone_number is None for e in self.errors):
-            return ()
-        accounted = self.errored_telephone_numbers.union(self.completed_telephone_numbers)
-        return tuple(number for number in requested if number not in accounted)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON scalars, lists and dicts; :meth:`from_dict` reads them back."""
-        return _to_dict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read back what :meth:`to_dict` gave; keys this version does not know are ignored."""
-        known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
-        known["processing_status"] = ProcessingStatus.parse(known["processing_status"])
-        known["action"] = parse_known(Action, known.get("action"))
-        known["loa_type"] = parse_known(LoaType, known.get("loa_type"))
-        known["telephone_numbers"] = tuple(known.get("telephone_numbers", ()))
-        known["errors"] = tuple(
-            TelephoneNumberError(error["telephone_number"], error["code"], error["description"])
-            for error in known.get("errors", ())
-        )
-        for name in ("created_at", "last_modified_at"):
-            if known.get(name) is not None:
-                known[name] = datetime.fromisoformat(known[name])
-        return cls(**known)
-
-
-def parse_known(kind: type[_Choice], text: str | None) -> _Choice | str | None:
-    """The member of that name in any case, else the text: an answer may hold a documentation placeholder [oas1]."""
-    if text is None:
-        return None
-    try:
-        return kind(text)
-    except ValueError:
-        return text
-
-
-def _to_dict(record: Any) -> dict[str, Any]:
-    return {f.name: _to_json(getattr(record, f.name)) for f in fields(record)}
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, tuple):
-        return [_to_json(item) for item in value]
-    if isinstance(value, TelephoneNumberError):
-        return value.to_dict()
-    return value
-
-
-@dataclass(frozen=True, slots=True)
-class OrderOutcome:
-    """The verdict on a terminal order: what the sensor pushes, and whether it may succeed.
-
-    :param processing_status: Bandwidth's status, or COMPLETE where only ignored errors stood in the way
-    :param completed_telephone_numbers: done, numbers whose only errors are ignored included
-    :param errors: the errors that count
-    :param ignored_count: how many errors were ignored
-    :param is_allowed: whether ``processing_status`` is one the caller accepts
-    """
-
-    order: TnOrder
-    processing_status: ProcessingStatus | str
-    completed_telephone_numbers: tuple[str, ...]
-    errors: tuple[TelephoneNumberError, ...]
-    ignored_count: int
-    is_allowed: bool
-
-    def summary(self) -> dict[str, Any]:
-        """The sensor's return value: ids, status and counts."""
-        return {
-            "order_id": self.order.order_id,
-            "customer_order_id": self.order.customer_order_id,
-            "action": None if self.order.action is None else str(self.order.action),
-            "processing_status": str(self.processing_status),
-            "completed_count": len(self.completed_telephone_numbers),
-            "error_count": len(self.errors),
-        }
-
-
-def judge_order(
-    order: TnOrder,
-    *,
-    allowed_statuses: Collection[str] = (ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL),
-    ignore_error_codes: Collection[str] = (),
-) -> OrderOutcome:
-    """Judge a terminal order. Every path of the sensor, and the nightly sync, ask this one function.
-
-    An error whose code is in ``ignore_error_codes`` (5124 "already exists", say) counts its number as done, unless
-    another error names the number too. When no other error is left and the fate of every listed number is known, the
-    order counts as COMPLETE, even where Bandwidth says FAILED. An ignored error that names no number proves nothing
-    about any number: the status then stays, and no number counts as completed on its account. Another error that names
-    no number may be about any: then no number counts as completed at all.
-    """
-    ignored_codes = {str(code) for code in ignore_error_codes}
-    errors = tuple(error for error in order.errors if error.code not in ignored_codes)
-    ignored = [error for error in order.errors if error.code in ignored_codes]
-    status = order.processing_status
-    completed = order.completed_telephone_numbers
-    errored = {error.telephone_number for error in errors}
-    if ignored and order.is_terminal and None not in errored:
-        done = [error.telephone_number for error in ignored if error.telephone_number not in errored]
-        is_each_named = None not in done
-        listed = order.telephone_numbers if is_each_named and status != ProcessingStatus.FAILED else ()
-        completed = tuple(
-            dict.fromkeys(n for n in (*listed, *done) if n is not None and n not in errored and TEN_DIGITS.fullmatch(n))
-        )
-        if not errors and is_each_named and set(order.telephone_numbers) <= set(completed):
-            status = ProcessingStatus.COMPLETE
-    return OrderOutcome(
-        order=order,
-        processing_status=status,
-        completed_telephone_numbers=completed,
-        errors=errors,
-        ignored_count=len(ignored),
-        is_allowed=status in {ProcessingStatus.parse(allowed) for allowed in allowed_statuses},
-    )
+        return record_to_dict(self)

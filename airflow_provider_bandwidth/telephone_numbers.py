@@ -27,8 +27,6 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, NoReturn, SupportsIndex
 
-from airflow_provider_bandwidth.exceptions import InvalidTelephoneNumbersError
-
 if TYPE_CHECKING:
     from phonenumbers import PhoneMetadata
 
@@ -78,17 +76,6 @@ class NormalizedTelephoneNumbers:
     telephone_numbers: tuple[str, ...]
     rejected: tuple[RejectedTelephoneNumber, ...]
     duplicate_count: int
-
-
-def normalize_telephone_number(value: str) -> str:
-    """Return the ten digits of one telephone number.
-
-    :raises InvalidTelephoneNumbersError: naming the value and what is wrong with it
-    """
-    outcome = _judge(value)
-    if isinstance(outcome, RejectedTelephoneNumber):
-        raise InvalidTelephoneNumbersError((outcome,))
-    return outcome
 
 
 def normalize_telephone_numbers(values: Iterable[object] | str) -> NormalizedTelephoneNumbers:

@@ -31,16 +31,19 @@ from airflow_provider_bandwidth.exceptions import (
 from airflow_provider_bandwidth.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_bandwidth.hooks._connection import ORDERS_PATH, ConnectionSettings, parse_account_id
 from airflow_provider_bandwidth.orders import (
+    MAX_LISTED_ORDERS,
     Action,
     ExternalTnsOrderRequest,
     ProcessingStatus,
     TelephoneNumberError,
     TnOrder,
+    newest_first,
+    normalize_telephone_number,
     parse_choice,
     parse_id,
     validate_customer_order_id,
 )
-from airflow_provider_bandwidth.telephone_numbers import chunk, normalize_telephone_number
+from airflow_provider_bandwidth.telephone_numbers import chunk
 
 if TYPE_CHECKING:
     import requests
@@ -48,8 +51,6 @@ if TYPE_CHECKING:
     from airflow_provider_bandwidth.hooks._transport import TokenAuth
     from airflow_provider_bandwidth.order_xml import OrderListEntry
 
-#: Bandwidth cuts a list at this many orders, without saying so [oas1].
-MAX_LISTED_ORDERS: Final = 1000
 #: Pauses in seconds between the look-ups for an order that may have been sent. How long Bandwidth's search may lag
 #: behind a created order is not documented; a minute is given to it, half of that before the last look.
 _LOOK_UP_PAUSES: Final = (1.0, 3.0, 8.0, 18.0, 30.0)
@@ -632,7 +633,7 @@ class BandwidthHook(BaseHook):
             request.customer_order_id,
             order.processing_status,
         )
-        missing = set(request.telephone_numbers) - _shown_telephone_numbers(order)
+        missing = set(request.telephone_numbers) - order.mentioned_telephone_numbers
         if missing:
             self.log.warning(
                 "Order %s (%s) shows nothing of %d of the %d requested telephone numbers.",
@@ -699,7 +700,7 @@ class BandwidthHook(BaseHook):
         if recorded is not None and is_live(recorded):
             return [recorded]
         same_id = [order for order in self._list_same_id(request, is_live) if order.order_id not in known]
-        ours = [order for order in same_id if _find_difference(order, request) is None]
+        ours = [order for order in same_id if request.difference(order) is None]
         live = list(filter(is_live, same_id))
         if live and not any(map(is_live, ours)):
             self._refuse(request, live[0])
@@ -714,7 +715,7 @@ class BandwidthHook(BaseHook):
             ours += self._list_without_id(request, known, attempt.sent_since, is_live)
         if recorded is not None and recorded.order_id not in {order.order_id for order in ours}:
             ours.append(recorded)
-        return sorted(ours, key=lambda order: (is_live(order), _creation_time(order)), reverse=True)
+        return sorted(newest_first(ours), key=is_live, reverse=True)
 
     def _read_recorded(self, request: ExternalTnsOrderRequest, attempt: EarlierAttempt | None) -> TnOrder | None:
         """The order whose id an attempt learnt, if it asks for the same: the record may be older than the request."""
@@ -725,7 +726,7 @@ class BandwidthHook(BaseHook):
         except OrderNotFoundError as error:
             self.log.warning("The order recorded by an earlier attempt is not there (yet): %s", error)
             return None
-        difference = _find_difference(order, request)
+        difference = request.difference(order)
         if difference is not None:
             self.log.warning(
                 "Order %s, recorded by an earlier attempt, is not this one: %s", order.order_id, difference
@@ -734,12 +735,12 @@ class BandwidthHook(BaseHook):
         return order
 
     def _refuse(self, request: ExternalTnsOrderRequest, order: TnOrder) -> NoReturn:
-        if not _shown_telephone_numbers(order):
+        if not order.mentioned_telephone_numbers:
             raise InvalidResponseError(
                 f"Order {order.order_id} with CustomerOrderId {request.customer_order_id!r} shows no telephone numbers "
                 "(yet): whether it is the requested order cannot be told."
             )
-        raise OrderMismatchError(request.customer_order_id, order.order_id, str(_find_difference(order, request)))
+        raise OrderMismatchError(request.customer_order_id, order.order_id, str(request.difference(order)))
 
     def _list_same_id(self, request: ExternalTnsOrderRequest, is_live: _IsLive) -> list[TnOrder]:
         """All orders with exactly this CustomerOrderId, newest first; the search itself may match by prefix."""
@@ -755,7 +756,7 @@ class BandwidthHook(BaseHook):
                 f"The search for CustomerOrderId {request.customer_order_id!r} gave {len(entries)} orders, none of "
                 "them this one, and is cut off there: whether the order exists cannot be told."
             )
-        return sorted(found, key=_creation_time, reverse=True)
+        return newest_first(found)
 
     def _list_without_id(
         self, request: ExternalTnsOrderRequest, known: frozenset[str], sent_since: datetime, is_live: _IsLive
@@ -779,7 +780,7 @@ class BandwidthHook(BaseHook):
             and is_live(order)
             and order.created_at is not None
             and order.created_at >= sent_since - _CLOCK_SKEW
-            and _find_difference(order, request) is None
+            and request.difference(order) is None
         ]
         if found:
             self.log.warning(
@@ -809,7 +810,7 @@ class BandwidthHook(BaseHook):
         twins = [
             other.order_id
             for other in same_id
-            if other.order_id != order.order_id and is_live(other) and _find_difference(other, request) is None
+            if other.order_id != order.order_id and is_live(other) and request.difference(other) is None
         ]
         if twins:
             raise DuplicateOrderError(request.customer_order_id, [order.order_id, *twins])
@@ -930,34 +931,6 @@ class BandwidthHook(BaseHook):
         )
 
 
-def _find_difference(order: TnOrder, request: ExternalTnsOrderRequest) -> str | None:
-    """How an order differs from a request, in words; ``None`` if it asks for the same.
-
-    A PARTIAL order may not list numbers that failed ([oas1] list samples), so fewer numbers are no difference there.
-    """
-    if order.action != request.action:
-        return f"its Action is {order.action}, not {request.action}"
-    for name, shown_value, requested_value in (
-        ("SiteId", order.site_id, request.site_id),
-        ("SipPeerId", order.sip_peer_id, request.sip_peer_id),
-        ("LoaType", order.loa_type, request.loa_type),
-    ):
-        if None not in (shown_value, requested_value) and shown_value != requested_value:
-            return f"its {name} is {shown_value}, not {requested_value}"
-    shown = _shown_telephone_numbers(order)
-    requested = set(request.telephone_numbers)
-    if foreign := shown - requested:
-        return f"it holds {len(foreign)} telephone number{'s' * (len(foreign) > 1)} that the request does not"
-    missing = requested - shown
-    if missing and order.processing_status != ProcessingStatus.PARTIAL:
-        return f"it lacks {len(missing)} telephone number{'s' * (len(missing) > 1)} of the request"
-    return None
-
-
-def _shown_telephone_numbers(order: TnOrder) -> frozenset[str]:
-    return order.errored_telephone_numbers.union(order.telephone_numbers)
-
-
 def _is_live(order: TnOrder, *, ended_since: datetime | None = None) -> bool:
     """Whether sending the same again would be a duplicate: a FAILED order did nothing.
 
@@ -969,10 +942,6 @@ def _is_live(order: TnOrder, *, ended_since: datetime | None = None) -> bool:
         return True
     ended = order.last_modified_at or (order.created_at and order.created_at + _LONGEST_WORK)
     return ended is None or ended >= ended_since
-
-
-def _creation_time(order: TnOrder) -> datetime:
-    return order.created_at or datetime.min.replace(tzinfo=UTC)
 
 
 def _check_order_id(order_id: str) -> str:

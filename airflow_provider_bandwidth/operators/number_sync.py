@@ -33,7 +33,7 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidResponseError,
     UnsafePlanError,
 )
-from airflow_provider_bandwidth.hooks.bandwidth import MAX_LISTED_ORDERS, BandwidthHook
+from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.number_sync.extract import read_column
 from airflow_provider_bandwidth.number_sync.plan import (
     DEFAULT_MAX_REMOVALS,
@@ -58,10 +58,11 @@ from airflow_provider_bandwidth.number_sync.report import (
 )
 from airflow_provider_bandwidth.operators.bandwidth import parse_flag
 from airflow_provider_bandwidth.orders import (
+    MAX_LISTED_ORDERS,
+    OPEN_STATUSES,
     TERMINAL_STATUSES,
     Action,
     LoaType,
-    ProcessingStatus,
     TelephoneNumberError,
     TnOrder,
     parse_choice,
@@ -83,7 +84,6 @@ _LONGEST_SHOWN_VALUE: Final = 200
 _SETTLED_AFTER: Final = timedelta(hours=1)
 #: States in which a sensor may have left what it read: it succeeded, failed the task, or skipped it (``soft_fail``).
 _ENDED_STATES: Final = frozenset({"success", "failed", "skipped"})
-_OPEN: Final = (ProcessingStatus.RECEIVED, ProcessingStatus.PROCESSING)
 _REPORT_COLUMNS: Final = ("telephone_number", "action", "fate", "code", "reason", "order_id")
 
 
@@ -371,7 +371,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         if not self.resend_errors_after or not to_import:
             return to_import, []
         since = datetime.now(UTC) - timedelta(days=self.resend_errors_after)
-        orders = hook.list_tn_orders(status=tuple(TERMINAL_STATUSES), action=Action.IMPORT, created_from=since)
+        orders = hook.list_tn_orders(status=TERMINAL_STATUSES, action=Action.IMPORT, created_from=since)
         if len(orders) >= MAX_LISTED_ORDERS:
             self.log.warning(
                 "Bandwidth lists the newest %d imports of the last %d days and no more: numbers that an older one "
@@ -437,7 +437,7 @@ def _list_open_orders(hook: BandwidthHook) -> list[TnOrder]:
 
     :raises InvalidResponseError: which numbers are being worked on cannot be told
     """
-    orders = hook.list_tn_orders(status=_OPEN)
+    orders = hook.list_tn_orders(status=OPEN_STATUSES)
     if len(orders) >= MAX_LISTED_ORDERS:
         raise InvalidResponseError(
             f"Account {hook.account_id} has {len(orders)} open orders or more, and Bandwidth lists no further: "
@@ -445,7 +445,7 @@ def _list_open_orders(hook: BandwidthHook) -> list[TnOrder]:
         )
     lately = datetime.now(UTC) - timedelta(days=1)
     for entry in hook.iter_tn_orders(statuses=(), created_from=lately, in_full=False):
-        if not entry.order.is_terminal and entry.order.processing_status not in _OPEN:
+        if not entry.order.is_terminal and entry.order.processing_status not in OPEN_STATUSES:
             orders.append(hook.get_tn_order(entry.order.order_id))
     blank = [order.order_id for order in orders if not order.is_terminal and not order.telephone_numbers]
     if blank:

@@ -35,8 +35,8 @@ from airflow_provider_bandwidth.exceptions import (
     BandwidthError,
     InvalidResponseError,
 )
-from airflow_provider_bandwidth.hooks.bandwidth import MAX_LISTED_ORDERS, BandwidthHook
-from airflow_provider_bandwidth.orders import TERMINAL_STATUSES, ProcessingStatus, TnOrder
+from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.orders import MAX_LISTED_ORDERS, OPEN_STATUSES, TERMINAL_STATUSES, TnOrder
 from airflow_provider_bandwidth.triggers._events import OrderEvent
 
 if TYPE_CHECKING:
@@ -84,8 +84,6 @@ _MAX_PAUSE: Final = 900.0
 _BATCH: Final = 50
 _DAY: Final = timedelta(days=1)
 _HEX: Final = "0123456789abcdef"
-_OPEN: Final = (ProcessingStatus.RECEIVED, ProcessingStatus.PROCESSING)
-_ENDED: Final = (ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL, ProcessingStatus.FAILED)
 
 _log = logging.getLogger(__name__)
 
@@ -435,7 +433,7 @@ class OrderPoller:
         self._round_at = self._loop.time()
         sought = [waiter for waiter in due if waiter.status not in TERMINAL_STATUSES]
         interval = min(waiter.interval(time.time()) for waiter in self._each())
-        listed = await self._list_parts(_OPEN, self._parts, sought, in_full=False)
+        listed = await self._list_parts(OPEN_STATUSES, self._parts, sought, in_full=False)
         self._parts = listed.parts
         lists_take = listed.calls * 60 / (_LIST_SHARE * self._budget.per_minute)
         self._round_not_before = self._round_at + _jittered(max(interval, lists_take))
@@ -446,7 +444,7 @@ class OrderPoller:
             return
         self._failed_rounds = 0
         if len(missing) > _FEW:
-            ended = await self._list_parts(_ENDED, [_WHOLE], missing, in_full=True)
+            ended = await self._list_parts(TERMINAL_STATUSES, [_WHOLE], missing, in_full=True)
             await self._note(ended)
             if ended.error is not None and self._note_refusal(ended.error):
                 return
@@ -456,7 +454,7 @@ class OrderPoller:
 
     def _check_use_of_lists(self, listed: _Listing, sought: Sequence[Waiter], read: Sequence[str]) -> None:
         """Lists that show none of the orders that are open for all that twice in a row are of no use."""
-        is_blind = len(sought) > _FEW and not listed.statuses and bool(read) and set(read) <= set(_OPEN)
+        is_blind = len(sought) > _FEW and not listed.statuses and bool(read) and set(read) <= set(OPEN_STATUSES)
         self._blind_rounds = self._blind_rounds + 1 if is_blind else 0
         if self._blind_rounds >= _MAX_BLIND_ROUNDS:
             self._rest_lists("they do not show the orders that are waited for")

@@ -58,7 +58,7 @@ EXAMPLES: list[BandwidthError] = [
     OrderMismatchError("run-7", "0f3c1a52", "it has 3 numbers, not 2"),
     DuplicateOrderError("run-7", ["0f3c1a52", "5ad0b8c4"]),
     OrderFailedError(FAILED, "Allowed are COMPLETE and PARTIAL."),
-    UnsafePlanError("40 removals, allowed are 10"),
+    UnsafePlanError("40 removals, allowed are 10", ["too many removals", "the extract is short"]),
     InvalidExtractError("no column phone"),
 ]
 EVERY = pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
@@ -102,7 +102,7 @@ def test_it_says_something_and_holds_nothing_but_what_it_was_given(error: Bandwi
     assert not str(error).startswith("(")
     known = {
         "field", "rejected", "status", "code", "description", "url", "retryable", "retry_after", "customer_order_id",
-        "reason", "order_id", "order_ids", "order",
+        "reason", "order_id", "order_ids", "order", "findings",
     }  # fmt: skip
     assert vars(error).keys() <= known
 

@@ -21,8 +21,10 @@ from airflow_provider_bandwidth.orders import (
     TnOrder,
     derive_customer_order_id,
     judge_order,
+    newest_first,
     parse_id,
     parse_known,
+    unaccounted_telephone_numbers,
     validate_customer_order_id,
 )
 
@@ -285,16 +287,24 @@ def test_completed_numbers(
         ("PARTIAL", (A, B, C, D), (failed(C),), ()),
         ("PARTIAL", (A, B, C, D), (), (A, B, C, D)),
         ("PARTIAL", (A, B, C, D), (failed(C), failed(None)), (A, B, D)),
-        ("FAILED", (A, B, C, D), (failed(A), failed(B)), (C, D)),
+        # A FAILED order did nothing: all of its numbers have errored, whichever of them its errors name.
+        ("FAILED", (A, B, C, D), (failed(A), failed(B)), ()),
         ("FAILED", (A, B, C, D), (failed(None),), ()),
-        ("FAILED", (A, B, C, D), (), (A, B, C, D)),
+        ("FAILED", (A, B, C, D), (), ()),
         ("PROCESSING", (A, B, C, D), (), (A, B, C, D)),
     ],
 )
 def test_unaccounted_numbers(
     status: str, listed: tuple[str, ...], errors: tuple[TelephoneNumberError, ...], unaccounted: tuple[str, ...]
 ) -> None:
-    assert order(status, listed, *errors).unaccounted_telephone_numbers((A, B, C, D)) == unaccounted
+    ended = order(status, listed, *errors)
+    found = unaccounted_telephone_numbers(
+        (A, B, C, D),
+        processing_status=ended.processing_status,
+        completed=ended.completed_telephone_numbers,
+        errors=ended.errors,
+    )
+    assert found == unaccounted
 
 
 # --- the verdict ---
@@ -452,3 +462,17 @@ def test_every_record_is_frozen_and_can_be_a_key(record: Any) -> None:
 def test_an_order_survives_pickling_also_after_it_was_asked() -> None:
     assert FULL.completed_telephone_numbers == ()
     assert pickle.loads(pickle.dumps(FULL)) == FULL
+
+
+def test_the_newest_order_comes_first_and_one_without_a_time_last() -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    orders = [
+        replace(order("COMPLETE", (A,)), order_id=str(n), created_at=noon + timedelta(hours=n)) for n in (1, 3, 2)
+    ]
+    unknown = replace(order("COMPLETE", (A,)), order_id="unknown")
+
+    assert [found.order_id for found in newest_first([unknown, *orders])] == ["3", "2", "1", "unknown"]
+
+
+def test_an_order_mentions_what_it_lists_and_what_its_errors_name() -> None:
+    assert order("PARTIAL", (A,), failed(B), failed(None)).mentioned_telephone_numbers == {A, B}

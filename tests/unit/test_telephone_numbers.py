@@ -22,11 +22,11 @@ from phonenumbers.phonemetadata import PhoneNumberDesc
 import airflow_provider_bandwidth
 from airflow_provider_bandwidth import telephone_numbers
 from airflow_provider_bandwidth.exceptions import InvalidTelephoneNumbersError
+from airflow_provider_bandwidth.orders import normalize_telephone_number
 from airflow_provider_bandwidth.telephone_numbers import (
     NormalizedTelephoneNumbers,
     RejectedTelephoneNumber,
     chunk,
-    normalize_telephone_number,
     normalize_telephone_numbers,
 )
 
