@@ -10,7 +10,7 @@ AS_OF_3.2 := 2026-06-01
 AS_OF := $(AS_OF_$(AIRFLOW))
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
-PURE_TESTS := tests/unit/number_sync $(addprefix tests/unit/test_,orders.py order_xml.py order_xml_properties.py telephone_numbers.py error_codes.py exceptions.py assets.py)
+PURE_TESTS := tests/unit/number_sync tests/unit/wire $(addprefix tests/unit/test_,orders.py telephone_numbers.py error_codes.py exceptions.py assets.py)
 
 .PHONY: demo test unit coverage lint types wheel check test-browser chaos chaos-distributed bench bench-triggerer test-matrix sandbox clean
 

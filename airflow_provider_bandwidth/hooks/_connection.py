@@ -13,8 +13,6 @@ from urllib.parse import urlsplit, urlunsplit
 from airflow_provider_bandwidth.exceptions import InvalidConnectionError, InvalidParameterError
 from airflow_provider_bandwidth.orders import parse_id
 
-#: The resource below ``/accounts/{accountId}/`` that takes and shows orders [seed].
-ORDERS_PATH: Final = "externalTns"
 DEFAULT_BASE_URL: Final = "https://dashboard.bandwidth.com/api"
 _BANDWIDTH_TOKEN_URL: Final = "https://api.bandwidth.com/api/v1/oauth2/token"  # noqa: S105
 _TOKEN_PATH: Final = "/api/v1/oauth2/token"  # noqa: S105
@@ -33,7 +31,8 @@ class ConnectionSettings:
     :param verify: whether TLS certificates are checked, or the path of a CA bundle to check them with
     :param customer_order_id_element: ``CustomerOrderID`` [seed] or ``CustomerOrderId`` [oas1], as requests spell it
     :param max_requests_per_minute: how many calls a minute one triggerer may spend on waiting for orders
-    :param order_url: where a person can look at an order: a pattern with {base_url}, {account_id} and {order_id}
+    :param order_url: where a person can look at an order: a pattern with {base_url}, {account_id} and {order_id};
+        ``None`` for the order's address in the API
     """
 
     conn_id: str
@@ -49,7 +48,7 @@ class ConnectionSettings:
     verify: bool | str
     customer_order_id_element: str
     max_requests_per_minute: int
-    order_url: str
+    order_url: str | None
 
     @classmethod
     def from_connection(cls, connection: Any, extra: Mapping[str, Any]) -> ConnectionSettings:
@@ -100,7 +99,7 @@ class ConnectionSettings:
                 "customer_order_id_element", extra, ("CustomerOrderID", "CustomerOrderId")
             ),
             max_requests_per_minute=_parse_max_requests(extra.get("max_requests_per_minute")),
-            order_url=extra.get("order_url") or f"{{base_url}}/accounts/{{account_id}}/{ORDERS_PATH}/{{order_id}}",
+            order_url=extra.get("order_url") or None,
         )
 
 

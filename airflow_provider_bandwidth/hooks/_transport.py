@@ -5,13 +5,11 @@ Apart from the hook so that a DAG file that names the hook does not import reque
 
 from __future__ import annotations
 
-import email.utils
 import random
 import re
 import ssl
 import threading
-from collections.abc import Callable, Mapping
-from datetime import UTC
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
@@ -20,12 +18,11 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
 from airflow_provider_bandwidth.exceptions import BandwidthApiError, BandwidthAuthError, InvalidResponseError
+from airflow_provider_bandwidth.wire.answers import RETRYABLE_STATUSES, read_pause
 
 if TYPE_CHECKING:
     from airflow_provider_bandwidth.hooks._connection import ConnectionSettings
 
-#: Statuses that say nothing about the request itself: the same GET may succeed a moment later.
-RETRYABLE_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
 #: The longest single pause, in seconds, whatever a rate limit's reset time says.
 MAX_PAUSE: Final = 60.0
 _FIRST_PAUSE: Final = 1.0
@@ -76,27 +73,6 @@ def describe_transport_error(error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return "no answer within the connection's timeout"
     return f"the connection broke before the answer was complete ({type(error).__name__})"
-
-
-def read_pause(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds a rate-limited answer asks us to wait; ``None`` if it does not say, never negative.
-
-    ``X-RateLimit-Reset`` is an epoch time in seconds, or in milliseconds [rate]; ``Retry-After`` is seconds or a date.
-
-    :param now: epoch seconds
-    """
-    reset = headers.get("X-RateLimit-Reset", "").strip()
-    if reset.isdecimal():
-        at = float(reset)
-        return max(0.0, (at / 1000 if at > 1e11 else at) - now)
-    after = headers.get("Retry-After", "").strip()
-    if after.isdecimal():
-        return float(after)
-    try:
-        date = email.utils.parsedate_to_datetime(after)
-    except ValueError:
-        return None
-    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
 
 
 def next_pause(

@@ -6,7 +6,6 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
@@ -29,7 +28,7 @@ from airflow_provider_bandwidth.exceptions import (
     OrderNotFoundError,
 )
 from airflow_provider_bandwidth.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
-from airflow_provider_bandwidth.hooks._connection import ORDERS_PATH, ConnectionSettings, parse_account_id
+from airflow_provider_bandwidth.hooks._connection import ConnectionSettings, parse_account_id
 from airflow_provider_bandwidth.orders import (
     MAX_LISTED_ORDERS,
     Action,
@@ -49,7 +48,8 @@ if TYPE_CHECKING:
     import requests
 
     from airflow_provider_bandwidth.hooks._transport import TokenAuth
-    from airflow_provider_bandwidth.order_xml import OrderListEntry
+    from airflow_provider_bandwidth.wire.answers import Answer
+    from airflow_provider_bandwidth.wire.orders import OrderListEntry
 
 #: Pauses in seconds between the look-ups for an order that may have been sent. How long Bandwidth's search may lag
 #: behind a created order is not documented; a minute is given to it, half of that before the last look.
@@ -289,7 +289,7 @@ class BandwidthHook(BaseHook):
         import requests
 
         from airflow_provider_bandwidth.hooks._transport import describe_transport_error, was_never_sent
-        from airflow_provider_bandwidth.order_xml import read_order, write_order_request
+        from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, read_order, write_order_request
 
         body = write_order_request(request, customer_order_id_element=self.settings.customer_order_id_element)
         url = self._url(ORDERS_PATH)
@@ -302,10 +302,11 @@ class BandwidthHook(BaseHook):
                 raise BandwidthApiError(f"{problem}. Nothing was created", url=url, retryable=True) from None
             raise AmbiguousSubmissionError(customer_order_id, problem) from None
         status = response.status_code
-        if status >= 500 or status == 408:
+        answer = _to_answer(response)
+        if answer.leaves_doubt:
             raise AmbiguousSubmissionError(customer_order_id, f"Bandwidth answered HTTP {status}")
         if status >= 300:
-            self._raise_api_error(response)
+            raise self._to_error(answer)
         location = response.headers.get("Location", "").rstrip("/").rpartition("/")[2]
         try:
             return read_order(response.content, fallback_order_id=location or None)
@@ -323,7 +324,8 @@ class BandwidthHook(BaseHook):
         :raises InvalidResponseError: the answer is not this order
         :raises BandwidthApiError: any other refusal, or no answer after all attempts
         """
-        from airflow_provider_bandwidth.order_xml import read_order
+        from airflow_provider_bandwidth.wire.answers import errors_naming_call
+        from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, read_order
 
         order_id = _check_order_id(order_id)
         url = self._url(f"{ORDERS_PATH}/{quote(order_id, safe='')}")
@@ -339,7 +341,7 @@ class BandwidthHook(BaseHook):
                 code=error.code,
                 url=url,
             ) from None
-        with _naming(response):
+        with errors_naming_call(_to_answer(response)):
             order = read_order(response.content)
         if order.order_id.lower() != order_id.lower():
             raise InvalidResponseError(f"Asked for order {order_id}, {url} answered order {order.order_id}.")
@@ -408,7 +410,8 @@ class BandwidthHook(BaseHook):
         import requests
 
         from airflow_provider_bandwidth.hooks._transport import ResponseStream, describe_transport_error
-        from airflow_provider_bandwidth.order_xml import iter_order_list
+        from airflow_provider_bandwidth.wire.answers import errors_naming_call
+        from airflow_provider_bandwidth.wire.orders import iter_order_list
 
         response = self._get_list(
             {
@@ -423,7 +426,7 @@ class BandwidthHook(BaseHook):
         if response is None:
             return
         try:
-            with _naming(response):
+            with errors_naming_call(_to_answer(response, body=b"")):
                 yield from iter_order_list(cast("IO[bytes]", ResponseStream(response)), in_full=in_full)
         except requests.RequestException as error:
             raise BandwidthApiError(describe_transport_error(error), url=_bare_url(response), retryable=True) from None
@@ -452,7 +455,8 @@ class BandwidthHook(BaseHook):
         :param site_id: SiteId; the connection's by default
         :param sip_peer_id: SipPeerId; the connection's by default
         """
-        from airflow_provider_bandwidth.order_xml import read_sip_peer_telephone_numbers
+        from airflow_provider_bandwidth.wire.answers import errors_naming_call
+        from airflow_provider_bandwidth.wire.inventory import read_sip_peer_telephone_numbers
 
         site = self.resolve_site_id(site_id)
         peer = self.resolve_sip_peer_id(sip_peer_id)
@@ -473,7 +477,7 @@ class BandwidthHook(BaseHook):
                         "live numbers would be imported again."
                     )
                 return
-            with _naming(response):
+            with errors_naming_call(_to_answer(response)):
                 read = read_sip_peer_telephone_numbers(response.content)
             yield from zip(read.external_telephone_numbers, itertools.repeat(True))
             yield from zip(read.other_telephone_numbers, itertools.repeat(False))
@@ -492,7 +496,8 @@ class BandwidthHook(BaseHook):
         :return: one error per refused number
         :raises BandwidthApiError: the account lacks the feature (IMPORT_TNS), or any other refusal
         """
-        from airflow_provider_bandwidth.order_xml import read_import_tn_checker, write_import_tn_checker_request
+        from airflow_provider_bandwidth.wire.answers import errors_naming_call
+        from airflow_provider_bandwidth.wire.inventory import read_import_tn_checker, write_import_tn_checker_request
 
         site = self.resolve_site_id(site_id)
         peer = self.resolve_sip_peer_id(sip_peer_id)
@@ -500,7 +505,7 @@ class BandwidthHook(BaseHook):
         for part in chunk(tuple(telephone_numbers), _MAX_CHECKED_NUMBERS):
             body = write_import_tn_checker_request(part, site, peer)
             response = self._send("POST", self._url("importTnChecker"), data=body, headers=_XML)
-            with _naming(response):
+            with errors_naming_call(_to_answer(response)):
                 refused.extend(read_import_tn_checker(response.content).errors)
         return tuple(refused)
 
@@ -525,7 +530,9 @@ class BandwidthHook(BaseHook):
 
     def order_url(self, order_id: str) -> str:
         """Where a person can look at an order: the connection's ``order_url`` pattern, filled in."""
-        pattern = self.settings.order_url
+        from airflow_provider_bandwidth.wire.orders import ORDERS_PATH
+
+        pattern = self.settings.order_url or f"{{base_url}}/accounts/{{account_id}}/{ORDERS_PATH}/{{order_id}}"
         for name, value in (
             ("base_url", self.settings.base_url),
             ("account_id", self.account_id),
@@ -845,31 +852,26 @@ class BandwidthHook(BaseHook):
         except requests.RequestException as error:
             raise BandwidthApiError(describe_transport_error(error), url=url, retryable=may_pass(error)) from None
         if response.status_code not in accept:
-            self._raise_api_error(response)
+            raise self._to_error(_to_answer(response))
         return response
 
     def _list_entries(self, params: Mapping[str, Any]) -> tuple[OrderListEntry, ...]:
-        from airflow_provider_bandwidth.order_xml import read_order_list
+        from airflow_provider_bandwidth.wire.answers import errors_naming_call
+        from airflow_provider_bandwidth.wire.orders import read_order_list
 
         response = self._get_list(params)
         if response is None:
             return ()
-        with _naming(response):
+        with errors_naming_call(_to_answer(response)):
             return read_order_list(response.content)
 
     def _get_list(self, params: Mapping[str, Any], *, stream: bool = False) -> requests.Response | None:
         """A list of orders as it was answered; ``None`` if Bandwidth says that none match."""
-        from airflow_provider_bandwidth.order_xml import read_errors
+        from airflow_provider_bandwidth.wire.orders import ORDERS_PATH
 
         given = {name: value for name, value in params.items() if value is not None}
         response = self._get(self._url(ORDERS_PATH), params=given, accept=(200, 204, 404), stream=stream)
-        if response.status_code == 200:
-            return response
-        # 404 is Bandwidth's "none" [oas1]; a proxy's 404 page is not.
-        if response.status_code == 404 and response.content.strip():
-            with _naming(response):
-                read_errors(response.content)
-        return None
+        return response if response.status_code == 200 or not _to_answer(response).lists_nothing else None
 
     def _list_orders(self, params: Mapping[str, Any]) -> list[TnOrder]:
         return [self._complete(entry) for entry in self._list_entries(params)]
@@ -881,53 +883,15 @@ class BandwidthHook(BaseHook):
             return entry.order
         return self.get_tn_order(entry.order.order_id)
 
-    def _raise_api_error(self, response: requests.Response) -> NoReturn:
-        from airflow_provider_bandwidth.hooks._transport import RETRYABLE_STATUSES, read_pause
-        from airflow_provider_bandwidth.order_xml import describe_errors, read_errors
+    def _to_error(self, answer: Answer) -> BandwidthApiError:
+        from airflow_provider_bandwidth.wire.answers import to_error
 
-        status = response.status_code
-        code = None
-        description = response.reason or "no reason given"
-        try:
-            errors = read_errors(response.content) if response.content else ()
-        except InvalidResponseError as error:
-            errors = ()
-            description = f"{description}. {error}"
-        if errors:
-            code = errors[0].code or None
-            description = describe_errors(errors)
-        url = _bare_url(response)
-        if status == 401:
-            hint = (
-                "check Login and Password; Bandwidth takes no API-user passwords from 2026-12-02 on"
-                if self.settings.auth_type == "basic"
-                else "check Login and Password"
-            )
-            raise BandwidthAuthError(
-                f"{description}. The credentials of connection {self.bandwidth_conn_id!r} were refused: {hint}.",
-                status=status,
-                code=code,
-                url=url,
-            )
-        if status == 403:
-            raise BandwidthAuthError(
-                f"{description}. This user may not do this in account {self.account_id}: check the account id and "
-                "the user's roles.",
-                status=status,
-                code=code,
-                url=url,
-            )
-        if 300 <= status < 400:
-            raise BandwidthApiError(
-                "an unexpected redirect, which was not followed; check the connection's Host", status=status, url=url
-            )
-        raise BandwidthApiError(
-            description,
-            status=status,
-            code=code,
-            url=url,
-            retryable=status in RETRYABLE_STATUSES,
-            retry_after=read_pause(response.headers, self._clock()),
+        return to_error(
+            answer,
+            conn_id=self.bandwidth_conn_id,
+            account_id=self.account_id,
+            auth_type=self.settings.auth_type,
+            now=self._clock(),
         )
 
 
@@ -966,14 +930,9 @@ def _bare_url(response: requests.Response) -> str:
     return response.url.partition("?")[0]
 
 
-@contextmanager
-def _naming(response: requests.Response) -> Iterator[None]:
-    """Say in errors of the readers which call was answered."""
-    try:
-        yield
-    except BandwidthApiError as error:
-        raise BandwidthApiError(
-            error.description, status=response.status_code, code=error.code, url=_bare_url(response)
-        ) from None
-    except InvalidResponseError as error:
-        raise InvalidResponseError(f"HTTP {response.status_code} from {_bare_url(response)}: {error}") from None
+def _to_answer(response: requests.Response, *, body: bytes | None = None) -> Answer:
+    """:param body: the body, where it is not to be read from the response"""
+    from airflow_provider_bandwidth.wire.answers import Answer
+
+    content = response.content if body is None else body
+    return Answer(response.status_code, response.headers, content, _bare_url(response), response.reason or "")

@@ -40,7 +40,7 @@ from airflow_provider_bandwidth.orders import MAX_LISTED_ORDERS, OPEN_STATUSES, 
 from airflow_provider_bandwidth.triggers._events import OrderEvent
 
 if TYPE_CHECKING:
-    from airflow_provider_bandwidth.order_xml import OrderListEntry
+    from airflow_provider_bandwidth.wire.orders import OrderListEntry
 
 _Result = TypeVar("_Result")
 

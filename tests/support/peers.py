@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_bandwidth.order_xml import read_order
+from airflow_provider_bandwidth.wire.orders import read_order
 
 
 class IdleTrigger(BaseTrigger):

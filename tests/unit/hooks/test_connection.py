@@ -40,7 +40,7 @@ def test_a_connection_of_credentials_alone_goes_to_bandwidth_with_oauth2(connect
     assert (settings.account_id, settings.site_id, settings.sip_peer_id) == (None, None, None)
     assert (settings.timeout, settings.verify) == (30.0, True)
     assert settings.customer_order_id_element == "CustomerOrderID"
-    assert settings.order_url == "{base_url}/accounts/{account_id}/externalTns/{order_id}"
+    assert settings.order_url is None
 
 
 def test_every_field_is_read(connect: Callable[..., None], tmp_path: Path) -> None:

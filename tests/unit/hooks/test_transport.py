@@ -24,7 +24,6 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidResponseError,
     OrderNotFoundError,
 )
-from airflow_provider_bandwidth.hooks._transport import read_pause
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.orders import Action, ExternalTnsOrderRequest
 from airflow_provider_bandwidth.sandbox import Sandbox
@@ -204,32 +203,6 @@ def test_429_without_a_header_backs_off_like_503(sandbox: Sandbox, hook: Bandwid
     sandbox.inject("rate-limit", operation="order", header="none")
     hook.get_tn_order(order.order_id)
     assert 0.5 <= clock.pauses[0] <= 1
-
-
-@pytest.mark.parametrize(
-    ("headers", "pause"),
-    [
-        ({"X-RateLimit-Reset": "1000000012"}, 12),
-        ({"X-RateLimit-Reset": "1000000012500"}, 12.5),
-        ({"X-RateLimit-Reset": " 1000000012 "}, 12),
-        ({"X-RateLimit-Reset": "999999000"}, 0),
-        ({"X-RateLimit-Reset": "soon"}, None),
-        ({"X-RateLimit-Reset": "-5", "Retry-After": "7"}, 7),
-        ({"X-RateLimit-Reset": "1000000012", "Retry-After": "7"}, 12),
-        ({"Retry-After": "7"}, 7),
-        ({"Retry-After": "0"}, 0),
-        ({"Retry-After": "Sun, 09 Sep 2001 01:46:55 GMT"}, 15),
-        ({"Retry-After": "Sun, 09 Sep 2001 01:46:55 -0000"}, 15),
-        ({"Retry-After": "Sun, 09 Sep 2001 00:46:55 GMT"}, 0),
-        ({"Retry-After": "1.5"}, None),
-        ({"Retry-After": "Sun, 99 Sep 99999 01:46:55 GMT"}, None),
-        ({"Retry-After": ","}, None),
-        ({"Retry-After": ""}, None),
-        ({}, None),
-    ],
-)
-def test_what_a_rate_limited_answer_asks_for(headers: dict[str, str], pause: float | None) -> None:
-    assert read_pause(headers, now=1_000_000_000) == pause
 
 
 # --- tokens -----------------------------------------------------------------------------------------------------

@@ -18,11 +18,11 @@ from support.waiting import add_orders, connection_variable, wait, waits
 
 from airflow_provider_bandwidth.exceptions import InvalidResponseError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.order_xml import OrderListEntry
 from airflow_provider_bandwidth.sandbox import Sandbox, dashboard
 from airflow_provider_bandwidth.triggers import _poller
 from airflow_provider_bandwidth.triggers._poller import OrderPoller, Waiter
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger, OrderEvent
+from airflow_provider_bandwidth.wire.orders import OrderListEntry
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Cost of reading orders: ``python tests/benchmarks/order_xml.py``.
+"""Cost of reading orders: ``python tests/benchmarks/wire.py``.
 
 First an answer with 5,000 telephone numbers and 500 errors, next to what other ways of reading it cost in the same run;
 the bar is one and a half times lxml's bare parse plus one XPath over the texts. Then a list answer of 50 MB, read as a
@@ -18,7 +18,8 @@ from typing import Any
 
 from lxml import etree
 
-from airflow_provider_bandwidth.order_xml import iter_order_list, read_order, read_sip_peer_telephone_numbers
+from airflow_provider_bandwidth.wire.inventory import read_sip_peer_telephone_numbers
+from airflow_provider_bandwidth.wire.orders import iter_order_list, read_order
 
 NUMBERS = 5_000
 ERRORS = 500

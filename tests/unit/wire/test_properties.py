@@ -20,16 +20,6 @@ from hypothesis import strategies as st
 from support.order_documents import NOTATIONS, Dialect, numbers_in_errors, write_order
 
 from airflow_provider_bandwidth.exceptions import BandwidthApiError, InvalidResponseError
-from airflow_provider_bandwidth.order_xml import (
-    iter_order_list,
-    read_errors,
-    read_import_tn_checker,
-    read_order,
-    read_order_list,
-    read_sip_peer_telephone_numbers,
-    write_import_tn_checker_request,
-    write_order_request,
-)
 from airflow_provider_bandwidth.orders import (
     Action,
     ExternalTnsOrderRequest,
@@ -38,6 +28,13 @@ from airflow_provider_bandwidth.orders import (
     TelephoneNumberError,
     TnOrder,
 )
+from airflow_provider_bandwidth.wire.documents import read_errors
+from airflow_provider_bandwidth.wire.inventory import (
+    read_import_tn_checker,
+    read_sip_peer_telephone_numbers,
+    write_import_tn_checker_request,
+)
+from airflow_provider_bandwidth.wire.orders import iter_order_list, read_order, read_order_list, write_order_request
 
 SAMPLES = Path(__file__).parent / "samples"
 READABLE = sorted(path for path in SAMPLES.glob("*/*.xml") if path.parent.name not in {"foreign", "hostile"})

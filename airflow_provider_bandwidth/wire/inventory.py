@@ -1,0 +1,124 @@
+"""Telephone numbers as Bandwidth's inventory of a SIP peer and its import check show them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+from lxml import etree
+from lxml.etree import _Element
+
+from airflow_provider_bandwidth.exceptions import InvalidResponseError
+from airflow_provider_bandwidth.orders import TEN_DIGITS, TelephoneNumberError
+from airflow_provider_bandwidth.wire.documents import (
+    add_element,
+    add_telephone_numbers,
+    children_of,
+    first_text,
+    read_answer,
+    read_error_elements,
+    read_listed_numbers,
+    text_of,
+    texts_of,
+    to_ten_digits,
+    write_document,
+)
+
+#: TnAttributes of numbers that an external order brought to the account; owned numbers have neither [oas1] [err].
+_EXTERNAL_ATTRIBUTES = frozenset({"external", "imported"})
+_PAGE_PARAMETER = re.compile(r"""[?&]page=([^&#>;"\s]+)""")
+
+
+@dataclass(frozen=True, slots=True)
+class SipPeerTelephoneNumberPage:
+    """One page of the telephone numbers of a SIP peer.
+
+    :param external_telephone_numbers: the numbers an external order brought here, ten digits each: their TnAttributes
+        hold External or Imported
+    :param other_telephone_numbers: the rest, ten digits each: without these attributes a number may be Bandwidth's own.
+        Numbers that are not of ten digits, which no external order can hold, are in neither
+    :param next_page: the ``page`` parameter of the next page, a cursor that means nothing to us [oas1]; ``None`` on
+        the last page
+    """
+
+    external_telephone_numbers: tuple[str, ...]
+    other_telephone_numbers: tuple[str, ...]
+    next_page: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportTnCheckerResult:
+    """What Bandwidth thinks of importing some numbers: a hint, not a promise [host].
+
+    :param importable: ten digits each; none that an error names
+    :param errors: why the others cannot be imported
+    """
+
+    importable: tuple[str, ...]
+    errors: tuple[TelephoneNumberError, ...]
+
+
+def write_import_tn_checker_request(
+    telephone_numbers: Iterable[str], site_id: int | None = None, sip_peer_id: int | None = None
+) -> bytes:
+    """The body of ``POST /accounts/{accountId}/importTnChecker``, for at most 5,000 different numbers [oas1].
+
+    :param site_id: the account's default location if ``None`` [ram22]
+    :param sip_peer_id: the site's default peer if ``None`` [oas1]
+    """
+    root = etree.Element("ImportTnCheckerPayload")
+    add_telephone_numbers(root, telephone_numbers)
+    add_element(root, "SiteId", site_id)
+    add_element(root, "SipPeerId", sip_peer_id)
+    return write_document(root)
+
+
+def read_sip_peer_telephone_numbers(body: bytes) -> SipPeerTelephoneNumberPage:
+    """One page of ``GET /accounts/{accountId}/sites/{siteId}/sippeers/{sipPeerId}/tns`` [oas1].
+
+    :raises InvalidResponseError: the body is no such page, or leaves open what a number is or whether another page
+        follows: half an inventory would have live numbers imported again
+    :raises BandwidthApiError: the body is a refusal
+    """
+    answer, content = read_answer(body, "sippeertelephonenumbersresponse", "sippeertelephonenumbers")
+    entries = [entry for level in content for entry in level.pop("sippeertelephonenumber", ())]
+    external: list[str] = []
+    others: list[str] = []
+    for entry in entries:
+        children = children_of(entry)
+        numbers = [to_ten_digits(text) for text in texts_of([children], ["fullnumber"])]
+        if len(numbers) != 1:
+            raise InvalidResponseError(f"The answer lists a telephone number with {len(numbers)} FullNumbers.")
+        attributes = {text_of(e).lower() for holder in children.get("tnattributes", ()) for e in holder}
+        if TEN_DIGITS.fullmatch(numbers[0]):
+            (external if attributes & _EXTERNAL_ATTRIBUTES else others).append(numbers[0])
+    next_page = _read_next_page([links for level in (answer, *content) for links in level.pop("links", ())])
+    if not entries and any(len(element) for level in content for found in level.values() for element in found):
+        raise InvalidResponseError("The answer has content, but no telephone number could be recognised in it.")
+    return SipPeerTelephoneNumberPage(tuple(external), tuple(others), next_page)
+
+
+def read_import_tn_checker(body: bytes) -> ImportTnCheckerResult:
+    """The answer to ``POST /accounts/{accountId}/importTnChecker`` [oas1].
+
+    :raises InvalidResponseError: the body is no such answer
+    :raises BandwidthApiError: the body is a refusal
+    """
+    _, content = read_answer(body, "importtncheckerresponse", "importtncheckerpayload")
+    errors = tuple(e for level in content for c in level.get("importtnerrors", ()) for e in read_error_elements(c))
+    refused = {error.telephone_number for error in errors}
+    listed = (number for level in content for number in read_listed_numbers(level))
+    return ImportTnCheckerResult(tuple(n for n in listed if n not in refused and TEN_DIGITS.fullmatch(n)), errors)
+
+
+def _read_next_page(links: Sequence[_Element]) -> str | None:
+    """The cursor in ``Links/next``: ``Link=<https://.../tns?page=9195550103&size=500>;rel="next";`` [oas1]."""
+    link = first_text([children_of(element) for element in links], "next")
+    if link is None:
+        return None
+    page = _PAGE_PARAMETER.search(link)
+    if page is None:
+        raise InvalidResponseError(f"The answer's link to the next page has no page parameter: {link!r}.")
+    return unquote_plus(page[1])

@@ -1,0 +1,266 @@
+"""Orders for telephone numbers: bytes to orders, and requests to bytes. Pure.
+
+One reader serves every dialect Bandwidth has documented: the seed's ``Order`` wrapper with ``CustomerOrderID`` [seed],
+the flat order of today [oas1], the hybrid [iris20], wrapped in a response element or not, texts padded or not.
+
+Where an answer leaves open what became of a telephone number, it is read to the number's disadvantage: whatever looks
+like an error is one, and two different OrderIds or statuses in one order are no order at all.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import chain
+from typing import IO, Final, cast
+
+from lxml import etree
+from lxml.etree import _Element
+
+from airflow_provider_bandwidth.exceptions import InvalidParameterError, InvalidResponseError
+from airflow_provider_bandwidth.orders import (
+    Action,
+    ExternalTnsOrderRequest,
+    LoaType,
+    ProcessingStatus,
+    TelephoneNumberError,
+    TnOrder,
+    parse_id,
+    parse_known,
+)
+from airflow_provider_bandwidth.wire.documents import (
+    NUMBERS,
+    REFUSALS,
+    SAFE_PARSER,
+    UTF_16_MARKS,
+    Children,
+    add_element,
+    add_telephone_numbers,
+    children_of,
+    first_text,
+    local_name,
+    name_of,
+    not_well_formed,
+    only_text,
+    open_document,
+    parse_document,
+    raise_refusal,
+    read_error_elements,
+    read_listed_numbers,
+    write_document,
+)
+
+#: The resource below ``/accounts/{accountId}/`` that takes and shows orders [seed].
+ORDERS_PATH: Final = "externalTns"
+_ORDER = "externaltnsorder"
+_ORDER_ROOTS = frozenset({_ORDER, "externaltnsorderresponse"})
+_SUMMARY = "externaltnsordersummary"
+#: The like-named resource tnoptions wraps its list once more in a ...ReportResponse [oas1] [iris20].
+_LIST_ROOTS = frozenset({"externaltnsorders", "externaltnsorderreportresponse"})
+#: In lists these are looked for by libxml2, which knows case; in any other spelling they count as not recognised.
+_LIST_ENTRIES = ("{*}ExternalTnsOrder", "{*}ExternalTnsOrderSummary")
+#: ``FailedNumbers`` lists numbers apart from the errors that may explain them [javafix].
+_ERROR_CONTAINERS = frozenset({"errors", "errorlist", "error", "failednumbers"})
+
+
+@dataclass(frozen=True, slots=True)
+class OrderListEntry:
+    """One order of a list answer. A summary has ids, status and dates, but neither numbers nor errors."""
+
+    order: TnOrder
+    is_summary: bool
+
+
+def write_order_request(
+    request: ExternalTnsOrderRequest, *, customer_order_id_element: str = "CustomerOrderID"
+) -> bytes:
+    """The body of ``POST /accounts/{accountId}/externalTns``, elements in the seed's order.
+
+    :param customer_order_id_element: ``CustomerOrderID`` [seed], or ``CustomerOrderId``, its name since 2020 [oas1]
+    """
+    root = etree.Element("ExternalTnsOrder")
+    add_element(root, customer_order_id_element, request.customer_order_id)
+    add_element(root, "SiteId", request.site_id)
+    add_element(root, "SipPeerId", request.sip_peer_id)
+    add_element(root, "Action", request.action)
+    add_element(root, "LoaType", request.loa_type)
+    add_telephone_numbers(root, request.telephone_numbers)
+    return write_document(root)
+
+
+def read_order(body: bytes, *, fallback_order_id: str | None = None) -> TnOrder:
+    """The order in a 200 or 201 answer.
+
+    :param fallback_order_id: the id to use where the body has none (the last segment of a 201's ``Location``)
+    :raises InvalidResponseError: the body is not an order
+    :raises BandwidthApiError: the body is a refusal, which Bandwidth also sends with a 2xx status
+    """
+    root = parse_document(body)
+    answer = children_of(root)
+    orders = answer.get(_ORDER, [])
+    if not (orders or {"orderid", "order"} & answer.keys()):
+        raise_refusal(answer)
+    if name_of(root.tag) not in _ORDER_ROOTS:
+        raise InvalidResponseError(f"The answer's root element is <{local_name(root.tag)}>, which is not an order.")
+    if len(orders) > 1:
+        raise InvalidResponseError(f"The answer holds {len(orders)} orders where one was asked for.")
+    levels = [level for element in (*orders, root) for level in _levels(element)]
+    return _read_order_element(root, levels, fallback_order_id)
+
+
+def read_order_list(body: bytes) -> tuple[OrderListEntry, ...]:
+    """All orders of a list answer; empty for an empty list. Raises what :func:`iter_order_list` raises."""
+    return tuple(iter_order_list(io.BytesIO(body)))
+
+
+def iter_order_list(stream: IO[bytes], *, in_full: bool = True) -> Iterator[OrderListEntry]:
+    """The orders of a list answer, one by one as they are read, so that a large answer is never held whole.
+
+    :param stream: the body; read in pieces
+    :param in_full: ``False`` makes a summary of every order: OrderId, status and creation date, for half the cost
+    :raises InvalidResponseError: the body is not a list of orders, or not all of it could be read. Entries that came
+        before are sound, but the list is not complete.
+    :raises BandwidthApiError: the body is a refusal
+    """
+    head = b""
+    pieces = iter(lambda: stream.read(_PIECE_SIZE), b"")
+    while len(head) < _HEAD_SIZE and (piece := next(pieces, b"")):
+        head = (head + piece).lstrip()
+    if head.startswith(UTF_16_MARKS):
+        head += b"".join(pieces)
+    document = open_document(head)
+    if document.root_name.lower() not in _LIST_ROOTS:
+        raise InvalidResponseError(f"The answer's root element is <{document.root_name}>, not a list of orders.")
+    parser = etree.XMLPullParser(("end",), tag=_LIST_ENTRIES, encoding=document.encoding, **SAFE_PARSER)
+    is_empty = True
+    try:
+        for piece in chain((document.body,), pieces):
+            parser.feed(piece)
+            for _, element in parser.read_events():
+                levels = _levels(element)
+                if _SUMMARY not in levels[0]:  # else a summary in a summary [ram22], of which the inner one came before
+                    is_empty = False
+                    if in_full:
+                        yield OrderListEntry(
+                            _read_order_element(element, levels, None), name_of(element.tag) == _SUMMARY
+                        )
+                    else:
+                        yield OrderListEntry(_read_order_summary(levels), is_summary=True)
+                _check_and_drop_before(element)
+        root = parser.close()
+    except etree.XMLSyntaxError as error:
+        raise not_well_formed(error) from None
+    _check_list_end(root, is_empty=is_empty)
+
+
+# --- lists ---
+
+#: Bytes of a stream in which the root element must begin, and bytes read at once.
+_HEAD_SIZE = 4096
+_PIECE_SIZE = 65536
+
+
+def _check_and_drop_before(entry: _Element) -> None:
+    """Raise if an element before this list entry refuses the list, and give the memory of these elements back.
+
+    The entry stays: libxml2 may still look at it.
+    """
+    for elder in list(entry.itersiblings(preceding=True)):
+        if (name := name_of(elder.tag)) in REFUSALS:
+            raise_refusal({name: [elder]})
+        cast(_Element, entry.getparent()).remove(elder)
+
+
+def _check_list_end(root: _Element, *, is_empty: bool) -> None:
+    """That the list is no refusal, and that one without orders is really empty.
+
+    To take orders that were not recognised for none would have them submitted again.
+    """
+    for level in (root, *(child for child in root if name_of(child.tag) in _LIST_ROOTS)):
+        children = children_of(level)
+        raise_refusal(children)
+        unknown = [e for e in level if len(e) and name_of(e.tag) not in {*_LIST_ROOTS, "links"}]
+        if is_empty and (unknown or first_text([children], "totalcount") not in (None, "0")):
+            raise InvalidResponseError("The list of orders is not empty, but no order could be recognised in it.")
+
+
+# --- orders ---
+
+
+def _levels(element: _Element) -> list[Children]:
+    """The children of an order, and those of its ``Order`` [seed]: each field stands in one or the other."""
+    children = children_of(element)
+    return [children, *(children_of(order) for order in children.get("order", ()))]
+
+
+def _read_order_summary(levels: Sequence[Children], fallback_order_id: str | None = None) -> TnOrder:
+    for level in levels:
+        if "responsestatus" in level:
+            raise_refusal({"responsestatus": level["responsestatus"]})
+    order_id = only_text(levels, "orderid") or fallback_order_id
+    status = only_text(levels, "processingstatus", "orderstatus")
+    if not order_id or not status:
+        missing = "ProcessingStatus" if order_id else "OrderId"
+        raise InvalidResponseError(f"The answer has an order's root but no {missing}.")
+    return TnOrder(
+        order_id=order_id,
+        processing_status=ProcessingStatus.parse(status),
+        created_at=_parse_time(first_text(levels, "ordercreatedate", "orderdate")),
+    )
+
+
+def _read_order_element(element: _Element, levels: Sequence[Children], fallback_order_id: str | None) -> TnOrder:
+    return replace(
+        _read_order_summary(levels, fallback_order_id),
+        customer_order_id=first_text(levels, "customerorderid"),
+        account_id=first_text(levels, "accountid"),
+        action=parse_known(Action, first_text(levels, "action")),
+        site_id=_parse_optional_id("SiteId", first_text(levels, "siteid")),
+        sip_peer_id=_parse_optional_id("SipPeerId", first_text(levels, "sippeerid", "peerid")),
+        loa_type=parse_known(LoaType, first_text(levels, "loatype")),
+        telephone_numbers=next(filter(None, map(read_listed_numbers, levels)), ()),
+        errors=_read_order_errors(element),
+        last_modified_at=_parse_time(first_text(levels, "lastmodifieddate")),
+    )
+
+
+def _parse_optional_id(name: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_id(name, text)
+    except InvalidParameterError:
+        return None
+
+
+def _parse_time(text: str | None) -> datetime | None:
+    try:
+        time = None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+
+
+# --- errors ---
+
+_HAS_GRANDCHILDREN = etree.XPath("boolean(*/*)")
+
+
+def _read_order_errors(order: _Element) -> tuple[TelephoneNumberError, ...]:
+    errors = dict.fromkeys(
+        error for container in _find_error_containers(order) for error in read_error_elements(container)
+    )
+    explained = {error.telephone_number for error in errors if error.code or error.description}
+    return tuple(e for e in errors if e.code or e.description or e.telephone_number not in explained)
+
+
+def _find_error_containers(order: _Element) -> Iterator[_Element]:
+    """Wherever they stand: an error that is overlooked makes a failed number look done."""
+    elements = [order]
+    for element in elements:
+        for child in element:
+            name = name_of(child.tag)
+            if name in _ERROR_CONTAINERS:
+                yield child
+            elif len(child) and (name not in NUMBERS or _HAS_GRANDCHILDREN(child)):
+                elements.append(child)
