@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -48,6 +49,7 @@ class SandboxApp:
         record.status = None if answer.dropped else int(answer.status)
         record.order_id = answer.order_id
         record.state = "dropped" if answer.dropped else "answered"
+        answer.headers.setdefault("date", self._dashboard.format_date(self.settings))
         await send_answer(answer, scope, receive, send)
 
     async def _answer(self, request: Request) -> tuple[Answer, RequestRecord]:
@@ -155,6 +157,26 @@ async def _play_body(_: SandboxApp, fault: Fault, answer: Answer | None, __: Req
     return answer
 
 
+async def _play_interim(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
+    if answer is not None:
+        answer.interim, answer.pause = int(fault.number("count")), fault.number("seconds")
+    return answer
+
+
+async def _play_drip(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
+    if answer is not None:
+        answer.pause, answer.chunk = fault.number("seconds"), int(fault.number("bytes"))
+    return answer
+
+
+async def _play_gzip(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
+    if answer is not None:
+        padding = b" " * int(fault.number("padding"))
+        answer.body = gzip.compress(answer.body + padding)
+        answer.headers["content-encoding"] = "gzip"
+    return answer
+
+
 _PLAYERS: Final[Mapping[str, _Player]] = {
     "drop": _play_drop,
     "status": _play_status,
@@ -166,6 +188,9 @@ _PLAYERS: Final[Mapping[str, _Player]] = {
     "hold": _play_hold,
     "truncate": _play_truncate,
     "body": _play_body,
+    "interim": _play_interim,
+    "drip": _play_drip,
+    "gzip": _play_gzip,
 }
 
 _BODIES: Final[Mapping[str, tuple[str, bytes]]] = {

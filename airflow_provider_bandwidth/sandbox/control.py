@@ -118,6 +118,12 @@ class _Control:
         self._controls.revoke_tokens()
         return {}
 
+    def rotate_secret(self, _: Request, body: dict[str, Any]) -> object:
+        if not isinstance(body.get("password"), str):
+            raise TypeError("password is a text")
+        self._controls.rotate_secret(body["password"])
+        return {}
+
     def orders(self, _: Request, __: dict[str, Any]) -> object:
         return {"orders": [order.to_dict() for order in self._controls.orders]}
 
@@ -224,6 +230,7 @@ ENDPOINTS: Final = (
     ),
     Endpoint("POST", "/sandbox/requests/release", _Control.release_requests, "let held requests go on"),
     Endpoint("DELETE", "/sandbox/tokens", _Control.revoke_tokens, "revoke every OAuth2 token"),
+    Endpoint("PUT", "/sandbox/secret", _Control.rotate_secret, 'accept another password only: {"password": "..."}'),
     Endpoint("GET", "/sandbox/orders", _Control.orders, "every order with its numbers and errors"),
     Endpoint(
         "POST",

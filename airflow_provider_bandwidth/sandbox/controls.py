@@ -48,7 +48,7 @@ class Controls:
         self._host = host
         self._port = port
         self._login = login
-        self._password = password
+        self._password = self._initial_password = password
         self._seed = (tuple(imported), tuple(owned))
         self._initial = settings
         self._store = Store(accounts, sites)
@@ -148,11 +148,20 @@ class Controls:
         """Answer 401 to every OAuth2 token issued so far."""
         self._dashboard.tokens.revoke()
 
+    def rotate_secret(self, password: str) -> None:
+        """Accept another password only, as Basic password and as client secret; tokens stay good.
+
+        :attr:`connection` has the new one.
+        """
+        self._dashboard.rotate_secret(password)
+        self._password = password
+
     def reset(self) -> None:
         """Back to the state of a new sandbox, at the same address; tokens stay good."""
         self.release_requests()
         self.clear_faults()
         self._app.log.clear()
+        self.rotate_secret(self._initial_password)
         self._dashboard.rate_limit.clear()
         self._app.settings = self._initial
         self._store.reset()

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+import email.utils
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs, unquote
 
 from airflow_provider_bandwidth.sandbox import rendering
 from airflow_provider_bandwidth.sandbox.http import Answer, Request
-from airflow_provider_bandwidth.sandbox.inventory import Location
+from airflow_provider_bandwidth.sandbox.inventory import HostedNumber, Inventory, Location
 from airflow_provider_bandwidth.sandbox.magic import find_magic_number
 from airflow_provider_bandwidth.sandbox.orders import Order, OrderError, OrderFilter
 from airflow_provider_bandwidth.sandbox.request_xml import UnreadableBodyError, read_order
@@ -81,6 +82,16 @@ class Dashboard:
 
     def answer(self, route: Route, call: Call) -> Answer:
         """Answer a request: credentials, account and rate limit first, then the operation itself."""
+        answer = self._handle(route, call)
+        answer.headers["date"] = self.format_date(call.settings)
+        return answer
+
+    def format_date(self, settings: Settings) -> str:
+        """The Date header of an answer that is given now."""
+        moment = self._store.now() + timedelta(seconds=settings.clock_skew_seconds)
+        return email.utils.format_datetime(moment, usegmt=True)
+
+    def _handle(self, route: Route, call: Call) -> Answer:
         if route.handler is None:
             status = HTTPStatus.METHOD_NOT_ALLOWED if route is _WRONG_METHOD else HTTPStatus.NOT_FOUND
             return Answer(status)
@@ -98,12 +109,16 @@ class Dashboard:
 
     # --- who may call ---
 
+    def rotate_secret(self, password: str) -> None:
+        """Accept another password from now on; tokens stay good."""
+        self._password = password
+
     def _check_credentials(self, call: Call) -> Answer | None:
         kind, _, value = call.request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and self.tokens.accepts(value.strip()):
             call.record.auth = "bearer"
             return None
-        if kind.lower() == "basic" and self._accepts_login(value):
+        if kind.lower() == "basic" and call.settings.basic_auth and self._accepts_login(value):
             call.record.auth = "basic"
             return None
         return refuse_credentials()
@@ -126,7 +141,7 @@ class Dashboard:
         reset_at = self.rate_limit.exceeded(settings.requests_per_minute, settings.rate_window_seconds)
         if reset_at is None:
             return None
-        return too_many_requests({"X-RateLimit-Reset": str(int(reset_at) + 1)})
+        return too_many_requests({"X-RateLimit-Reset": str(int(reset_at + settings.clock_skew_seconds) + 1)})
 
     def issue_token(self, call: Call) -> Answer:
         """Answer with a new OAuth2 token."""
@@ -142,10 +157,12 @@ class Dashboard:
             return _make_json_answer(HTTPStatus.BAD_REQUEST, {"error": "unsupported_grant_type"})
         lifetime = call.settings.token_lifetime_seconds
         token = self.tokens.issue(lifetime)
-        expires_in = int(lifetime) if lifetime == int(lifetime) else lifetime
-        return _make_json_answer(
-            HTTPStatus.OK, {"access_token": token, "token_type": "Bearer", "expires_in": expires_in}
-        )
+        content: dict[str, object] = {"access_token": token, "token_type": "Bearer"}
+        if call.settings.expires_in == "zero":
+            content["expires_in"] = 0
+        elif call.settings.expires_in == "sent":
+            content["expires_in"] = int(lifetime) if lifetime == int(lifetime) else lifetime
+        return _make_json_answer(HTTPStatus.OK, content)
 
     # --- orders ---
 
@@ -177,7 +194,7 @@ class Dashboard:
     def show_history(self, call: Call) -> Answer:
         """Answer with the history of an order."""
         order = self._find_order(call)
-        return Answer(HTTPStatus.OK, rendering.write_order_history(order), order_id=order.order_id)
+        return Answer(HTTPStatus.OK, rendering.write_order_history(order, call.settings), order_id=order.order_id)
 
     def _find_order(self, call: Call) -> Order:
         youngest = self._store.clock() - call.settings.read_lag_seconds
@@ -193,7 +210,7 @@ class Dashboard:
     def list_orders(self, call: Call) -> Answer:
         """Answer with the orders that meet the query."""
         total, orders = self._store.search(
-            call.account_id, _parse_filter(call.request), call.settings, limit=LIST_LIMIT
+            call.account_id, _parse_filter(call.request, call.settings), call.settings, limit=LIST_LIMIT
         )
         if not orders:
             raise Refused("", "No orders match the search.", HTTPStatus.NOT_FOUND)
@@ -233,32 +250,52 @@ class Dashboard:
 
     def list_peer_numbers(self, call: Call) -> Answer:
         """Answer with a page of a peer's numbers; 204 when it has none."""
-        location = self._location(call)
-        start, size = _parse_page(call.request, 5000)
-        numbers, following = self._store.page([location], start, size)
+        numbers, links = self._read_page(call, [self._location(call)], 5000)
         if not numbers:
             return Answer(HTTPStatus.NO_CONTENT)
         attributes = (call.request.parameter("includeAttributes") or "true").lower() != "false"
-        links = rendering.write_page_links(self._links_url(call), size, following)
         return Answer(HTTPStatus.OK, rendering.write_peer_numbers(numbers, links, attributes=attributes))
 
     def count_peer_numbers(self, call: Call) -> Answer:
         """Answer with the peer's own count."""
-        return Answer(HTTPStatus.OK, rendering.write_peer_total(self._store.total([self._location(call)])))
+        return Answer(HTTPStatus.OK, rendering.write_peer_total(self._count(call, [self._location(call)])))
 
     def list_in_service_numbers(self, call: Call) -> Answer:
         """Answer with a page of in-service numbers; 204 when there are none."""
         locations = self._locations(call)
-        start, size = _parse_page(call.request, 300)
-        numbers, following = self._store.page(locations, start, size)
+        numbers, links = self._read_page(call, locations, 300)
         if not numbers:
             return Answer(HTTPStatus.NO_CONTENT)
-        links = rendering.write_page_links(self._links_url(call), size, following)
-        return Answer(HTTPStatus.OK, rendering.write_in_service_numbers(self._store.total(locations), numbers, links))
+        return Answer(HTTPStatus.OK, rendering.write_in_service_numbers(self._count(call, locations), numbers, links))
 
     def count_in_service_numbers(self, call: Call) -> Answer:
         """Answer how many numbers are in service."""
-        return Answer(HTTPStatus.OK, rendering.write_in_service_total(self._store.total(self._locations(call))))
+        return Answer(HTTPStatus.OK, rendering.write_in_service_total(self._count(call, self._locations(call))))
+
+    def _read_page(
+        self, call: Call, locations: Sequence[Location], default_size: int
+    ) -> tuple[list[HostedNumber], str]:
+        """The numbers and the Links of a page, broken as the setting ``inventory_pages`` says."""
+        start, size = _parse_page(call.request, default_size)
+        inventory = self._inventory(call)
+        numbers, following = inventory.page(locations, start, size)
+        broken = call.settings.inventory_pages
+        if broken == "empty":
+            numbers = []
+        elif broken == "cut":
+            numbers, following = numbers[: len(numbers) // 2], None
+        elif broken == "repeat" and numbers:
+            following = numbers[0].telephone_number
+        elif broken == "skip" and following is not None:
+            _, following = inventory.page(locations, following, size)
+        return numbers, rendering.write_page_links(self._links_url(call), size, following)
+
+    def _count(self, call: Call, locations: Sequence[Location]) -> int:
+        return self._inventory(call).total(locations)
+
+    def _inventory(self, call: Call) -> Store | Inventory:
+        lag = call.settings.inventory_lag_seconds
+        return self._store.rewind(lag) if lag else self._store
 
     def find_in_service_number(self, call: Call) -> Answer:
         """Answer 200 or 404: whether a number is in service."""
@@ -386,7 +423,7 @@ def _make_json_answer(status: int, content: object) -> Answer:
 _STATUSES: Final = frozenset({"RECEIVED", "PROCESSING", "COMPLETE", "PARTIAL", "FAILED"})
 
 
-def _parse_filter(request: Request) -> OrderFilter:
+def _parse_filter(request: Request, settings: Settings) -> OrderFilter:
     statuses = frozenset(status.upper() for status in request.parameters.get("status", []) if status)
     if statuses - _STATUSES:
         known = ", ".join(sorted(_STATUSES)).lower()
@@ -403,6 +440,7 @@ def _parse_filter(request: Request) -> OrderFilter:
         created_to=_parse_date(request, "createdDateTo"),
         modified_from=_parse_date(request, "modifiedDateFrom"),
         modified_to=_parse_date(request, "modifiedDateTo"),
+        skew=timedelta(seconds=settings.clock_skew_seconds),
     )
 
 

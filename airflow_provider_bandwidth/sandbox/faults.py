@@ -59,6 +59,14 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "body": FaultKind(
         "keep the status and replace the body; kind is html, json, empty, other-root or doctype", {"kind": "html"}
     ),
+    "interim": FaultKind(
+        "send so many answers with status 103 before the answer, and wait so many seconds after each",
+        {"count": 1, "seconds": 0.0},
+    ),
+    "drip": FaultKind(
+        "send the body so many bytes at a time, with so many seconds between", {"bytes": 1, "seconds": 0.1}
+    ),
+    "gzip": FaultKind("compress the body, with so many blanks added to its end before", {"padding": 0}),
     "setting": FaultKind(
         "handle the request with other settings: every setting is an option, for instance search_lag_seconds=5, "
         "list_form=summary, customer_order_id_match=prefix, drop_customer_order_id=always, "

@@ -52,6 +52,9 @@ class Answer:
     :param order_id: the order it is about, for the log
     :param dropped: reset the connection instead of answering
     :param cut: promise the whole length, send half, then close the connection
+    :param interim: how many answers with status 103 come first
+    :param pause: seconds before each of them, and before each chunk of the body
+    :param chunk: bytes of the body that are sent at once
     """
 
     status: int
@@ -61,6 +64,9 @@ class Answer:
     order_id: str | None = None
     dropped: bool = False
     cut: bool = False
+    interim: int = 0
+    pause: float = 0.0
+    chunk: int = _CHUNK
 
 
 async def receive_request(scope: Scope, receive: Receive) -> Request:
@@ -87,16 +93,33 @@ async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send
         headers.append((b"content-type", answer.content_type.encode()))
     if answer.status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
         headers.append((b"content-length", str(len(answer.body)).encode()))
+    await _send_interim(answer, scope)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if answer.cut:
         await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
         await _reset(scope, receive, gently=True)
         return
     start = 0
-    while len(answer.body) - start > _CHUNK:
-        await send({"type": "http.response.body", "body": answer.body[start : start + _CHUNK], "more_body": True})
-        start += _CHUNK
+    while len(answer.body) - start > answer.chunk and not _is_closing(scope):
+        await send({"type": "http.response.body", "body": answer.body[start : start + answer.chunk], "more_body": True})
+        start += answer.chunk
+        await asyncio.sleep(answer.pause)
     await send({"type": "http.response.body", "body": answer.body[start:], "more_body": False})
+
+
+def _is_closing(scope: Scope) -> bool:
+    transport: Any = scope["state"][CONNECTION].transport
+    return bool(transport.is_closing())
+
+
+async def _send_interim(answer: Answer, scope: Scope) -> None:
+    """Send the answers that come before the answer; ASGI has no word for them."""
+    transport: Any = scope["state"][CONNECTION].transport
+    for _ in range(answer.interim):
+        if _is_closing(scope):
+            break
+        transport.write(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload; as=style\r\n\r\n")
+        await asyncio.sleep(answer.pause)
 
 
 async def _reset(scope: Scope, receive: Receive, *, gently: bool = False) -> None:

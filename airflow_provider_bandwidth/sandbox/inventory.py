@@ -38,11 +38,20 @@ class _Peer:
         return self.ordered
 
 
+class _Change(NamedTuple):
+    """What was known of a number until an order changed it."""
+
+    clock: float
+    telephone_number: str
+    before: HostedNumber | None
+
+
 class Inventory:
     """The numbers of every peer of every account. Not safe by itself: its owner holds the lock."""
 
     def __init__(self) -> None:
         self._peers: dict[Location, _Peer] = {}
+        self._changes: list[_Change] = []
         self._numbers: dict[str, HostedNumber] = {}
         #: How often a number was imported while it was there already: each such import resets its attributes.
         self.resets: Counter[str] = Counter()
@@ -57,14 +66,40 @@ class Inventory:
             for number in numbers:
                 self._place(HostedNumber(number, location, by_order))
 
-    def import_number(self, telephone_number: str, location: Location) -> None:
-        """Take a number in, or reset it if it is here ("resets every attribute of the number" [oas1])."""
+    def import_number(self, telephone_number: str, location: Location, clock: float) -> None:
+        """Take a number in, or reset it if it is here ("resets every attribute of the number" [oas1]).
+
+        :param clock: when, in the monotonic seconds of the store
+        """
+        self._note_change(telephone_number, clock)
         if telephone_number in self._numbers:
             self.resets[telephone_number] += 1
         self._place(HostedNumber(telephone_number, location, True))
 
-    def remove_number(self, telephone_number: str) -> None:
-        """Forget a number; unknown ones are ignored."""
+    def remove_number(self, telephone_number: str, clock: float) -> None:
+        """Forget a number; unknown ones are ignored.
+
+        :param clock: when, in the monotonic seconds of the store
+        """
+        self._note_change(telephone_number, clock)
+        self._forget(telephone_number)
+
+    def _note_change(self, telephone_number: str, clock: float) -> None:
+        self._changes.append(_Change(clock, telephone_number, self._numbers.get(telephone_number)))
+
+    def rewind(self, clock: float) -> Inventory:
+        """A copy with the numbers as they were at a time."""
+        since = [change for change in self._changes if change.clock > clock]
+        past = Inventory()
+        for hosted in self._numbers.values():
+            past._place(hosted)
+        for change in reversed(since):
+            past._forget(change.telephone_number)
+            if change.before is not None:
+                past._place(change.before)
+        return past
+
+    def _forget(self, telephone_number: str) -> None:
         hosted = self._numbers.pop(telephone_number, None)
         if hosted is not None:
             peer = self._peers[hosted.location]
@@ -97,7 +132,7 @@ class Inventory:
         return [self._peers[location] for location in locations if location in self._peers]
 
     def _place(self, hosted: HostedNumber) -> None:
-        self.remove_number(hosted.telephone_number)
+        self._forget(hosted.telephone_number)
         self._numbers[hosted.telephone_number] = hosted
         peer = self._peers.setdefault(hosted.location, _Peer())
         peer.members[hosted.telephone_number] = hosted

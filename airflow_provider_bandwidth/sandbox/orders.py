@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 TERMINAL_STATUSES: Final = frozenset({"COMPLETE", "PARTIAL", "FAILED"})
@@ -137,7 +137,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """The conditions of a list call; ``None`` or empty means any. Dates are inclusive UTC days, ``yyyy-MM-dd``."""
+    """The conditions of a list call; ``None`` or empty means any. Dates are inclusive UTC days, ``yyyy-MM-dd``.
+
+    :param skew: how far the clock that dates orders is ahead
+    """
 
     statuses: frozenset[str] = frozenset()
     telephone_number: str | None = None
@@ -149,6 +152,7 @@ class OrderFilter:
     created_to: str | None = None
     modified_from: str | None = None
     modified_to: str | None = None
+    skew: timedelta = timedelta()
 
     def admits(self, order: Order, *, prefix: bool) -> bool:
         """Whether ``order`` meets every condition; with ``prefix`` a customer order id may be longer than asked."""
@@ -158,8 +162,8 @@ class OrderFilter:
             and (self.loa_type is None or (order.asked.loa_type or "CARRIER") == self.loa_type)
             and (self.customer_order_id is None or _is_same(self.customer_order_id, order.customer_order_id, prefix))
             and (self.order_id_fragment is None or order.order_id.startswith(self.order_id_fragment))
-            and _is_within(order.created_at, self.created_from, self.created_to)
-            and _is_within(order.last_modified_at, self.modified_from, self.modified_to)
+            and _is_within(order.created_at + self.skew, self.created_from, self.created_to)
+            and _is_within(order.last_modified_at + self.skew, self.modified_from, self.modified_to)
             and (self.telephone_number is None or self.telephone_number in order.telephone_numbers)
         )
 

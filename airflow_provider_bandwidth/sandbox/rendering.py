@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
@@ -58,7 +60,7 @@ def write_order(order: Order, settings: Settings) -> bytes:
 def write_order_list(total: int, orders: Sequence[Order], settings: Settings, *, details: bool) -> bytes:
     """A list answer (reference, 4.2); ``details`` asks for full orders where the list form is summaries."""
     if settings.list_form == "summary-only" or (settings.list_form == "summary" and not details):
-        entries = [_write_summary(order) for order in orders]
+        entries = [_write_summary(order, settings) for order in orders]
     else:
         entries = []
         for order in orders:
@@ -66,11 +68,11 @@ def write_order_list(total: int, orders: Sequence[Order], settings: Settings, *,
     return write_document("ExternalTnsOrders", b"".join((write_element("TotalCount", total).encode(), *entries)))
 
 
-def write_order_history(order: Order) -> bytes:
+def write_order_history(order: Order, settings: Settings) -> bytes:
     """The history of an order; statuses are in lower case there [javafix]."""
     steps = (
         "<OrderHistory>"
-        + write_element("OrderDate", format_time(moment))
+        + write_element("OrderDate", _format_time(moment, settings))
         + write_element("Author", order.asked.created_by)
         + write_element("Status", status.lower())
         + "</OrderHistory>"
@@ -80,12 +82,47 @@ def write_order_history(order: Order) -> bytes:
 
 
 def _write_order_content(order: Order, settings: Settings) -> bytes:
-    key = (settings.dialect, settings.partial_list, settings.echo_customer_order_id)
+    key = (
+        settings.dialect,
+        settings.partial_list,
+        settings.echo_customer_order_id,
+        settings.customer_order_id_case,
+        settings.contradict,
+        settings.clock_skew_seconds,
+    )
     content = order.fragments.get(key)
     if content is None:
         write = _write_flat if settings.dialect == "O" else _write_enveloped
-        content = order.fragments[key] = write(order, settings).encode()
+        content = order.fragments[key] = write(_contradict(order, settings.contradict), settings).encode()
     return content
+
+
+def _contradict(order: Order, what: str) -> Order:
+    """An order that says something else than was asked for (setting ``contradict``)."""
+    asked = order.asked
+    other: dict[str, Any] = {}
+    if what == "account":
+        other["account_id"] = f"{int(asked.account_id) + 1}"
+    elif what == "action":
+        other["action"] = "REMOVE" if asked.action == "IMPORT" else "IMPORT"
+    elif what == "site":
+        other["site_id"] = f"{int(asked.site_id) + 1}"
+    elif what == "customer-order-id":
+        other["customer_order_id"] = "somebody-else"
+    elif what == "numbers":
+        first, *rest = asked.telephone_numbers
+        changed = [_change_area_code(first), *rest]
+        changed[-1] = changed[-1] if len(changed) == 1 else _change_area_code(changed[-1])
+        other["telephone_numbers"] = tuple(changed)
+    return dataclasses.replace(order, asked=dataclasses.replace(asked, **other)) if other else order
+
+
+def _change_area_code(number: str) -> str:
+    return ("201" if number[:3] != "201" else "202") + number[3:]
+
+
+def _format_time(moment: datetime, settings: Settings) -> str:
+    return format_time(moment + timedelta(seconds=settings.clock_skew_seconds))
 
 
 def _write_enveloped(order: Order, settings: Settings) -> str:
@@ -93,25 +130,25 @@ def _write_enveloped(order: Order, settings: Settings) -> str:
     asked = order.asked
     text = _write_padded if settings.dialect == "P" else write_element
     hybrid = settings.dialect == "H"
+    customer_order_id = _get_shown_customer_order_id(order, settings)
     fields = [
-        text("OrderCreateDate", format_time(order.created_at)),
+        text("OrderCreateDate", _format_time(order.created_at, settings)),
         text("AccountId", asked.account_id),
         text("CreatedByUser", asked.created_by),
         text("OrderId", order.order_id),
         text("ProcessingStatus", order.status),
         "<Order>",
     ]
-    if asked.customer_order_id is not None and settings.echo_customer_order_id:
-        fields.append(text("CustomerOrderId" if hybrid else "CustomerOrderID", asked.customer_order_id))
+    if customer_order_id is not None:
+        fields.append(text("CustomerOrderId" if hybrid else "CustomerOrderID", customer_order_id))
     fields.append(text("SiteId", asked.site_id))
     if asked.sip_peer_given:
         fields.append(text("SipPeerId", asked.sip_peer_id))
     fields.append(text("Action", asked.action))
     if hybrid:
         fields.append(_write_loa_type(order))
-    fields.append(
-        _write_number_list(order.listed_telephone_numbers(settings.partial_list), padded=settings.dialect == "P")
-    )
+    numbers = order.listed_telephone_numbers(settings.partial_list)
+    fields.append(_write_number_list(numbers, padded=settings.dialect == "P"))
     fields.append("</Order>")
     if order.errors:
         fields.append(_write_errors(order.errors, padded=settings.dialect == "P"))
@@ -121,12 +158,13 @@ def _write_enveloped(order: Order, settings: Settings) -> str:
 def _write_flat(order: Order, settings: Settings) -> str:
     """Dialect O: everything under the order, ``Errors`` present even when empty."""
     asked = order.asked
+    customer_order_id = _get_shown_customer_order_id(order, settings)
     fields = [
-        write_element("OrderCreateDate", format_time(order.created_at)),
+        write_element("OrderCreateDate", _format_time(order.created_at, settings)),
         write_element("AccountId", asked.account_id),
         write_element("CreatedByUser", asked.created_by),
         write_element("OrderId", order.order_id),
-        write_element("LastModifiedDate", format_time(order.last_modified_at)),
+        write_element("LastModifiedDate", _format_time(order.last_modified_at, settings)),
         write_element("SiteId", asked.site_id),
         write_element("SipPeerId", asked.sip_peer_id),
         _write_number_list(order.listed_telephone_numbers(settings.partial_list)),
@@ -135,9 +173,16 @@ def _write_flat(order: Order, settings: Settings) -> str:
         write_element("ProcessingStatus", order.status),
         _write_errors(order.errors),
     ]
-    if asked.customer_order_id is not None and settings.echo_customer_order_id:
-        fields.insert(0, write_element("CustomerOrderId", asked.customer_order_id))
+    if customer_order_id is not None:
+        fields.insert(0, write_element("CustomerOrderId", customer_order_id))
     return "".join(fields)
+
+
+def _get_shown_customer_order_id(order: Order, settings: Settings) -> str | None:
+    stored = order.customer_order_id
+    if stored is None or not settings.echo_customer_order_id:
+        return None
+    return {"upper": stored.upper(), "lower": stored.lower()}.get(settings.customer_order_id_case, stored)
 
 
 def _write_loa_type(order: Order) -> str:
@@ -146,7 +191,7 @@ def _write_loa_type(order: Order) -> str:
     return "" if loa_type is None else write_element("LoaType", loa_type)
 
 
-def _write_summary(order: Order) -> bytes:
+def _write_summary(order: Order, settings: Settings) -> bytes:
     """An entry of the older list form [ramint18] [iris20]; it has no customer order id."""
     completed = 0
     if order.status in ("COMPLETE", "PARTIAL"):
@@ -156,7 +201,7 @@ def _write_summary(order: Order) -> bytes:
         + write_element("accountId", order.account_id)
         + write_element("CompletedQuantity", completed)
         + write_element("userId", order.asked.created_by)
-        + write_element("OrderDate", format_time(order.created_at))
+        + write_element("OrderDate", _format_time(order.created_at, settings))
         + write_element("OrderType", "ExternalTnsOrder")
         + write_element("OrderStatus", order.status)
         + write_element("OrderId", order.order_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,8 +16,8 @@ DEFAULT_PASSWORD: Final = "sandbox"  # noqa: S105 - it is printed on start, so i
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
-def _make_setting(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"help": text, "choices": choices})
+def _make_setting(default: Any, text: str, choices: tuple[str, ...] = (), *, signed: bool = False) -> Any:
+    return field(default=default, metadata={"help": text, "choices": choices, "signed": signed})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,37 @@ class Settings:
         ("never", "CustomerOrderID", "always"),
     )
     echo_customer_order_id: bool = _make_setting(True, "answers show the stored customer order id")
+    customer_order_id_case: str = _make_setting(
+        "kept", "letters of the customer order id in answers; the search is not changed", ("kept", "upper", "lower")
+    )
+    contradict: str = _make_setting(
+        "nothing",
+        "answers with orders show another account, action, customer order id or site than was sent, or other numbers "
+        "in place of the first and the last",
+        ("nothing", "account", "action", "customer-order-id", "numbers", "site"),
+    )
     search_lag_seconds: float = _make_setting(0.0, "orders younger than this are missing from lists")
     read_lag_seconds: float = _make_setting(0.0, "orders younger than this are 404 when read one by one")
+    inventory_lag_seconds: float = _make_setting(
+        0.0, "inventories and their counts are this old: what orders did shows so much later"
+    )
+    inventory_pages: str = _make_setting(
+        "whole",
+        "pages of an inventory: whole; empty, 204 as if there were no number; cut, half a page and no next one; "
+        "repeat, the next page is the same again; skip, the next page is the one after it",
+        ("whole", "empty", "cut", "repeat", "skip"),
+    )
+    clock_skew_seconds: float = _make_setting(
+        0.0, "how far the clock of the Dashboard is ahead: the Date header, and every time in an answer", signed=True
+    )
     strict_remove: bool = _make_setting(False, "refuse REMOVE orders that carry SipPeerId or LoaType (25020)")
     strict_content_type: bool = _make_setting(False, "answer 415 to an order whose Content-Type is not XML")
     max_numbers_per_order: int = _make_setting(5000, "more telephone numbers in one order are refused (5095)")
     token_lifetime_seconds: float = _make_setting(3600.0, "life of an OAuth2 token, sent as expires_in")
+    expires_in: str = _make_setting(
+        "sent", "the life of a token in its answer: sent, left out, or 0", ("sent", "missing", "zero")
+    )
+    basic_auth: bool = _make_setting(True, "API calls with Basic credentials are answered; from 2026-12-02 not")
     requests_per_minute: int = _make_setting(
         0, "API calls allowed in one rate window, tokens aside; more get 429; 0 is unlimited"
     )
@@ -99,7 +125,7 @@ def _convert(item: dataclasses.Field[Any], value: object) -> object:
         return _parse_flag(item.name, value)
     if isinstance(item.default, str):
         return str(value)
-    return _parse_number(item.name, value, whole=isinstance(item.default, int))
+    return _parse_number(item.name, value, whole=isinstance(item.default, int), signed=item.metadata["signed"])
 
 
 def _parse_flag(name: str, value: object) -> bool:
@@ -109,11 +135,13 @@ def _parse_flag(name: str, value: object) -> bool:
     return text == "true"
 
 
-def _parse_number(name: str, value: object, *, whole: bool) -> float:
+def _parse_number(name: str, value: object, *, whole: bool, signed: bool) -> float:
     try:
         number = int(str(value)) if whole else float(str(value))
     except ValueError:
         raise ValueError(f"{name}: {value!r} is not a number") from None
-    if not 0 <= number < float("inf"):
-        raise ValueError(f"{name}: {value!r} is negative or not finite")
+    if not math.isfinite(number):
+        raise ValueError(f"{name}: {value!r} is not finite")
+    if number < 0 and not signed:
+        raise ValueError(f"{name}: {value!r} is negative")
     return number

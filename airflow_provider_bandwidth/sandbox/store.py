@@ -52,7 +52,7 @@ class Store:
         """Store an order as RECEIVED and start its clock."""
         with self._lock:
             self._advance()
-            order = self._store_order(new, self._now(), self.clock())
+            order = self._store_order(new, self.now(), self.clock())
             processing = order.created_clock + settings.received_seconds
             number = len(self._orders)
             heapq.heappush(self._due, (processing, number, "process", order.order_id))
@@ -65,7 +65,7 @@ class Store:
         """Store an order as somebody else's work left it: no clock moves it, and no number is touched."""
         with self._lock:
             self._advance()
-            now = self._now()
+            now = self.now()
             moment = created_at or now
             order = self._store_order(new, moment, self.clock() - (now - moment).total_seconds())
             order = self._change(order, errors=tuple(errors))
@@ -129,7 +129,7 @@ class Store:
             else:
                 self._held.discard(self._get_order(order_id).order_id)
             overdue, self._overdue = self._overdue, []
-            now = self._now()
+            now = self.now()
             for each in overdue:
                 self._end(self._orders[each], now)
 
@@ -149,7 +149,7 @@ class Store:
             )
             if end.status not in TERMINAL_STATUSES:
                 raise ValueError(f"{end.status} does not end an order")
-            return self._conclude(order, end, self._now())
+            return self._conclude(order, end, self.now())
 
     def set_status(self, order_id: str, status: str) -> Order:
         """Show an open order with any word that does not end it and stop its clock: only ``finish`` ends it then.
@@ -163,7 +163,7 @@ class Store:
             if status.upper() in TERMINAL_STATUSES:
                 raise ValueError(f"{status} ends an order: use finish")
             self._stopped.add(order_id)
-            return self._move_to(order, status, self._now())
+            return self._move_to(order, status, self.now())
 
     def _store_order(self, new: NewOrder, created_at: datetime, clock: float) -> Order:
         order = Order(str(uuid.uuid4()), new, created_at, clock, ((created_at, "RECEIVED"),))
@@ -202,7 +202,8 @@ class Store:
         with self._lock:
             self._skipped += seconds
 
-    def _now(self) -> datetime:
+    def now(self) -> datetime:
+        """The time of day, skipped seconds included."""
         return datetime.now(UTC) + timedelta(seconds=self._skipped)
 
     def _advance(self) -> None:
@@ -229,11 +230,12 @@ class Store:
 
     def _conclude(self, order: Order, end: Outcome, moment: datetime) -> Order:
         location = Location(order.account_id, order.asked.site_id, order.asked.sip_peer_id)
+        clock = order.created_clock + (moment - order.created_at).total_seconds()
         for number in end.done:
             if order.action == "IMPORT":
-                self._inventory.import_number(number, location)
+                self._inventory.import_number(number, location, clock)
             else:
-                self._inventory.remove_number(number)
+                self._inventory.remove_number(number, clock)
         order = self._change(order, errors=end.errors, missing=end.missing)
         return order if end.status == order.status else self._move_to(order, end.status, moment)
 
@@ -261,6 +263,12 @@ class Store:
         with self._lock:
             self._advance()
             return self._inventory.total(locations)
+
+    def rewind(self, seconds: float) -> Inventory:
+        """The numbers as they were so many seconds ago."""
+        with self._lock:
+            self._advance()
+            return self._inventory.rewind(self.clock() - seconds)
 
     def numbers(self, *, imported: bool) -> dict[Location, list[str]]:
         """The imported or the owned numbers of every peer that has any, ascending."""
