@@ -7,6 +7,9 @@ that came with an error always counts for more than this table.
 
 from __future__ import annotations
 
+import re
+import reprlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -134,3 +137,30 @@ ERROR_CODES: dict[str, ErrorCode] = {
 def explain_error_code(code: str | int) -> ErrorCode | None:
     """What is known of a code; ``None`` for a code without advice."""
     return ERROR_CODES.get(str(code).strip())
+
+
+def parse_error_codes(
+    codes: Iterable[str | int] | str | int | None, name: str = "ignore_error_codes"
+) -> tuple[str, ...]:
+    """Error codes as a user may give them, each once: one code, text with several, or any iterable; ``None`` is none.
+
+    :param name: the parameter, for the error
+    :raises ValueError: something that is no error code, with what to give instead
+    """
+    if codes is None:
+        return ()
+    try:
+        values: list[object] = [codes] if isinstance(codes, str | bytes | int) else list(codes)
+    except TypeError:
+        values = [codes]
+    parsed: dict[str, None] = {}
+    for value in values:
+        is_code = isinstance(value, str | int) and not isinstance(value, bool)
+        for code in re.split(r"[\s,;]+", str(value).strip()):
+            if not is_code or not re.fullmatch(r"\w[\w.-]*", code, re.ASCII):
+                raise ValueError(
+                    f"{name}: expected error codes like 5124, got {reprlib.repr(value)}. Give the codes themselves: "
+                    "this parameter takes neither templates nor the output of a task."
+                )
+            parsed[code] = None
+    return tuple(parsed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_bandwidth.error_codes import explain_error_code
+from airflow_provider_bandwidth.error_codes import explain_error_code, parse_error_codes
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
     BandwidthError,
@@ -82,7 +82,7 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
         *,
         order_id: str,
         allowed_statuses: Collection[str] = (ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL),
-        ignore_error_codes: Collection[str | int] = (),
+        ignore_error_codes: Iterable[str | int] | str | int | None = (),
         account_id: str | None = None,
         bandwidth_conn_id: str = BandwidthHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -96,7 +96,7 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
             raise ValueError(
                 f"allowed_statuses: expected some of {', '.join(sorted(TERMINAL_STATUSES))}, got {unknown}"
             )
-        self.ignore_error_codes = tuple(str(code) for code in _as_tuple(ignore_error_codes))
+        self.ignore_error_codes = parse_error_codes(ignore_error_codes)
         self.account_id = account_id
         self.bandwidth_conn_id = bandwidth_conn_id
         self.deferrable = deferrable

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
-from airflow_provider_bandwidth.error_codes import ERROR_CODES, ErrorCode, Retry, Scope, explain_error_code
+from airflow_provider_bandwidth.error_codes import (
+    ERROR_CODES,
+    ErrorCode,
+    Retry,
+    Scope,
+    explain_error_code,
+    parse_error_codes,
+)
 from airflow_provider_bandwidth.sandbox.magic import MAGIC_NUMBERS
 
 MADE_UP = {"", "[int]"}
@@ -53,3 +61,30 @@ def test_every_row_is_complete_and_ready_for_json() -> None:
         row = json.loads(json.dumps(known.to_dict()))
         assert ErrorCode(**row) == known
         assert all(row.values()), row
+
+
+@pytest.mark.parametrize(
+    ("given", "codes"),
+    [
+        (None, ()),
+        ("5124", ("5124",)),
+        (5124, ("5124",)),
+        ("25060,25061", ("25060", "25061")),
+        (" 25060; 25061 25070", ("25060", "25061", "25070")),
+        (["5124", 5124, "25060, 25061"], ("5124", "25060", "25061")),
+        ((code for code in (5124, "25060")), ("5124", "25060")),
+        ({"5124"}, ("5124",)),
+        ([], ()),
+    ],
+    ids=str,
+)
+def test_codes_are_read_however_they_are_given(given: Any, codes: tuple[str, ...]) -> None:
+    assert parse_error_codes(given) == codes
+
+
+@pytest.mark.parametrize(
+    "given", ["", ["5124", ""], True, 5124.0, [None], object(), "{{ var.value.codes }}", b"5124"], ids=str
+)
+def test_what_is_no_error_code_is_refused_by_name(given: Any) -> None:
+    with pytest.raises(ValueError, match="ignore_these: expected error codes like 5124, got"):
+        parse_error_codes(given, "ignore_these")
