@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 PURE_TESTS := tests/unit/number_sync tests/unit/wire $(addprefix tests/unit/test_,orders.py telephone_numbers.py error_codes.py exceptions.py assets.py)
 
-.PHONY: demo test unit coverage lint types wheel check test-browser chaos chaos-distributed bench bench-triggerer test-matrix sandbox clean
+.PHONY: demo docs test unit coverage lint types wheel check test-browser chaos chaos-distributed bench bench-triggerer test-matrix sandbox clean
 
 demo: $(VENV)/.demo  ## the main job, end to end, against the sandbox
 	@$(BIN)/python tests/system/demo.py
@@ -26,6 +26,9 @@ unit: $(VENV)/.test  ## unit tests only
 coverage: $(VENV)/.test  ## every branch of the pure core is tested
 	$(BIN)/coverage run -m pytest -q $(PURE_TESTS)
 	$(BIN)/coverage report
+
+docs: $(VENV)/.test  ## the tables of docs/ that are made from code
+	$(BIN)/python tests/support/docs_tables.py
 
 lint: $(VENV)/.lint  ## ruff, and nothing unused
 	$(BIN)/ruff check .

@@ -1,0 +1,120 @@
+"""Tables of the documents that are made from code: connection fields, error codes, parameters.
+
+As a program (``make docs``) it writes them into the pages, between ``<!-- made from code: name -->`` and
+``<!-- end -->``. A test compares.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[2] / "docs"
+_PACKAGE = "airflow_provider_bandwidth"
+_BLOCK = re.compile(r"(<!-- made from code: ([^>]*) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+#: What a DAG's author calls: name, as a page has it, by module.
+PARAMETER_TABLES: dict[str, str] = {
+    "BandwidthTnOrderOperator": "operators.bandwidth",
+    "BandwidthTnOrderSensor": "sensors.bandwidth",
+    "BandwidthTnOrderTrigger": "triggers.bandwidth",
+    "BandwidthHook": "hooks.bandwidth",
+    "bandwidth_number_sync": "task_groups.bandwidth",
+    "BandwidthNumberSyncPlanOperator": "operators.number_sync",
+    "BandwidthNumberSyncReportOperator": "operators.number_sync",
+}
+
+
+def fill_in(page: str) -> str:
+    """A page with every table between its marks made anew."""
+    return _BLOCK.sub(lambda found: f"{found[1]}{make_table(found[2])}{found[4]}", page)
+
+
+def make_table(name: str) -> str:
+    """The table that a mark asks for, with its last line's end."""
+    if name in PARAMETER_TABLES:
+        return _parameters(getattr(import_module(f"{_PACKAGE}.{PARAMETER_TABLES[name]}"), name))
+    tables: dict[str, Callable[[], str]] = {"connection fields": _connection_fields, "error codes": _error_codes}
+    return tables[name]()
+
+
+def _connection_fields() -> str:
+    from airflow_provider_bandwidth.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
+
+    labels, placeholders = UI_FIELD_BEHAVIOUR["relabeling"], UI_FIELD_BEHAVIOUR["placeholders"]
+    rows = [(f"`{name}`", label, placeholders.get(name, ""), "") for name, label in labels.items()]
+    for name, spec in CONN_FIELDS.items():
+        default = spec["schema"].get("default", "")
+        rows.append((f"`extra.{name}`", spec["label"], spec["description"], f"`{default}`" if default != "" else ""))
+    return _table(("field", "in the form", "meaning", "default"), rows)
+
+
+def _error_codes() -> str:
+    from airflow_provider_bandwidth.error_codes import ERROR_CODES
+
+    codes: dict[tuple[str, ...], list[str]] = {}
+    for known in ERROR_CODES.values():
+        codes.setdefault((known.meaning, known.advice, known.scope, known.retry), []).append(known.code)
+    rows = [(", ".join(shared), *told) for told, shared in codes.items()]
+    return _table(("code", "meaning", "what to do", "is about", "retry"), rows)
+
+
+def _parameters(called: Any) -> str:
+    """Parameters of a class or function, with the meaning that its docstring gives."""
+    function = called.__init__ if isinstance(called, type) else called
+    meanings = {
+        name: " ".join(text.split())
+        for name, text in re.findall(
+            r"^:param (\w+):(.*?)(?=^:|\Z)", inspect.getdoc(called) or "", re.MULTILINE | re.DOTALL
+        )
+    }
+    computed = _computed_defaults(function)
+    rows = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in meanings:
+            default = "" if name in computed else _default(parameter)
+            rows.append((f"`{name}`", default, meanings[name].replace("``", "`")))
+    return _table(("parameter", "default", "meaning"), rows)
+
+
+def _computed_defaults(function: Callable[..., Any]) -> set[str]:
+    """Parameters whose default depends on Airflow's configuration."""
+    source = textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
+    (node,) = (part for part in ast.parse(source).body if isinstance(part, ast.FunctionDef))
+    keywords = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    return {argument.arg for argument, default in keywords if isinstance(default, ast.Call)}
+
+
+def _default(parameter: inspect.Parameter) -> str:
+    value = parameter.default
+    if value is parameter.empty or value is None or value == () or callable(value):
+        return ""
+    if isinstance(value, tuple):
+        value = tuple(str(item) for item in value)
+    return f"`{value!r}`" if not hasattr(value, "value") else f"`{value.value!r}`"
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(heads), ["---"] * len(list(heads)), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
+
+
+def main() -> None:
+    """Write the tables into the pages."""
+    for path in sorted(DOCS.rglob("*.md")):
+        old = path.read_text(encoding="utf-8")
+        new = fill_in(old)
+        if new != old:
+            path.write_text(new, encoding="utf-8")
+            sys.stdout.write(f"{path.relative_to(DOCS.parent)}: tables made anew\n")
+
+
+if __name__ == "__main__":
+    main()
