@@ -6,10 +6,9 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, partial
-from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, cast
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
@@ -20,23 +19,20 @@ from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
     BandwidthAuthError,
     BandwidthError,
-    DuplicateOrderError,
     InvalidConnectionError,
     InvalidParameterError,
     InvalidResponseError,
-    OrderMismatchError,
     OrderNotFoundError,
 )
 from airflow_provider_bandwidth.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
 from airflow_provider_bandwidth.hooks._connection import ConnectionSettings, parse_account_id
+from airflow_provider_bandwidth.hooks._submission import EarlierAttempt, OrderCalls, Submission, SubmissionJournal
 from airflow_provider_bandwidth.orders import (
-    MAX_LISTED_ORDERS,
     Action,
     ExternalTnsOrderRequest,
     ProcessingStatus,
     TelephoneNumberError,
     TnOrder,
-    newest_first,
     normalize_telephone_number,
     parse_choice,
     parse_id,
@@ -51,48 +47,11 @@ if TYPE_CHECKING:
     from airflow_provider_bandwidth.wire.answers import Answer
     from airflow_provider_bandwidth.wire.orders import OrderListEntry
 
-#: Pauses in seconds between the look-ups for an order that may have been sent. How long Bandwidth's search may lag
-#: behind a created order is not documented; a minute is given to it, half of that before the last look.
-_LOOK_UP_PAUSES: Final = (1.0, 3.0, 8.0, 18.0, 30.0)
-#: How far Bandwidth's clock may be from ours when an order is recognised by its creation time alone.
-_CLOCK_SKEW: Final = timedelta(minutes=5)
-#: An order that shows no LastModifiedDate, as in the seed's dialect, ended at the latest so long after it was made.
-_LONGEST_WORK: Final = timedelta(days=1)
+__all__ = ["BandwidthHook", "EarlierAttempt", "SubmissionJournal"]
+
 _XML: Final = {"Content-Type": "application/xml; charset=utf-8"}
 #: The most numbers importTnChecker takes [oas1].
 _MAX_CHECKED_NUMBERS: Final = 5000
-_IsLive = Callable[["TnOrder"], bool]
-#: How many POSTs one submission sends at most, each proven by look-ups to have created nothing.
-_MAX_POSTS: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class EarlierAttempt:
-    """What is known of attempts that may have sent the same order before.
-
-    :param sent_since: aware time; none of them can have sent it before this
-    :param order_id: the order that Bandwidth answered, if an answer came
-    """
-
-    sent_since: datetime
-    order_id: str | None = None
-
-
-class SubmissionJournal:
-    """What a submission remembers across attempts. This one remembers nothing: each submission is the first.
-
-    The operator's remembers in Airflow what the search at Bandwidth may not show yet.
-    """
-
-    def earlier_attempt(self) -> EarlierAttempt | None:
-        """What is known of earlier attempts at the same request; ``None`` if none can have sent it."""
-        return None
-
-    def record_sending(self, at: datetime) -> None:
-        """Called right before a POST. An error raised here keeps the POST from being sent."""
-
-    def record_order(self, order_id: str) -> None:
-        """Called as soon as the order's id is known, before anything else is done with it."""
 
 
 class BandwidthHook(BaseHook):
@@ -541,6 +500,10 @@ class BandwidthHook(BaseHook):
             pattern = pattern.replace(f"{{{name}}}", value)
         return pattern
 
+    def bandwidth_now(self) -> datetime:
+        """The time by Bandwidth's clock."""
+        return datetime.fromtimestamp(self._clock(), UTC)
+
     # --- exactly once -------------------------------------------------------------------------------------------
 
     def submit_tn_order(
@@ -578,249 +541,21 @@ class BandwidthHook(BaseHook):
         :raises AmbiguousSubmissionError: it could not be found out whether the order was created
         :raises BandwidthApiError: the look-up failed, so that nothing was sent; or Bandwidth refused the order
         """
-        journal = journal or SubmissionJournal()
-        is_live = partial(_is_live, ended_since=reuse_orders_ended_since)
-        if reuse_existing_order:
-            existing = self._look_up(request, journal.earlier_attempt(), is_live)
-            live = next(filter(is_live, existing), None)
-            if live is not None:
-                return self._take_over(request, live, journal)
-        else:
-            existing = self._list_same_id(request, is_live)
-            self.log.warning(
-                "reuse_existing_order=False: sending order %s again on purpose; %d with this CustomerOrderId exist. "
-                "Importing a number again resets its attributes.",
-                request.customer_order_id,
-                len(existing),
-            )
-        order = self._create_once(request, frozenset(order.order_id for order in existing), journal, is_live)
-        self._check_echo(request, order)
-        if reuse_existing_order:
-            self._raise_if_twin(request, order, is_live)
-        return order
-
-    def _create_once(
-        self,
-        request: ExternalTnsOrderRequest,
-        known: frozenset[str],
-        journal: SubmissionJournal,
-        is_live: _IsLive,
-    ) -> TnOrder:
-        for remaining in reversed(range(_MAX_POSTS)):
-            sent_at = datetime.fromtimestamp(self._clock(), UTC)
-            journal.record_sending(sent_at)
-            try:
-                order = self.create_tn_order(request)
-            except AmbiguousSubmissionError as error:
-                self.log.warning("%s", error)
-                attempt = EarlierAttempt(sent_at, error.order_id)
-                found = self._look_up(request, attempt, is_live, known=known, doubt=error)
-                if found:
-                    return self._take_over(request, found[0], journal)
-                if not remaining:
-                    raise
-                self.log.warning("Order %s was not created; sending it again.", request.customer_order_id)
-            else:
-                journal.record_order(order.order_id)
-                self.log.info(
-                    "Created order %s: %s of %d telephone numbers, CustomerOrderId %s.",
-                    order.order_id,
-                    request.action,
-                    len(request.telephone_numbers),
-                    request.customer_order_id,
-                )
-                return order
-        raise AssertionError  # pragma: no cover
-
-    def _take_over(self, request: ExternalTnsOrderRequest, order: TnOrder, journal: SubmissionJournal) -> TnOrder:
-        journal.record_order(order.order_id)
-        self.log.info(
-            "Order %s with CustomerOrderId %s exists (%s): taking it over, nothing more is sent.",
-            order.order_id,
-            request.customer_order_id,
-            order.processing_status,
+        submission = Submission(
+            request,
+            OrderCalls(
+                create=self.create_tn_order,
+                get=self.get_tn_order,
+                list=self._search,
+                now=self.bandwidth_now,
+                account_id=self.account_id,
+            ),
+            journal or SubmissionJournal(),
+            ended_since=reuse_orders_ended_since,
+            sleep=self._sleep,
+            log=self.log,
         )
-        missing = set(request.telephone_numbers) - order.mentioned_telephone_numbers
-        if missing:
-            self.log.warning(
-                "Order %s (%s) shows nothing of %d of the %d requested telephone numbers.",
-                order.order_id,
-                order.processing_status,
-                len(missing),
-                len(request.telephone_numbers),
-            )
-        return order
-
-    def _look_up(
-        self,
-        request: ExternalTnsOrderRequest,
-        attempt: EarlierAttempt | None,
-        is_live: _IsLive,
-        *,
-        known: frozenset[str] = frozenset(),
-        doubt: AmbiguousSubmissionError | None = None,
-    ) -> list[TnOrder]:
-        """The orders that are this request's; empty only if Bandwidth says that there are none.
-
-        Those that did not fail come first, the newest at the head.
-
-        :param attempt: an attempt that may have sent one, so that the search is asked until it must show it
-        :param known: ids of orders that were there before the attempt
-        :param doubt: the answer to the attempt's POST, if it was just now: any order, even a FAILED one, settles it
-        """
-        recorded = attempt and attempt.order_id
-        for pause in (*(_LOOK_UP_PAUSES if attempt else ()), None):
-            failure: BandwidthError | None = None
-            orders: list[TnOrder] = []
-            try:
-                orders = self._find(request, attempt, known, is_live)
-            except (BandwidthApiError, InvalidResponseError) as error:
-                if doubt is None:
-                    raise
-                failure = error
-            settled = [order for order in orders if is_live(order) or order.order_id == recorded]
-            if doubt is not None and attempt is not None:
-                # A FAILED order of before the POST may come into sight only now; sending beside it does no harm.
-                # Bandwidth gives times in milliseconds, or less precisely.
-                sent_since = attempt.sent_since.replace(microsecond=0)
-                settled += [o for o in orders if not is_live(o) and o.created_at and o.created_at >= sent_since]
-                orders = settled
-            if settled:
-                return orders
-            if pause is not None:
-                self._sleep(pause)
-        if failure is not None and doubt is not None:
-            raise AmbiguousSubmissionError(
-                request.customer_order_id, f"{doubt.reason}; and the last look-up failed: {failure}"
-            ) from failure
-        return orders
-
-    def _find(
-        self,
-        request: ExternalTnsOrderRequest,
-        attempt: EarlierAttempt | None,
-        known: frozenset[str],
-        is_live: _IsLive,
-    ) -> list[TnOrder]:
-        """The request's orders as one look at Bandwidth shows them, those in ``known`` left out."""
-        recorded = self._read_recorded(request, attempt)
-        if recorded is not None and is_live(recorded):
-            return [recorded]
-        same_id = [order for order in self._list_same_id(request, is_live) if order.order_id not in known]
-        ours = [order for order in same_id if request.difference(order) is None]
-        live = list(filter(is_live, same_id))
-        if live and not any(map(is_live, ours)):
-            self._refuse(request, live[0])
-        if len(live) > 1:
-            self.log.warning(
-                "%d orders carry CustomerOrderId %s: %s. The newest that asks for the same counts.",
-                len(live),
-                request.customer_order_id,
-                ", ".join(order.order_id for order in live),
-            )
-        if attempt is not None and recorded is None and not live:
-            ours += self._list_without_id(request, known, attempt.sent_since, is_live)
-        if recorded is not None and recorded.order_id not in {order.order_id for order in ours}:
-            ours.append(recorded)
-        return sorted(newest_first(ours), key=is_live, reverse=True)
-
-    def _read_recorded(self, request: ExternalTnsOrderRequest, attempt: EarlierAttempt | None) -> TnOrder | None:
-        """The order whose id an attempt learnt, if it asks for the same: the record may be older than the request."""
-        if attempt is None or attempt.order_id is None:
-            return None
-        try:
-            order = self.get_tn_order(attempt.order_id)
-        except OrderNotFoundError as error:
-            self.log.warning("The order recorded by an earlier attempt is not there (yet): %s", error)
-            return None
-        difference = request.difference(order)
-        if difference is not None:
-            self.log.warning(
-                "Order %s, recorded by an earlier attempt, is not this one: %s", order.order_id, difference
-            )
-            return None
-        return order
-
-    def _refuse(self, request: ExternalTnsOrderRequest, order: TnOrder) -> NoReturn:
-        if not order.mentioned_telephone_numbers:
-            raise InvalidResponseError(
-                f"Order {order.order_id} with CustomerOrderId {request.customer_order_id!r} shows no telephone numbers "
-                "(yet): whether it is the requested order cannot be told."
-            )
-        raise OrderMismatchError(request.customer_order_id, order.order_id, str(request.difference(order)))
-
-    def _list_same_id(self, request: ExternalTnsOrderRequest, is_live: _IsLive) -> list[TnOrder]:
-        """All orders with exactly this CustomerOrderId, newest first; the search itself may match by prefix."""
-        entries = self._list_entries({"customerOrderId": request.customer_order_id})
-        found = [
-            order
-            for entry in entries
-            if entry.order.customer_order_id in (None, request.customer_order_id)
-            and (order := self._complete(entry, with_id=True)).customer_order_id == request.customer_order_id
-        ]
-        if len(entries) >= MAX_LISTED_ORDERS and not any(map(is_live, found)):
-            raise InvalidResponseError(
-                f"The search for CustomerOrderId {request.customer_order_id!r} gave {len(entries)} orders, none of "
-                "them this one, and is cut off there: whether the order exists cannot be told."
-            )
-        return newest_first(found)
-
-    def _list_without_id(
-        self, request: ExternalTnsOrderRequest, known: frozenset[str], sent_since: datetime, is_live: _IsLive
-    ) -> list[TnOrder]:
-        """Orders that ask for the same, were made since then, and came to Bandwidth without any CustomerOrderId.
-
-        Bandwidth's server class knows ``CustomerOrderId`` only, and may drop the seed's ``CustomerOrderID`` [iris20].
-        """
-        orders = self._list_orders(
-            {
-                "tn": request.telephone_numbers[0],
-                "action": str(request.action),
-                "createdDateFrom": (sent_since - timedelta(days=1)).astimezone(UTC).date().isoformat(),
-            }
-        )
-        found = [
-            order
-            for order in orders
-            if order.customer_order_id is None
-            and order.order_id not in known
-            and is_live(order)
-            and order.created_at is not None
-            and order.created_at >= sent_since - _CLOCK_SKEW
-            and request.difference(order) is None
-        ]
-        if found:
-            self.log.warning(
-                "Bandwidth did not keep the CustomerOrderId of order %s; it was recognised by its telephone numbers. "
-                "Set the connection's customer_order_id_element to CustomerOrderId.",
-                found[0].order_id,
-            )
-        return found
-
-    def _check_echo(self, request: ExternalTnsOrderRequest, order: TnOrder) -> None:
-        if order.customer_order_id != request.customer_order_id:
-            self.log.warning(
-                "Order %s came back with CustomerOrderId %r instead of %r: a search will not find it. "
-                "Set the connection's customer_order_id_element to CustomerOrderId.",
-                order.order_id,
-                order.customer_order_id,
-                request.customer_order_id,
-            )
-
-    def _raise_if_twin(self, request: ExternalTnsOrderRequest, order: TnOrder, is_live: _IsLive) -> None:
-        try:
-            same_id = self._list_same_id(request, is_live)
-        except (BandwidthApiError, InvalidResponseError) as error:
-            # The order exists and its id is known: failing now would only hide it.
-            self.log.warning("Could not check whether order %s has a twin: %s", order.order_id, error)
-            return
-        twins = [
-            other.order_id
-            for other in same_id
-            if other.order_id != order.order_id and is_live(other) and request.difference(other) is None
-        ]
-        if twins:
-            raise DuplicateOrderError(request.customer_order_id, [order.order_id, *twins])
+        return submission.find_or_create() if reuse_existing_order else submission.create_another()
 
     # --- requests -----------------------------------------------------------------------------------------------
 
@@ -865,6 +600,24 @@ class BandwidthHook(BaseHook):
         with errors_naming_call(_to_answer(response)):
             return read_order_list(response.content)
 
+    def _search(
+        self,
+        *,
+        customer_order_id: str | None = None,
+        telephone_number: str | None = None,
+        action: Action | None = None,
+        created_from: date | None = None,
+    ) -> tuple[OrderListEntry, ...]:
+        """The orders of a list as it shows them, which may be summaries."""
+        return self._list_entries(
+            {
+                "customerOrderId": customer_order_id,
+                "tn": telephone_number,
+                "action": action and str(action),
+                "createdDateFrom": created_from and created_from.isoformat(),
+            }
+        )
+
     def _get_list(self, params: Mapping[str, Any], *, stream: bool = False) -> requests.Response | None:
         """A list of orders as it was answered; ``None`` if Bandwidth says that none match."""
         from airflow_provider_bandwidth.wire.orders import ORDERS_PATH
@@ -876,12 +629,11 @@ class BandwidthHook(BaseHook):
     def _list_orders(self, params: Mapping[str, Any]) -> list[TnOrder]:
         return [self._complete(entry) for entry in self._list_entries(params)]
 
-    def _complete(self, entry: OrderListEntry, *, with_id: bool = False) -> TnOrder:
-        """The order of a list; read on its own where the list left out its numbers, or the id that is wanted."""
-        in_full = not entry.is_summary and entry.order.telephone_numbers
-        if in_full and (entry.order.customer_order_id is not None or not with_id):
-            return entry.order
-        return self.get_tn_order(entry.order.order_id)
+    def _complete(self, entry: OrderListEntry) -> TnOrder:
+        """The order of a list; read on its own where the list left out its numbers."""
+        if entry.is_summary or not entry.order.telephone_numbers:
+            return self.get_tn_order(entry.order.order_id)
+        return entry.order
 
     def _to_error(self, answer: Answer) -> BandwidthApiError:
         from airflow_provider_bandwidth.wire.answers import to_error
@@ -893,19 +645,6 @@ class BandwidthHook(BaseHook):
             auth_type=self.settings.auth_type,
             now=self._clock(),
         )
-
-
-def _is_live(order: TnOrder, *, ended_since: datetime | None = None) -> bool:
-    """Whether sending the same again would be a duplicate: a FAILED order did nothing.
-
-    :param ended_since: what an order did that ended before this was undone since
-    """
-    if order.processing_status == ProcessingStatus.FAILED:
-        return False
-    if ended_since is None or not order.is_terminal:
-        return True
-    ended = order.last_modified_at or (order.created_at and order.created_at + _LONGEST_WORK)
-    return ended is None or ended >= ended_since
 
 
 def _check_order_id(order_id: str) -> str:

@@ -42,7 +42,7 @@ def test_tries_that_fail_before_the_order_is_sent_and_while_it_is_waited_for(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A retry that knows nothing of the try before it gives the search a minute.
-    monkeypatch.setattr("airflow_provider_bandwidth.hooks.bandwidth._LOOK_UP_PAUSES", (0.1,))
+    monkeypatch.setattr("airflow_provider_bandwidth.hooks._submission._PAUSES", (0.1,))
     sandbox.hold()
     sandbox.inject("status", status=403, operation="list")
     # The sensor's own look succeeds; the trigger's first one fails for good, so that the task does.

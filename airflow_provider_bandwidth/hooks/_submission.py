@@ -1,0 +1,397 @@
+"""Find or create: one request on its way to being exactly one order. Knows no HTTP: it is given three calls.
+
+Bandwidth does not refuse a duplicate, and importing a live number again resets its attributes [oas1]. So Bandwidth is
+searched before every POST, and again after a POST whose answer leaves doubt. The words used here:
+
+attempt
+    An earlier try of the same task that may have sent the request.
+ours
+    An order that carries the request's CustomerOrderId and asks for what the request asks for.
+live
+    An order beside which sending the request again would do damage: it did not fail, and nothing has undone it since.
+recorded
+    The order whose id Bandwidth gave for an attempt. Until it is proven not to be live, nothing more is sent.
+doubt
+    The answer to a POST that does not tell whether an order was created, or that tells of another order.
+lag
+    The time until Bandwidth's search shows a new order. Nobody documents it; it is given a minute.
+stray
+    An order that came to Bandwidth without its CustomerOrderId. It is recognised by its numbers and its time.
+twin
+    A second live order of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from airflow_provider_bandwidth.exceptions import (
+    AmbiguousSubmissionError,
+    BandwidthApiError,
+    BandwidthError,
+    DuplicateOrderError,
+    InvalidResponseError,
+    OrderMismatchError,
+    OrderNotFoundError,
+)
+from airflow_provider_bandwidth.orders import (
+    MAX_LISTED_ORDERS,
+    ExternalTnsOrderRequest,
+    ProcessingStatus,
+    TnOrder,
+    newest_first,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_bandwidth.wire.orders import OrderListEntry
+
+#: Pauses in seconds between the look-ups for an order that may have been sent: a minute, half of it before the last.
+_PAUSES: Final = (1.0, 3.0, 8.0, 18.0, 30.0)
+#: How far apart the clocks of Bandwidth's own machines may be, where an order is recognised by its creation time.
+_CLOCK_SKEW: Final = timedelta(minutes=5)
+#: Assumed longest time from creation to end of an order that shows no LastModifiedDate (the seed's dialect).
+_LONGEST_WORK: Final = timedelta(days=1)
+#: How many POSTs one submission sends at most, each proven by look-ups to have created nothing.
+_MAX_POSTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAttempt:
+    """What is known of attempts that may have sent the same order before.
+
+    :param sent_since: aware time; none of them can have sent it before this
+    :param order_id: the order id that Bandwidth answered, if an answer came
+    """
+
+    sent_since: datetime
+    order_id: str | None = None
+
+
+class SubmissionJournal:
+    """What a submission remembers across attempts. This one remembers nothing: each submission is the first.
+
+    The operator's remembers in Airflow what the search at Bandwidth may not show yet.
+    """
+
+    def earlier_attempt(self) -> EarlierAttempt | None:
+        """What is known of earlier attempts at the same request; ``None`` if none can have sent it."""
+        return None
+
+    def record_sending(self, at: datetime) -> None:
+        """Called right before a POST. An error raised here keeps the POST from being sent."""
+
+    def record_order(self, order_id: str) -> None:
+        """Called as soon as the order's id is known, before anything else is done with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCalls:
+    """The calls to Bandwidth that a submission makes; :class:`BandwidthHook` says what each may raise.
+
+    :param create: sends a request
+    :param get: reads the order of an id
+    :param list: searches; takes ``customer_order_id``, ``telephone_number``, ``action`` and ``created_from``
+    :param now: the time by Bandwidth's clock
+    :param account_id: the account that all of them go to
+    """
+
+    create: Callable[[ExternalTnsOrderRequest], TnOrder]
+    get: Callable[[str], TnOrder]
+    list: Callable[..., Sequence[OrderListEntry]]
+    now: Callable[[], datetime]
+    account_id: str
+
+
+class Submission:
+    """One request on its way to being exactly one order. The module's glossary has the words used here.
+
+    :param ended_since: aware time; an order that ended before it is not live: its work has been undone since
+    :param sleep: pauses for so many seconds
+    """
+
+    def __init__(
+        self,
+        request: ExternalTnsOrderRequest,
+        calls: OrderCalls,
+        journal: SubmissionJournal,
+        *,
+        ended_since: datetime | None = None,
+        sleep: Callable[[float], None],
+        log: Any,  # Airflow 2.11's and 3's loggers share no type
+    ) -> None:
+        self._request = request
+        self._id = request.customer_order_id
+        self._calls = calls
+        self._journal = journal
+        self._ended_since = ended_since
+        self._sleep = sleep
+        self._log = log
+
+    def find_or_create(self) -> TnOrder:
+        """The request's one order: found, or created now."""
+        earlier = self._find_earlier(self._journal.earlier_attempt())
+        live = next(filter(self._is_live, earlier), None)
+        if live is not None:
+            return self._take_over(live)
+        order = self._create(earlier)
+        self._check_echo(order)
+        self._raise_if_twin(order)
+        return order
+
+    def create_another(self) -> TnOrder:
+        """A new order, although there may be one already."""
+        existing = self._list_same_id()
+        self._log.warning(
+            "reuse_existing_order=False: sending order %s again on purpose; %d with this CustomerOrderId exist. "
+            "Importing a number again resets its attributes.",
+            self._id,
+            len(existing),
+        )
+        order = self._create(existing)
+        self._check_echo(order)
+        return order
+
+    # --- look, send, look again ---
+
+    def _find_earlier(self, attempt: EarlierAttempt | None) -> list[TnOrder]:
+        """Before a POST: the orders that are ours, those that are live first.
+
+        An error of a call leaves: nothing is sent on "don't know". After an earlier attempt, "none" is believed only
+        when the search has had its lag.
+        """
+        for is_last in self._looks(attempt is not None, "an earlier attempt may have created it"):
+            orders = self._look(attempt)
+            if is_last or any(self._is_live(o) or _is_recorded(o, attempt) for o in orders):
+                return orders
+        raise AssertionError  # pragma: no cover
+
+    def _find_created(
+        self, doubt: AmbiguousSubmissionError, attempt: EarlierAttempt, known: Collection[str]
+    ) -> TnOrder | None:
+        """After a POST with a doubtful answer: the order it created, FAILED or not.
+
+        :return: ``None`` if the search must have shown it by now
+        """
+        failure: BandwidthError | None = None
+        # Bandwidth gives times in milliseconds, or less precisely.
+        sent_since = attempt.sent_since.replace(microsecond=0)
+        for _ in self._looks(True, "the answer to its POST leaves doubt"):
+            try:
+                orders = self._look(attempt, known)
+            except (BandwidthApiError, InvalidResponseError) as error:
+                failure = error
+                continue
+            failure = None
+            for order in orders:
+                # A FAILED order of before the POST may come into sight only now; sending beside it does no harm.
+                is_new = order.created_at is not None and order.created_at >= sent_since
+                if self._is_live(order) or is_new or _is_recorded(order, attempt):
+                    return order
+        if failure is not None:
+            raise AmbiguousSubmissionError(
+                self._id, f"{doubt.reason}; and the last look-up failed: {failure}", doubt.order_id
+            ) from failure
+        return None
+
+    def _create(self, existing: Collection[TnOrder]) -> TnOrder:
+        """Send the request. It is sent again only when the lag has shown that nothing was created."""
+        known = {order.order_id for order in existing}
+        for remaining in reversed(range(_MAX_POSTS)):
+            sent_at = self._calls.now()
+            self._journal.record_sending(sent_at)
+            try:
+                order = self._calls.create(self._request)
+            except AmbiguousSubmissionError as doubt:
+                self._log.warning("%s", doubt)
+                found = self._find_created(doubt, EarlierAttempt(sent_at, doubt.order_id), known)
+                if found is not None:
+                    return self._take_over(found)
+                if not remaining:
+                    raise
+                self._log.warning("Order %s was not created; sending it again.", self._id)
+            else:
+                self._journal.record_order(order.order_id)
+                self._log.info(
+                    "Created order %s: %s of %d telephone numbers, CustomerOrderId %s.",
+                    order.order_id,
+                    self._request.action,
+                    len(self._request.telephone_numbers),
+                    self._id,
+                )
+                return order
+        raise AssertionError  # pragma: no cover
+
+    def _take_over(self, order: TnOrder) -> TnOrder:
+        self._journal.record_order(order.order_id)
+        self._log.info(
+            "Order %s with CustomerOrderId %s exists (%s): taking it over, nothing more is sent.",
+            order.order_id,
+            self._id,
+            order.processing_status,
+        )
+        missing = set(self._request.telephone_numbers) - order.mentioned_telephone_numbers
+        if missing:
+            self._log.warning(
+                "Order %s (%s) neither lists nor reports an error for %d of the %d requested telephone numbers.",
+                order.order_id,
+                order.processing_status,
+                len(missing),
+                len(self._request.telephone_numbers),
+            )
+        return order
+
+    def _check_echo(self, order: TnOrder) -> None:
+        if order.customer_order_id != self._id:
+            self._log.warning(
+                "Order %s came back with CustomerOrderId %r instead of %r: a search will not find it. "
+                "Set the connection's customer_order_id_element to CustomerOrderId.",
+                order.order_id,
+                order.customer_order_id,
+                self._id,
+            )
+
+    def _raise_if_twin(self, order: TnOrder) -> None:
+        try:
+            same_id = self._list_same_id()
+        except (BandwidthApiError, InvalidResponseError) as error:
+            # The order exists and its id is known: failing now would only hide it.
+            self._log.warning("Could not check whether order %s has a twin: %s", order.order_id, error)
+            return
+        twins = [
+            other.order_id
+            for other in same_id
+            if other.order_id != order.order_id and self._is_live(other) and self._request.difference(other) is None
+        ]
+        if twins:
+            raise DuplicateOrderError(self._id, [order.order_id, *twins])
+
+    # --- one look ---
+
+    def _looks(self, is_patient: bool, reason: str) -> Iterator[bool]:
+        """Pause between look-ups until the lag is over.
+
+        :param is_patient: ``False`` for one look only
+        :param reason: why it is waited for, for the log
+        :return: whether this look is the last
+        """
+        pauses = _PAUSES if is_patient else ()
+        for number, pause in enumerate(pauses):
+            yield False
+            if number == 0:
+                self._log.info("Looking up order %s for up to %d seconds: %s.", self._id, sum(pauses), reason)
+            self._sleep(pause)
+        yield True
+
+    def _look(self, attempt: EarlierAttempt | None, known: Collection[str] = ()) -> list[TnOrder]:
+        """Our orders as one look at Bandwidth shows them, those in ``known`` left out; the live ones come first."""
+        recorded = self._read_recorded(attempt)
+        if recorded is not None and self._is_live(recorded):
+            return [recorded]
+        same_id = [order for order in self._list_same_id() if order.order_id not in known]
+        ours = [order for order in same_id if self._request.difference(order) is None]
+        live = list(filter(self._is_live, same_id))
+        if live and not any(map(self._is_live, ours)):
+            self._refuse(live[0])
+        if len(live) > 1:
+            self._log.warning(
+                "%d orders carry CustomerOrderId %s: %s. The newest that asks for the same counts.",
+                len(live),
+                self._id,
+                ", ".join(order.order_id for order in live),
+            )
+        if attempt is not None and recorded is None and not live:
+            ours += self._list_strays(attempt.sent_since, known)
+        if recorded is not None and recorded.order_id not in {order.order_id for order in ours}:
+            ours.append(recorded)
+        return sorted(newest_first(ours), key=self._is_live, reverse=True)
+
+    def _read_recorded(self, attempt: EarlierAttempt | None) -> TnOrder | None:
+        """The recorded order, if it asks for the same: the record may be older than the request."""
+        if attempt is None or attempt.order_id is None:
+            return None
+        try:
+            order = self._calls.get(attempt.order_id)
+        except OrderNotFoundError as error:
+            self._log.warning("The order recorded by an earlier attempt is not there (yet): %s", error)
+            return None
+        difference = self._request.difference(order)
+        if difference is not None:
+            self._log.warning(
+                "Order %s, recorded by an earlier attempt, is not this one: %s", order.order_id, difference
+            )
+            return None
+        return order
+
+    def _refuse(self, order: TnOrder) -> NoReturn:
+        if not order.mentioned_telephone_numbers:
+            raise InvalidResponseError(
+                f"Order {order.order_id} with CustomerOrderId {self._id!r} shows no telephone numbers (yet): whether "
+                "it is the requested order cannot be told."
+            )
+        raise OrderMismatchError(self._id, order.order_id, str(self._request.difference(order)))
+
+    def _list_same_id(self) -> list[TnOrder]:
+        """All orders with exactly this CustomerOrderId, newest first; the search itself may match by prefix."""
+        entries = self._calls.list(customer_order_id=self._id)
+        found = [
+            order
+            for entry in entries
+            if entry.order.customer_order_id in (None, self._id)
+            and (order := self._complete(entry, with_id=True)).customer_order_id == self._id
+        ]
+        if len(entries) >= MAX_LISTED_ORDERS and not any(map(self._is_live, found)):
+            raise InvalidResponseError(
+                f"The search for CustomerOrderId {self._id!r} gave {len(entries)} orders, none of them this one, and "
+                "is cut off there: whether the order exists cannot be told."
+            )
+        return newest_first(found)
+
+    def _list_strays(self, sent_since: datetime, known: Collection[str]) -> list[TnOrder]:
+        """Live orders that ask for the same, were made since then, and show no CustomerOrderId.
+
+        Bandwidth's server class knows ``CustomerOrderId`` only, and may drop the seed's ``CustomerOrderID`` [iris20].
+        """
+        entries = self._calls.list(
+            telephone_number=self._request.telephone_numbers[0],
+            action=self._request.action,
+            created_from=(sent_since - timedelta(days=1)).astimezone(UTC).date(),
+        )
+        found = [
+            order
+            for order in map(self._complete, entries)
+            if order.customer_order_id is None
+            and order.order_id not in known
+            and self._is_live(order)
+            and order.created_at is not None
+            and order.created_at >= sent_since - _CLOCK_SKEW
+            and self._request.difference(order) is None
+        ]
+        if found:
+            self._log.warning(
+                "Bandwidth did not keep the CustomerOrderId of order %s; it was recognised by its telephone numbers. "
+                "Set the connection's customer_order_id_element to CustomerOrderId.",
+                found[0].order_id,
+            )
+        return found
+
+    def _complete(self, entry: OrderListEntry, *, with_id: bool = False) -> TnOrder:
+        """The order of a list; read on its own where the list left out its numbers, or the id that is wanted."""
+        in_full = not entry.is_summary and entry.order.telephone_numbers
+        if in_full and (entry.order.customer_order_id is not None or not with_id):
+            return entry.order
+        return self._calls.get(entry.order.order_id)
+
+    def _is_live(self, order: TnOrder) -> bool:
+        if order.processing_status == ProcessingStatus.FAILED:
+            return False
+        if self._ended_since is None or not order.is_terminal:
+            return True
+        ended = order.last_modified_at or (order.created_at and order.created_at + _LONGEST_WORK)
+        return ended is None or ended >= self._ended_since
+
+
+def _is_recorded(order: TnOrder, attempt: EarlierAttempt | None) -> bool:
+    return attempt is not None and order.order_id == attempt.order_id
