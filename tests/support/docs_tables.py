@@ -41,7 +41,11 @@ def make_table(name: str) -> str:
     """The table that a mark asks for, with its last line's end."""
     if name in PARAMETER_TABLES:
         return _parameters(getattr(import_module(f"{_PACKAGE}.{PARAMETER_TABLES[name]}"), name))
-    tables: dict[str, Callable[[], str]] = {"connection fields": _connection_fields, "error codes": _error_codes}
+    tables: dict[str, Callable[[], str]] = {
+        "connection fields": _connection_fields,
+        "error codes": _error_codes,
+        "magic numbers": _magic_numbers,
+    }
     return tables[name]()
 
 
@@ -64,6 +68,16 @@ def _error_codes() -> str:
         codes.setdefault((known.meaning, known.advice, known.scope, known.retry), []).append(known.code)
     rows = [(", ".join(shared), *told) for told, shared in codes.items()]
     return _table(("code", "meaning", "what to do", "is about", "retry"), rows)
+
+
+def _magic_numbers() -> str:
+    from airflow_provider_bandwidth.sandbox.magic import MAGIC_NUMBERS
+
+    rows = [
+        (f"555-{row.line}", " ".join(row.codes), row.text(), str(row.effect), ", ".join(row.actions), row.checker_code)
+        for row in MAGIC_NUMBERS.values()
+    ]
+    return _table(("line", "code", "text", "what fails", "on", "importTnChecker says"), rows)
 
 
 def _parameters(called: Any) -> str:
