@@ -9,7 +9,8 @@ import random
 import re
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import requests
@@ -17,8 +18,13 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
-from airflow_provider_bandwidth.exceptions import BandwidthApiError, BandwidthAuthError, InvalidResponseError
-from airflow_provider_bandwidth.wire.answers import RETRYABLE_STATUSES, read_pause
+from airflow_provider_bandwidth.exceptions import (
+    AmbiguousSubmissionError,
+    BandwidthApiError,
+    BandwidthAuthError,
+    InvalidResponseError,
+)
+from airflow_provider_bandwidth.wire.answers import RETRYABLE_STATUSES, read_clock_offset, read_pause
 
 if TYPE_CHECKING:
     from airflow_provider_bandwidth.hooks._connection import ConnectionSettings
@@ -75,6 +81,25 @@ def describe_transport_error(error: requests.RequestException) -> str:
     return f"the connection broke before the answer was complete ({type(error).__name__})"
 
 
+@contextmanager
+def naming_transport_errors(url: str, *, creates: str | None = None) -> Iterator[None]:
+    """Turn errors of the layers below into one of ours, which names the cause and shows no credential.
+
+    :param creates: the CustomerOrderId of the order that the request creates, if it creates one
+    :raises AmbiguousSubmissionError: the order may have been created
+    """
+    try:
+        yield
+    except requests.RequestException as error:
+        problem = describe_transport_error(error)
+        never_sent = was_never_sent(error)
+        if creates is not None and not never_sent:
+            raise AmbiguousSubmissionError(creates, problem) from None
+        if creates is not None:
+            problem = f"{problem}. Nothing was created"
+        raise BandwidthApiError(problem, url=url, retryable=may_pass(error)) from None
+
+
 def next_pause(
     attempt: int,
     *,
@@ -87,6 +112,7 @@ def next_pause(
 
     :param attempt: how often it was sent, from 1
     :param may_resend: whether sending it twice does no harm: a GET, or a request for a token
+    :param now: epoch seconds by the server's clock
     """
     if error is not None:
         again = may_pass(error) and (may_resend or was_never_sent(error))
@@ -123,6 +149,11 @@ class RetryingAdapter(HTTPAdapter):
         self._sleep = sleep
         self._clock = clock
         self._auth = auth
+        self._clock_offset = 0.0
+
+    def now(self) -> float:
+        """Epoch seconds by the server's clock, as its last answer showed it; by ours before the first answer."""
+        return self._clock() + self._clock_offset
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send, and send again where that is safe. The last answer is returned, the last error raised."""
@@ -139,7 +170,7 @@ class RetryingAdapter(HTTPAdapter):
                 continue
             pause = None
             if attempt < self._max_attempts and (response is None or not response.ok):
-                pause = next_pause(attempt, may_resend=may_resend, response=response, error=error, now=self._clock())
+                pause = next_pause(attempt, may_resend=may_resend, response=response, error=error, now=self.now())
             if pause is None:
                 if error is not None:
                     raise error
@@ -153,8 +184,11 @@ class RetryingAdapter(HTTPAdapter):
     def _send_once(
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> tuple[requests.Response | None, requests.RequestException | None]:
+        sent_at = self._clock()
         try:
             response = super().send(request, *args, **kwargs)
+            offset = read_clock_offset(response.headers, sent_at, self._clock())
+            self._clock_offset = self._clock_offset if offset is None else offset
             if not kwargs.get("stream"):
                 # Read here, so that an answer that breaks off counts as a failed attempt.
                 response.content  # noqa: B018
@@ -243,14 +277,12 @@ class TokenAuth(AuthBase):
 
     def _fetch(self) -> tuple[str, float]:
         url = self._settings.token_url
-        try:
+        with naming_transport_errors(url):
             response = self._session.post(
                 url,
                 data={"grant_type": "client_credentials"},
                 auth=basic_auth(self._settings),
             )
-        except requests.RequestException as error:
-            raise BandwidthApiError(describe_transport_error(error), url=url, retryable=may_pass(error)) from None
         if response.status_code in (400, 401, 403):
             raise BandwidthAuthError(
                 f"the client id or client secret of connection {self._settings.conn_id!r} was refused. "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, cast
 from urllib.parse import quote
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
@@ -43,7 +44,7 @@ from airflow_provider_bandwidth.telephone_numbers import chunk
 if TYPE_CHECKING:
     import requests
 
-    from airflow_provider_bandwidth.hooks._transport import TokenAuth
+    from airflow_provider_bandwidth.hooks._transport import RetryingAdapter, TokenAuth
     from airflow_provider_bandwidth.wire.answers import Answer
     from airflow_provider_bandwidth.wire.orders import OrderListEntry
 
@@ -52,6 +53,17 @@ __all__ = ["BandwidthHook", "EarlierAttempt", "SubmissionJournal"]
 _XML: Final = {"Content-Type": "application/xml; charset=utf-8"}
 #: The most numbers importTnChecker takes [oas1].
 _MAX_CHECKED_NUMBERS: Final = 5000
+
+
+class SipPeerTelephoneNumber(NamedTuple):
+    """A telephone number of a SIP peer.
+
+    :param telephone_number: ten digits; what is no North American number, as Bandwidth shows it
+    :param is_imported: whether an order brought it; ``False`` if it may be one that Bandwidth owns
+    """
+
+    telephone_number: str
+    is_imported: bool
 
 
 class BandwidthHook(BaseHook):
@@ -103,6 +115,7 @@ class BandwidthHook(BaseHook):
         self._clock = clock
         self._session: requests.Session | None = None
         self._token_auth: TokenAuth | None = None
+        self._adapter: RetryingAdapter | None = None
 
     # --- connection ---------------------------------------------------------------------------------------------
 
@@ -141,10 +154,12 @@ class BandwidthHook(BaseHook):
     async def load_settings(self) -> ConnectionSettings:
         """Read the connection as an event loop must: the synchronous way can deadlock a triggerer."""
         if "settings" not in self.__dict__:
-            connection = await get_async_connection(self.bandwidth_conn_id)
-            extra = await get_async_extra_dejson(connection)
-            self.__dict__["settings"] = ConnectionSettings.from_connection(connection, extra)
+            self.__dict__["settings"] = await self._read_settings()
         return self.settings
+
+    async def _read_settings(self) -> ConnectionSettings:
+        connection = await get_async_connection(self.bandwidth_conn_id)
+        return ConnectionSettings.from_connection(connection, await get_async_extra_dejson(connection))
 
     @cached_property
     def account_id(self) -> str:
@@ -190,11 +205,41 @@ class BandwidthHook(BaseHook):
                 )
                 session.auth = basic_auth(settings)
             session.headers["Accept"] = "application/xml"
-            adapter = RetryingAdapter(**limits, auth=self._token_auth)
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
+            self._adapter = RetryingAdapter(**limits, auth=self._token_auth)
+            session.mount("https://", self._adapter)
+            session.mount("http://", self._adapter)
             self._session = session
         return self._session
+
+    def bandwidth_now(self) -> datetime:
+        """The time by Bandwidth's clock, which its times are to be compared with.
+
+        It is our time, corrected by the ``Date`` of Bandwidth's last answer; before the first answer it is ours.
+        """
+        return datetime.fromtimestamp(self._clock() if self._adapter is None else self._adapter.now(), UTC)
+
+    def reload(self) -> bool:
+        """Read the connection again; the next call uses it as it is now. Calls under way end as they began.
+
+        Calls do so by themselves when the credentials are refused. The account stays what it was: orders belong to it.
+
+        :return: whether anything changed
+        :raises InvalidConnectionError: a field is missing or wrong; the hook goes on with the old connection
+        """
+        connection = self.get_connection(self.bandwidth_conn_id)
+        return self._replace_settings(ConnectionSettings.from_connection(connection, connection.extra_dejson))
+
+    async def reload_settings(self) -> bool:
+        """The same as :meth:`reload`, for an event loop."""
+        return self._replace_settings(await self._read_settings())
+
+    def _replace_settings(self, settings: ConnectionSettings) -> bool:
+        if settings == self.settings:
+            return False
+        self.account_id  # noqa: B018 - resolved with the old connection, and kept
+        self.__dict__["settings"] = settings
+        self.close()
+        return True
 
     def close(self) -> None:
         """Close the session's connections. The hook can still be used: the next call opens new ones."""
@@ -211,8 +256,8 @@ class BandwidthHook(BaseHook):
             self.bandwidth_conn_id, self._given_account_id, max_attempts=1, sleep=self._sleep, clock=self._clock
         )
         try:
-            probe._list_entries({"customerOrderId": "airflow-connection-test"})  # noqa: SLF001
-            probe._get(probe._url("sites"))  # noqa: SLF001
+            probe.list_tn_orders(customer_order_id="airflow-connection-test")
+            probe._call("GET", "sites", accept=(200, 204))  # noqa: SLF001
         except BandwidthError as error:
             problem = str(error)
             if isinstance(error, BandwidthApiError):
@@ -245,32 +290,21 @@ class BandwidthHook(BaseHook):
         :raises BandwidthAuthError: credentials or role; nothing was created
         :raises BandwidthApiError: Bandwidth refused the order, or was never reached; nothing was created
         """
-        import requests
-
-        from airflow_provider_bandwidth.hooks._transport import describe_transport_error, was_never_sent
         from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, read_order, write_order_request
 
         body = write_order_request(request, customer_order_id_element=self.settings.customer_order_id_element)
-        url = self._url(ORDERS_PATH)
         customer_order_id = request.customer_order_id
-        try:
-            response = self.get_conn().post(url, data=body, headers=_XML, allow_redirects=False)
-        except requests.RequestException as error:
-            problem = describe_transport_error(error)
-            if was_never_sent(error):
-                raise BandwidthApiError(f"{problem}. Nothing was created", url=url, retryable=True) from None
-            raise AmbiguousSubmissionError(customer_order_id, problem) from None
+        response = self._call(
+            "POST", ORDERS_PATH, accept=range(200, 300), creates=customer_order_id, data=body, headers=_XML
+        )
         status = response.status_code
-        answer = _to_answer(response)
-        if answer.leaves_doubt:
-            raise AmbiguousSubmissionError(customer_order_id, f"Bandwidth answered HTTP {status}")
-        if status >= 300:
-            raise self._to_error(answer)
         location = response.headers.get("Location", "").rstrip("/").rpartition("/")[2]
         try:
             return read_order(response.content, fallback_order_id=location or None)
         except BandwidthApiError as error:
-            raise BandwidthApiError(error.description, status=status, code=error.code, url=url) from None
+            raise BandwidthApiError(
+                error.description, status=status, code=error.code, url=_bare_url(response)
+            ) from None
         except InvalidResponseError as error:
             raise AmbiguousSubmissionError(
                 customer_order_id, f"HTTP {status}, but: {error}", order_id=location or None
@@ -287,9 +321,8 @@ class BandwidthHook(BaseHook):
         from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, read_order
 
         order_id = _check_order_id(order_id)
-        url = self._url(f"{ORDERS_PATH}/{quote(order_id, safe='')}")
         try:
-            response = self._get(url)
+            response = self._call("GET", f"{ORDERS_PATH}/{quote(order_id, safe='')}", accept=(200, 204))
         except BandwidthApiError as error:
             if error.status != 404 or error.url == self.settings.token_url:
                 raise
@@ -298,12 +331,14 @@ class BandwidthHook(BaseHook):
                 f"Bandwidth says: {error.description}",
                 status=404,
                 code=error.code,
-                url=url,
+                url=error.url,
             ) from None
         with errors_naming_call(_to_answer(response)):
             order = read_order(response.content)
         if order.order_id.lower() != order_id.lower():
-            raise InvalidResponseError(f"Asked for order {order_id}, {url} answered order {order.order_id}.")
+            raise InvalidResponseError(
+                f"Asked for order {order_id}, {_bare_url(response)} answered order {order.order_id}."
+            )
         return order
 
     def list_tn_orders(
@@ -366,9 +401,7 @@ class BandwidthHook(BaseHook):
         :raises InvalidResponseError: the answer is not a list, or breaks off; the orders before that are sound
         :raises BandwidthApiError: a refusal, or no answer
         """
-        import requests
-
-        from airflow_provider_bandwidth.hooks._transport import ResponseStream, describe_transport_error
+        from airflow_provider_bandwidth.hooks._transport import ResponseStream, naming_transport_errors
         from airflow_provider_bandwidth.wire.answers import errors_naming_call
         from airflow_provider_bandwidth.wire.orders import iter_order_list
 
@@ -385,10 +418,8 @@ class BandwidthHook(BaseHook):
         if response is None:
             return
         try:
-            with errors_naming_call(_to_answer(response, body=b"")):
+            with naming_transport_errors(_bare_url(response)), errors_naming_call(_to_answer(response, body=b"")):
                 yield from iter_order_list(cast("IO[bytes]", ResponseStream(response)), in_full=in_full)
-        except requests.RequestException as error:
-            raise BandwidthApiError(describe_transport_error(error), url=_bare_url(response), retryable=True) from None
         finally:
             response.close()
 
@@ -401,46 +432,73 @@ class BandwidthHook(BaseHook):
         :param sip_peer_id: SipPeerId; the connection's by default
         """
         numbers = self.iter_sip_peer_telephone_numbers(site_id, sip_peer_id)
-        return (number for number, is_external in numbers if is_external)
+        return (number.telephone_number for number in numbers if number.is_imported)
 
     def iter_sip_peer_telephone_numbers(
         self, site_id: int | str | None = None, sip_peer_id: int | str | None = None
-    ) -> Iterator[tuple[str, bool]]:
-        """The telephone numbers of a SIP peer, ten digits each, and whether it is an imported one; page by page.
+    ) -> Iterator[SipPeerTelephoneNumber]:
+        """All telephone numbers of a SIP peer, page by page.
 
         A number counts as imported when its ``TnAttributes`` hold External or Imported [oas1]; any other may be one
         that Bandwidth owns.
 
         :param site_id: SiteId; the connection's by default
         :param sip_peer_id: SipPeerId; the connection's by default
+        :raises InvalidResponseError: the pages cannot be read to the end: one has come before, brings no number that
+            is new, or is empty. With half an inventory, live numbers would be imported again
         """
         from airflow_provider_bandwidth.wire.answers import errors_naming_call
         from airflow_provider_bandwidth.wire.inventory import read_sip_peer_telephone_numbers
 
-        site = self.resolve_site_id(site_id)
-        peer = self.resolve_sip_peer_id(sip_peer_id)
+        path = f"{self._peer_path(site_id, sip_peer_id)}/tns"
+        page: str | None = "1"
+        pages: set[str] = set()
+        seen: list[array[int]] = []
+        while page is not None:
+            pages.add(page)
+            response = self._call("GET", path, params={"page": page, "size": "5000"}, accept=(200, 204))
+            with errors_naming_call(_to_answer(response)):
+                if response.status_code == 204:
+                    if len(pages) > 1:
+                        raise InvalidResponseError(f"Page {len(pages)}, which the page before had named, is not there.")
+                    return
+                read = read_sip_peer_telephone_numbers(response.content)
+                found = (*read.external_telephone_numbers, *read.other_telephone_numbers)
+                page = read.next_page
+                if page in pages or (page is not None and not _add_new(found, seen)):
+                    raise InvalidResponseError(
+                        f"Page {len(pages)} leads on but brings nothing new: the numbers cannot be read to the end."
+                    )
+            yield from (SipPeerTelephoneNumber(number, True) for number in read.external_telephone_numbers)
+            yield from (SipPeerTelephoneNumber(number, False) for number in read.other_telephone_numbers)
+
+    def count_sip_peer_telephone_numbers(
+        self, site_id: int | str | None = None, sip_peer_id: int | str | None = None
+    ) -> int:
+        """Bandwidth's own count of the telephone numbers of a SIP peer (``totaltns`` [oas1]).
+
+        Bandwidth says no more of it than its name does. It is taken to count what the pages of
+        :meth:`iter_sip_peer_telephone_numbers` list: every number of the peer, its own included. Whether the two are
+        always in step, while an order works for instance, is not documented.
+
+        :param site_id: SiteId; the connection's by default
+        :param sip_peer_id: SipPeerId; the connection's by default
+        """
+        from airflow_provider_bandwidth.wire.answers import errors_naming_call
+        from airflow_provider_bandwidth.wire.inventory import read_sip_peer_count
+
+        path = f"{self._peer_path(site_id, sip_peer_id)}/totaltns"
+        response = self._call("GET", path, accept=(200, 204))
+        if response.status_code == 204:
+            return 0
+        with errors_naming_call(_to_answer(response)):
+            return read_sip_peer_count(response.content)
+
+    def _peer_path(self, site_id: int | str | None, sip_peer_id: int | str | None) -> str:
+        site, peer = self.resolve_site_id(site_id), self.resolve_sip_peer_id(sip_peer_id)
         if peer is None:
             raise InvalidParameterError("SipPeerId", "give it, or set the connection's extra.sip_peer_id")
-        url = self._url(f"sites/{site}/sippeers/{peer}/tns")
-        page: str | None = "1"
-        seen = set()
-        while page is not None:
-            if page in seen:
-                raise InvalidResponseError(f"{url} gave the same page twice; the numbers cannot be read to the end.")
-            seen.add(page)
-            response = self._get(url, params={"page": page, "size": "5000"})
-            if response.status_code == 204:
-                if len(seen) > 1:
-                    raise InvalidResponseError(
-                        f"{url} gave nothing for page {len(seen)}, to which it had pointed: with half an inventory, "
-                        "live numbers would be imported again."
-                    )
-                return
-            with errors_naming_call(_to_answer(response)):
-                read = read_sip_peer_telephone_numbers(response.content)
-            yield from zip(read.external_telephone_numbers, itertools.repeat(True))
-            yield from zip(read.other_telephone_numbers, itertools.repeat(False))
-            page = read.next_page
+        return f"sites/{site}/sippeers/{peer}"
 
     def check_importable(
         self, telephone_numbers: Iterable[str], site_id: int | str | None = None, sip_peer_id: int | str | None = None
@@ -463,7 +521,7 @@ class BandwidthHook(BaseHook):
         refused: list[TelephoneNumberError] = []
         for part in chunk(tuple(telephone_numbers), _MAX_CHECKED_NUMBERS):
             body = write_import_tn_checker_request(part, site, peer)
-            response = self._send("POST", self._url("importTnChecker"), data=body, headers=_XML)
+            response = self._call("POST", "importTnChecker", data=body, headers=_XML)
             with errors_naming_call(_to_answer(response)):
                 refused.extend(read_import_tn_checker(response.content).errors)
         return tuple(refused)
@@ -499,10 +557,6 @@ class BandwidthHook(BaseHook):
         ):
             pattern = pattern.replace(f"{{{name}}}", value)
         return pattern
-
-    def bandwidth_now(self) -> datetime:
-        """The time by Bandwidth's clock."""
-        return datetime.fromtimestamp(self._clock(), UTC)
 
     # --- exactly once -------------------------------------------------------------------------------------------
 
@@ -559,36 +613,54 @@ class BandwidthHook(BaseHook):
 
     # --- requests -----------------------------------------------------------------------------------------------
 
-    def _url(self, path: str) -> str:
-        return f"{self.settings.base_url}/accounts/{self.account_id}/{path}"
+    def _call(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        """Send a request; once more with the connection as it is now, if the credentials were refused and it changed.
 
-    def _get(
-        self,
-        url: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        accept: tuple[int, ...] = (200, 204),
-        stream: bool = False,
-    ) -> requests.Response:
-        return self._send("GET", url, params=params, accept=accept, stream=stream)
+        :param path: below the account
+        """
+        used = self.settings
+        try:
+            return self._send(method, path, **kwargs)
+        except BandwidthAuthError as error:
+            if (error.status == 403 and error.url != used.token_url) or not self._has_other_settings_than(used):
+                raise
+        return self._send(method, path, **kwargs)
+
+    def _has_other_settings_than(self, used: ConnectionSettings) -> bool:
+        try:
+            self.reload()
+        except Exception as error:  # noqa: BLE001 - the refusal says more than why Airflow has no connection just now
+            self.log.warning("Could not read connection %r again: %s", self.bandwidth_conn_id, type(error).__name__)
+        if self.settings == used:
+            return False
+        self.log.info("Connection %r has changed; going on with it as it is now.", self.bandwidth_conn_id)
+        return True
 
     def _send(
-        self, method: str, url: str, *, accept: tuple[int, ...] = (200,), stream: bool = False, **kwargs: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        accept: Container[int] = (200,),
+        creates: str | None = None,
+        stream: bool = False,
+        **kwargs: Any,
     ) -> requests.Response:
-        import requests
+        """:param creates: the CustomerOrderId of the order that the request creates, if it creates one"""
+        from airflow_provider_bandwidth.hooks._transport import naming_transport_errors
 
-        from airflow_provider_bandwidth.hooks._transport import describe_transport_error, may_pass
-
-        try:
+        url = f"{self.settings.base_url}/accounts/{self.account_id}/{path}"
+        with naming_transport_errors(url, creates=creates):
             response = self.get_conn().request(method, url, allow_redirects=False, stream=stream, **kwargs)
             if stream and response.status_code != 200:
                 # Short, and all of it is needed to explain the status.
                 response.content  # noqa: B018
-        except requests.RequestException as error:
-            raise BandwidthApiError(describe_transport_error(error), url=url, retryable=may_pass(error)) from None
-        if response.status_code not in accept:
-            raise self._to_error(_to_answer(response))
-        return response
+        if response.status_code in accept:
+            return response
+        answer = _to_answer(response)
+        if creates is not None and answer.leaves_doubt:
+            raise AmbiguousSubmissionError(creates, f"Bandwidth answered HTTP {answer.status}")
+        raise self._to_error(answer)
 
     def _list_entries(self, params: Mapping[str, Any]) -> tuple[OrderListEntry, ...]:
         from airflow_provider_bandwidth.wire.answers import errors_naming_call
@@ -623,7 +695,7 @@ class BandwidthHook(BaseHook):
         from airflow_provider_bandwidth.wire.orders import ORDERS_PATH
 
         given = {name: value for name, value in params.items() if value is not None}
-        response = self._get(self._url(ORDERS_PATH), params=given, accept=(200, 204, 404), stream=stream)
+        response = self._call("GET", ORDERS_PATH, params=given, accept=(200, 204, 404), stream=stream)
         return response if response.status_code == 200 or not _to_answer(response).lists_nothing else None
 
     def _list_orders(self, params: Mapping[str, Any]) -> list[TnOrder]:
@@ -643,7 +715,7 @@ class BandwidthHook(BaseHook):
             conn_id=self.bandwidth_conn_id,
             account_id=self.account_id,
             auth_type=self.settings.auth_type,
-            now=self._clock(),
+            now=self.bandwidth_now().timestamp(),
         )
 
 
@@ -662,6 +734,22 @@ def _format_date(name: str, value: date | str | None) -> str | None:
         return None if value is None else date.fromisoformat(str(value)).isoformat()
     except ValueError:
         raise InvalidParameterError(name, f"expected a date as yyyy-MM-dd, got {value!r}") from None
+
+
+def _add_new(numbers: Sequence[str], seen: list[array[int]]) -> bool:
+    """Remember the numbers of a page, in eight bytes each; whether one of them is new.
+
+    :param seen: those of the pages before
+    """
+    hashes = array("q", sorted(map(hash, numbers)))
+    is_new = any(all(not _contains(page, number) for page in seen) for number in hashes)
+    seen.append(hashes)
+    return is_new
+
+
+def _contains(ordered: array[int], number: int) -> bool:
+    place = bisect_left(ordered, number)
+    return place < len(ordered) and ordered[place] == number
 
 
 def _bare_url(response: requests.Response) -> str:

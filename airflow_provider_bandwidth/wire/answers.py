@@ -112,21 +112,44 @@ def errors_naming_call(answer: Answer) -> Iterator[None]:
 
 
 def read_pause(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds a rate-limited answer asks us to wait; ``None`` if it does not say, never negative.
+    """Seconds a rate-limited answer asks us to wait; ``None`` if it names no time, or one that has passed.
 
     ``X-RateLimit-Reset`` is an epoch time in seconds, or in milliseconds [rate]; ``Retry-After`` is seconds or a date.
 
-    :param now: epoch seconds
+    :param now: epoch seconds by Bandwidth's clock
     """
     reset = headers.get("X-RateLimit-Reset", "").strip()
+    after = headers.get("Retry-After", "").strip()
     if reset.isdecimal():
         at = float(reset)
-        return max(0.0, (at / 1000 if at > 1e11 else at) - now)
-    after = headers.get("Retry-After", "").strip()
-    if after.isdecimal():
-        return float(after)
-    try:
-        date = email.utils.parsedate_to_datetime(after)
-    except ValueError:
+        pause = (at / 1000 if at > 1e11 else at) - now
+    elif after.isdecimal():
+        pause = float(after)
+    elif (date := _read_date(after)) is not None:
+        pause = date - now
+    else:
         return None
-    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
+    return pause if pause > 0 else None
+
+
+def read_clock_offset(headers: Mapping[str, str], sent_at: float, received_at: float) -> float | None:
+    """Seconds that Bandwidth's clock is ahead of ours, as an answer's ``Date`` shows; ``None`` without one.
+
+    ``Date`` holds whole seconds, and the answer was on its way: what these two explain is no difference.
+
+    :param sent_at: epoch seconds by our clock when the request was sent
+    :param received_at: the same when the answer's headers were there
+    """
+    date = _read_date(headers.get("Date", ""))
+    if date is None:
+        return None
+    least, most = date - received_at, date + 1 - sent_at
+    return max(least, min(0.0, most))
+
+
+def _read_date(text: str) -> float | None:
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+        return date.replace(tzinfo=date.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -17,6 +17,11 @@ from airflow_provider_bandwidth.wire.documents import (
     add_telephone_numbers,
     children_of,
     first_text,
+    local_name,
+    name_of,
+    only_text,
+    parse_document,
+    raise_refusal,
     read_answer,
     read_error_elements,
     read_listed_numbers,
@@ -28,6 +33,7 @@ from airflow_provider_bandwidth.wire.documents import (
 
 #: TnAttributes of numbers that an external order brought to the account; owned numbers have neither [oas1] [err].
 _EXTERNAL_ATTRIBUTES = frozenset({"external", "imported"})
+_COUNT = "sippeertelephonenumberscount"
 _PAGE_PARAMETER = re.compile(r"""[?&]page=([^&#>;"\s]+)""")
 
 
@@ -37,8 +43,8 @@ class SipPeerTelephoneNumberPage:
 
     :param external_telephone_numbers: the numbers an external order brought here, ten digits each: their TnAttributes
         hold External or Imported
-    :param other_telephone_numbers: the rest, ten digits each: without these attributes a number may be Bandwidth's own.
-        Numbers that are not of ten digits, which no external order can hold, are in neither
+    :param other_telephone_numbers: the rest: without these attributes a number may be Bandwidth's own. What is not of
+        ten digits, which no external order can hold, is here too, as Bandwidth shows it
     :param next_page: the ``page`` parameter of the next page, a cursor that means nothing to us [oas1]; ``None`` on
         the last page
     """
@@ -92,12 +98,29 @@ def read_sip_peer_telephone_numbers(body: bytes) -> SipPeerTelephoneNumberPage:
         if len(numbers) != 1:
             raise InvalidResponseError(f"The answer lists a telephone number with {len(numbers)} FullNumbers.")
         attributes = {text_of(e).lower() for holder in children.get("tnattributes", ()) for e in holder}
-        if TEN_DIGITS.fullmatch(numbers[0]):
-            (external if attributes & _EXTERNAL_ATTRIBUTES else others).append(numbers[0])
+        is_external = attributes & _EXTERNAL_ATTRIBUTES and TEN_DIGITS.fullmatch(numbers[0])
+        (external if is_external else others).append(numbers[0])
     next_page = _read_next_page([links for level in (answer, *content) for links in level.pop("links", ())])
     if not entries and any(len(element) for level in content for found in level.values() for element in found):
         raise InvalidResponseError("The answer has content, but no telephone number could be recognised in it.")
     return SipPeerTelephoneNumberPage(tuple(external), tuple(others), next_page)
+
+
+def read_sip_peer_count(body: bytes) -> int:
+    """How many numbers ``GET /accounts/{accountId}/sites/{siteId}/sippeers/{sipPeerId}/totaltns`` counts [oas1].
+
+    The count stands in an element that is nested in one of the same name.
+
+    :raises InvalidResponseError: the body is no count
+    :raises BandwidthApiError: the body is a refusal
+    """
+    root = parse_document(body)
+    answer = children_of(root)
+    raise_refusal(answer)
+    count = only_text([answer], _COUNT) or text_of(root)
+    if name_of(root.tag) != _COUNT or not re.fullmatch("[0-9]{1,9}", count):
+        raise InvalidResponseError(f"The answer is a <{local_name(root.tag)}>, which is not the count of a SIP peer.")
+    return int(count)
 
 
 def read_import_tn_checker(body: bytes) -> ImportTnCheckerResult:

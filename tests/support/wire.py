@@ -13,7 +13,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_bandwidth.wire.documents import read_errors
-from airflow_provider_bandwidth.wire.inventory import read_import_tn_checker, read_sip_peer_telephone_numbers
+from airflow_provider_bandwidth.wire.inventory import (
+    read_import_tn_checker,
+    read_sip_peer_count,
+    read_sip_peer_telephone_numbers,
+)
 from airflow_provider_bandwidth.wire.orders import iter_order_list, read_order, read_order_list
 
 SAMPLES = Path(__file__).parents[1] / "unit" / "wire" / "samples"
@@ -46,6 +50,7 @@ READERS: dict[str, Callable[[bytes], Any]] = {
         read_order_list_in_pieces,
         read_errors,
         read_sip_peer_telephone_numbers,
+        read_sip_peer_count,
         read_import_tn_checker,
     )
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,6 +20,7 @@ from airflow_provider_bandwidth.exceptions import (
     AmbiguousSubmissionError,
     BandwidthApiError,
     BandwidthAuthError,
+    InvalidConnectionError,
     InvalidParameterError,
     InvalidResponseError,
     InvalidTelephoneNumbersError,
@@ -313,16 +316,58 @@ def test_an_inventory_page_without_an_end_is_an_error(connect: Connect, clock: M
     )
     with RawServer(http_answer(page)) as server:
         connect({"host": server.url, "login": "u", "password": "p"}, extra={"auth_type": "basic", "account_id": "1"})
-        with pytest.raises(InvalidResponseError, match="the same page twice"):
+        with pytest.raises(InvalidResponseError, match="brings nothing new"):
             list(BandwidthHook(clock=clock).iter_external_telephone_numbers(1, 2))
-        assert server.connections == 2
+        assert server.connections == 1
 
 
 def test_an_inventory_that_ends_where_it_points_on_is_an_error(sandbox: Sandbox, hook: BandwidthHook) -> None:
     sandbox.seed(imported=[f"91966{line:05d}" for line in range(6000)])
     sandbox.inject("status", operation="peer-numbers", status=204, body="empty", after=1)
-    with pytest.raises(InvalidResponseError, match="nothing for page 2"):
+    with pytest.raises(InvalidResponseError, match=r"Page 2, .* is not there"):
         list(hook.iter_external_telephone_numbers())
+
+
+def _inventory_page(numbers: Sequence[str], following: object) -> bytes:
+    listed = "".join(
+        f"<SipPeerTelephoneNumber><FullNumber>{number}</FullNumber></SipPeerTelephoneNumber>" for number in numbers
+    )
+    body = (
+        f'<SipPeerTelephoneNumbersResponse><Links><next>Link=&lt;https://h/x?page={following}&gt;;rel="next";</next>'
+        f"</Links><SipPeerTelephoneNumbers>{listed}</SipPeerTelephoneNumbers></SipPeerTelephoneNumbersResponse>"
+    )
+    return http_answer(body.encode())
+
+
+@pytest.mark.parametrize(
+    ("pages", "calls"),
+    [
+        ([["9195550101"]], 2),
+        ([["9195550101", "9195550102"], ["9195550102"]], 2),
+        ([["9195550101"], ["9195550102"], ["9195550101"]], 3),
+        ([["9195550101"], []], 2),
+        ([["+44 20 7946 0000"], ["+44 20 7946 0000"]], 2),
+    ],
+)
+def test_an_inventory_whose_pages_bring_nothing_new_is_an_error(
+    pages: list[list[str]], calls: int, connect: Connect, clock: ManualClock
+) -> None:
+    answers = [_inventory_page(numbers, index + 2) for index, numbers in enumerate([*pages, pages[-1]])]
+    with RawServer(*answers) as server:
+        connect({"host": server.url, "login": "u", "password": "p"}, extra={"auth_type": "basic", "account_id": "1"})
+        with pytest.raises(InvalidResponseError, match="brings nothing new"):
+            list(BandwidthHook(clock=clock).iter_sip_peer_telephone_numbers(1, 2))
+        assert server.connections == calls
+
+
+def test_the_peers_own_count_counts_every_number_of_its_pages(sandbox: Sandbox, hook: BandwidthHook) -> None:
+    assert hook.count_sip_peer_telephone_numbers() == 0
+    sandbox.seed(imported=["9195550101", "9195550102"], owned=["9195550103"])
+    assert hook.count_sip_peer_telephone_numbers() == 3
+    assert len(list(hook.iter_sip_peer_telephone_numbers())) == 3
+    assert [number for number, is_imported in hook.iter_sip_peer_telephone_numbers() if not is_imported] == [
+        "9195550103"
+    ]
 
 
 def test_an_inventory_needs_a_site_and_a_peer(sandbox: Sandbox, connect: Connect) -> None:
@@ -333,6 +378,99 @@ def test_an_inventory_needs_a_site_and_a_peer(sandbox: Sandbox, connect: Connect
     with pytest.raises(InvalidParameterError, match=r"SiteId: .*extra\.site_id.*bandwidth_default"):
         list(BandwidthHook().iter_external_telephone_numbers())
     assert sandbox.requests == []
+
+
+def test_a_count_that_is_answered_by_nothing_is_none(sandbox: Sandbox, hook: BandwidthHook) -> None:
+    sandbox.inject("status", operation="peer-total", status=204, body="empty")
+    assert hook.count_sip_peer_telephone_numbers() == 0
+
+
+# --- a connection that changes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("auth_type", ["oauth2", "basic"])
+@pytest.mark.parametrize("call", ["get", "list", "create"])
+def test_a_rotated_secret_is_picked_up_by_the_call_that_is_refused(
+    auth_type: str, call: str, sandbox: Sandbox, connect: Connect, clock: ManualClock
+) -> None:
+    connect(sandbox.connection, extra={"auth_type": auth_type})
+    hook = BandwidthHook(sleep=clock.sleep, clock=clock)
+    order = sandbox.add_order(["9195550101"])
+    hook.get_tn_order(order.order_id)
+    sandbox.rotate_secret("the new one")
+    sandbox.revoke_tokens()
+    connect(sandbox.connection, extra={"auth_type": auth_type})
+    if call == "get":
+        assert hook.get_tn_order(order.order_id).order_id == order.order_id
+    elif call == "list":
+        assert len(hook.list_tn_orders(telephone_number="9195550101")) == 1
+    else:
+        hook.create_tn_order(ExternalTnsOrderRequest("IMPORT", ["9195550102"], 743))
+        assert len(sandbox.orders) == 2
+    hook.close()
+
+
+def test_credentials_that_are_refused_and_have_not_changed_are_an_error(
+    sandbox: Sandbox, hook: BandwidthHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.rotate_secret("the new one")
+    with pytest.raises(BandwidthAuthError):
+        hook.list_tn_orders()
+    assert sandbox.count(operation="token") == 1
+    # Nor does a hiccup of Airflow's hide what Bandwidth said.
+    monkeypatch.delenv("AIRFLOW_CONN_BANDWIDTH_DEFAULT")
+    with pytest.raises(BandwidthAuthError):
+        hook.list_tn_orders()
+
+
+def test_a_missing_role_is_no_reason_to_read_the_connection_again(
+    sandbox: Sandbox, hook: BandwidthHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.inject("status", operation="list", status=403, body="empty")
+    monkeypatch.setattr(BandwidthHook, "reload", lambda self: pytest.fail("read again"))
+    with pytest.raises(BandwidthAuthError):
+        hook.list_tn_orders()
+
+
+def test_reload_says_whether_the_connection_changed_and_keeps_the_account(
+    sandbox: Sandbox, hook: BandwidthHook, connect: Connect
+) -> None:
+    account_id = hook.account_id
+    session = hook.get_conn()
+    assert not hook.reload()
+    assert hook.get_conn() is session
+    connect(sandbox.connection, extra={"max_requests_per_minute": 7, "account_id": "1"})
+    assert asyncio.run(hook.reload_settings())
+    assert hook.settings.max_requests_per_minute == 7
+    assert hook.account_id == account_id
+    assert hook.get_conn() is not session
+    assert not hook.reload()
+
+
+def test_a_connection_that_became_wrong_does_not_replace_one_that_works(
+    sandbox: Sandbox, hook: BandwidthHook, connect: Connect
+) -> None:
+    order = sandbox.add_order(["9195550101"])
+    hook.get_tn_order(order.order_id)
+    connect(sandbox.connection, login=None)
+    with pytest.raises(InvalidConnectionError):
+        hook.reload()
+    hook.get_tn_order(order.order_id)
+
+
+# --- Bandwidth's clock ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ahead", [-7200, -90, 0, 90, 7200])
+def test_the_clock_of_bandwidth_is_told_by_its_answers(
+    ahead: float, sandbox: Sandbox, hook: BandwidthHook, clock: ManualClock
+) -> None:
+    clock.now += ahead
+    assert abs(hook.bandwidth_now().timestamp() - clock.now) < 0.001
+    hook.list_tn_orders()
+    assert abs(hook.bandwidth_now().timestamp() - time.time()) < 3
+    hook.close()
+    assert abs(hook.bandwidth_now().timestamp() - time.time()) < 3
 
 
 def test_given_ids_win_over_the_connections(sandbox: Sandbox, hook: BandwidthHook) -> None:

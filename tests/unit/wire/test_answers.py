@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bandwidth.exceptions import BandwidthApiError, BandwidthAuthError, InvalidResponseError
-from airflow_provider_bandwidth.wire.answers import Answer, errors_naming_call, read_pause, to_error
+from airflow_provider_bandwidth.wire.answers import Answer, errors_naming_call, read_clock_offset, read_pause, to_error
 
 URL = "https://dashboard.example/api/accounts/9900000/externalTns"
 REFUSAL = (
@@ -112,15 +112,15 @@ def test_a_readers_error_says_which_call_was_answered(raised: Any, says: str) ->
         ({"X-RateLimit-Reset": "1000000012"}, 12),
         ({"X-RateLimit-Reset": "1000000012500"}, 12.5),
         ({"X-RateLimit-Reset": " 1000000012 "}, 12),
-        ({"X-RateLimit-Reset": "999999000"}, 0),
+        ({"X-RateLimit-Reset": "999999000"}, None),
         ({"X-RateLimit-Reset": "soon"}, None),
         ({"X-RateLimit-Reset": "-5", "Retry-After": "7"}, 7),
         ({"X-RateLimit-Reset": "1000000012", "Retry-After": "7"}, 12),
         ({"Retry-After": "7"}, 7),
-        ({"Retry-After": "0"}, 0),
+        ({"Retry-After": "0"}, None),
         ({"Retry-After": "Sun, 09 Sep 2001 01:46:55 GMT"}, 15),
         ({"Retry-After": "Sun, 09 Sep 2001 01:46:55 -0000"}, 15),
-        ({"Retry-After": "Sun, 09 Sep 2001 00:46:55 GMT"}, 0),
+        ({"Retry-After": "Sun, 09 Sep 2001 00:46:55 GMT"}, None),
         ({"Retry-After": "1.5"}, None),
         ({"Retry-After": "Sun, 99 Sep 99999 01:46:55 GMT"}, None),
         ({"Retry-After": ","}, None),
@@ -130,3 +130,22 @@ def test_a_readers_error_says_which_call_was_answered(raised: Any, says: str) ->
 )
 def test_what_a_rate_limited_answer_asks_for(headers: dict[str, str], pause: float | None) -> None:
     assert read_pause(headers, now=1_000_000_000) == pause
+
+
+@pytest.mark.parametrize(
+    ("date", "offset"),
+    [
+        ("Sun, 09 Sep 2001 01:46:40 GMT", 0),  # sent and received within that second
+        ("Sun, 09 Sep 2001 01:46:39 GMT", 0),  # just over when the request was sent
+        ("Sun, 09 Sep 2001 01:46:42 GMT", 1.5),
+        ("Sun, 09 Sep 2001 01:44:40 GMT", -119),
+        ("Sun, 09 Sep 2001 03:46:40 GMT", 7199.5),
+        ("Sun, 99 Sep 99999 01:46:55 GMT", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_how_far_bandwidths_clock_is_ahead(date: str, offset: float | None) -> None:
+    assert read_clock_offset({"Date": date}, sent_at=1_000_000_000, received_at=1_000_000_000.5) == offset
+    if not date:
+        assert read_clock_offset({}, sent_at=0, received_at=0) is None

@@ -44,6 +44,8 @@ def shown(result: Any) -> Any:
         return result.to_dict() | {"completed_telephone_numbers": list(result.completed_telephone_numbers)}
     if isinstance(result, SipPeerTelephoneNumberPage | ImportTnCheckerResult):
         return json.loads(json.dumps(asdict(result)))
+    if isinstance(result, int):
+        return result
     if all(isinstance(item, TelephoneNumberError) for item in result):
         return [[item.telephone_number, item.code, item.description] for item in result]
     return [shown(entry.order) | {"is_summary": entry.is_summary} for entry in result]
