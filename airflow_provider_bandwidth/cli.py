@@ -3,7 +3,8 @@
 ``airflow bandwidth ...`` on Airflow 3.2 and later, ``python -m airflow_provider_bandwidth ...`` on every line. Airflow
 asks for the commands whenever its command line starts: nothing that takes time is imported before a command runs.
 
-Exit codes: 0 done, 1 the connection or Bandwidth stood in the way, 2 wrong arguments, 3 nothing found.
+Exit codes: 0 done; 1 the connection is wrong, or Bandwidth refused or did not answer; 2 wrong arguments; 3 nothing
+found.
 """
 
 from __future__ import annotations

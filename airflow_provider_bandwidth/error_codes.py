@@ -61,7 +61,7 @@ _NO, _LATER, _SUPPORT = Retry.NO, Retry.LATER, Retry.SUPPORT
 
 # Codes that share a meaning share a row.
 _ROWS: tuple[tuple[str, str, Scope, Retry, str], ...] = (
-    ("25000", "the action is missing or neither IMPORT nor REMOVE", _O, _NO, "a bug of the caller: report it"),
+    ("25000", "the action is missing or neither IMPORT nor REMOVE", _O, _NO, "a bug of this provider: report it"),
     ("25010", "the account may not use external numbers", _O, _SUPPORT, "ask Bandwidth to enable external TNs"),
     ("25020", "an element may not go with REMOVE", _O, _NO, "leave SipPeerId and LoaType out of removals"),
     ("25030", "a number is not in this account", _N, _NO, "take the number off the list, or check the account"),
@@ -91,8 +91,8 @@ _ROWS: tuple[tuple[str, str, Scope, Retry, str], ...] = (
     ("12017 12019 12035 12036 12055 12733 12952", "the account lacks a product", _O, _SUPPORT, "ask Bandwidth for it"),
     ("5070 5213 12512 13512 9003", "the number is not valid", _N, _NO, "correct the number at its source"),
     ("7201", "not a North American number; it refuses the whole order", _N, _NO, "correct or drop the number"),
-    ("5072 5093 7360 13511", "a number stands there twice", _O, _NO, "drop duplicates"),
-    ("5073 5212 7316 12686 15611", "the order has no numbers", _O, _NO, "skip empty orders"),
+    ("5072 5093 7360 13511", "a number occurs twice", _O, _NO, "drop duplicates"),
+    ("5073 5212 7316 12686 15611", "the order has no numbers", _O, _NO, "do not send empty orders"),
     ("5077 5008 5214", "no number of the order is valid", _O, _NO, "correct the numbers at their source"),
     ("5095 5211 7314 15607", "too many numbers in one order", _O, _NO, "lower chunk_size"),
     ("5126", "toll-free numbers cannot be used", _N, _NO, "leave toll-free numbers out"),
@@ -122,7 +122,7 @@ _ROWS: tuple[tuple[str, str, Scope, Retry, str], ...] = (
     ("5003", "provisioning failed", _O, _LATER, "read the text; run again"),
     ("5086 7000", "the request timed out at Bandwidth", _O, _LATER, "run again: the order is looked up first"),
     ("5035 5061 7200 1008", "no such order, or no order id", _O, _NO, "check the order id and the account"),
-    ("1000 1010", "an internal error of Bandwidth's", _O, _LATER, "run again; keep the id in the text for support"),
+    ("1000 1010", "an internal error at Bandwidth", _O, _LATER, "run again; keep the id in the text for support"),
     ("1003 1011 1012 1013 1014", "a field is missing or wrong", _O, _NO, "read the text"),
 )
 

@@ -1,9 +1,8 @@
 """An order as Bandwidth shows it, and the verdict on how it ended.
 
 Pure: no Airflow, no XML, no I/O, and nothing here raises an error of this package. Everything is frozen and JSON-ready
-through ``to_dict()``; telephone numbers are ten-digit strings. API facts carry the source keys of Bandwidth's
-documents: ``[seed]`` is the hosted-messaging guide, ``[oas1]`` the numbers API specification, ``[iris20]`` its server's
-classes.
+through ``to_dict()``; telephone numbers are ten-digit strings. A key in brackets, such as ``[seed]``, names the source
+of a fact about Bandwidth: ``docs/development/bandwidth-api.md`` has them all.
 """
 
 from __future__ import annotations
@@ -134,8 +133,8 @@ class TnOrder:
         """The listed numbers without an error, ten digits each.
 
         Bandwidth lists failed numbers of a PARTIAL order in some answers and not in others ([seed], [oas1]); listed
-        minus errored is right under every reading. Empty unless COMPLETE or PARTIAL, and where any number may have
-        failed: when an error names no number, or a PARTIAL order has no error.
+        minus errored is right under every reading. Empty unless the order is COMPLETE or PARTIAL. Empty, too, where any
+        number may have failed: when an error names no number, or when a PARTIAL order has no error.
         """
         if self.processing_status not in (ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL):
             return ()
@@ -263,11 +262,12 @@ def judge_order(
 ) -> OrderOutcome:
     """Judge a terminal order. Every path of the sensor, and the nightly sync, ask this one function.
 
-    An error whose code is in ``ignore_error_codes`` (5124 "already exists", say) counts its number as done, unless
-    another error names the number too. When no other error is left and the fate of every listed number is known, the
-    order counts as COMPLETE, even where Bandwidth says FAILED. An ignored error that names no number proves nothing
-    about any number: the status then stays, and no number counts as completed on its account. Another error that names
-    no number may be about any: then no number counts as completed at all.
+    A number whose error is ignored (5124 "already exists", say) counts as done, unless another error names it, too.
+    When no other error is left and the fate of every listed number is known, the order counts as COMPLETE, even where
+    Bandwidth says FAILED.
+
+    An ignored error that names no number proves nothing: the status stays as it is, and the error completes no number.
+    An error that is not ignored and names no number may be about any number: then no number counts as completed.
     """
     ignored_codes = {str(code) for code in ignore_error_codes}
     errors = tuple(error for error in order.errors if error.code not in ignored_codes)

@@ -1,9 +1,8 @@
 """What is asked of Bandwidth: an order to submit, its CustomerOrderId, and the fields it is made of.
 
 Pure: no Airflow, no XML, no I/O. What Bandwidth shows of an order is in
-:mod:`~airflow_provider_bandwidth.order_records`; its names can be imported from here, too. API facts carry the source
-keys of Bandwidth's documents: ``[seed]`` is the hosted-messaging guide, ``[oas1]`` the numbers API specification,
-``[err]`` its list of error codes.
+:mod:`~airflow_provider_bandwidth.order_records`; its names can be imported from here, too. A key in brackets, such as
+``[seed]``, names the source of a fact about Bandwidth: ``docs/development/bandwidth-api.md`` has them all.
 """
 
 from __future__ import annotations
@@ -82,8 +81,8 @@ def derive_customer_order_id(
 ) -> str:
     """The CustomerOrderId of this request in this task of this DAG run: the same for every attempt.
 
-    It hangs on the order's content (account, site, peer, action, LOA type, the set of numbers), so that two payloads
-    never share an id, and not on the try number or map index, so that a retry finds what an earlier attempt sent.
+    It depends on the order's content (account, site, peer, action, LOA type, the set of numbers), so that two contents
+    never share an id. It does not depend on try number or map index, so that a retry finds what an earlier try sent.
 
     :return: 40 characters that Bandwidth accepts: ``airflow-`` and 32 hex digits of a SHA-256
     """
@@ -170,8 +169,8 @@ class ExternalTnsOrderRequest:
     :param sip_peer_id: SipPeerId; the site's default peer if ``None``
     :param loa_type: CARRIER or SUBSCRIBER; Bandwidth's default (CARRIER) if ``None``
     :param customer_order_id: your id for the order, 1 to 40 letters, digits, dashes and inner spaces. By default a
-        new random one for each request object: submitting the *same object* again finds the first order, an equal
-        request made anew is another order. The operator derives it from the task run instead.
+        new random one for each request object: submitting the *same object* again finds the first order, while an equal
+        request that is made anew is another order. The operator derives the id from the task run instead.
     :raises InvalidParameterError: names the field that is wrong
     :raises InvalidTelephoneNumbersError: names every number that is wrong
     """
