@@ -18,6 +18,8 @@ from typing import Any
 
 DOCS = Path(__file__).parents[2] / "docs"
 _PACKAGE = "airflow_provider_bandwidth"
+#: Where a docstring has the source of a fact; a user's page has no room for it.
+_SOURCE_KEY = re.compile(r" \[(?:[a-z]+[0-9]{1,2}|seed|err|host|rate)\]")
 _BLOCK = re.compile(r"(<!-- made from code: ([^>]*) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 #: What a DAG's author calls: name, as a page has it, by module.
@@ -44,6 +46,7 @@ def make_table(name: str) -> str:
     tables: dict[str, Callable[[], str]] = {
         "connection fields": _connection_fields,
         "error codes": _error_codes,
+        "hook methods": _hook_methods,
         "magic numbers": _magic_numbers,
     }
     return tables[name]()
@@ -78,6 +81,21 @@ def _magic_numbers() -> str:
         for row in MAGIC_NUMBERS.values()
     ]
     return _table(("line", "code", "text", "what fails", "on", "importTnChecker says"), rows)
+
+
+def _hook_methods() -> str:
+    """What a task may call; what only Airflow or the poller call is left out."""
+    from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+
+    called_by_others = {"get_connection_form_widgets", "get_ui_field_behaviour", "load_settings", "reload_settings"}
+    rows = []
+    for name, method in vars(BandwidthHook).items():
+        if name.startswith("_") or name in called_by_others or not inspect.isfunction(method):
+            continue
+        parameters = ", ".join(each for each in inspect.signature(method).parameters if each != "self")
+        summary = " ".join((inspect.getdoc(method) or "").partition("\n\n")[0].split())
+        rows.append((f"`{name}({parameters})`", re.sub(r":\w+:`(\w+)`", r"`\1`", summary).replace("``", "`")))
+    return _table(("method", "what it does"), rows)
 
 
 def _parameters(called: Any) -> str:
@@ -116,7 +134,8 @@ def _default(parameter: inspect.Parameter) -> str:
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [list(heads), ["---"] * len(list(heads)), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    lines = [list(heads), ["---"] * len(list(heads))]
+    lines += [[_SOURCE_KEY.sub("", cell).replace("|", "\\|") for cell in row] for row in rows]
     return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
 
 
