@@ -1,0 +1,37 @@
+"""One deferred sensor for each order id in a file, and two of another provider; see ``tests/system/triggerers.py``.
+
+The environment names the file. Without it this file defines no DAG, since its run would begin by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
+
+try:
+    from airflow.providers.standard.sensors.filesystem import FileSensor
+except ImportError:  # Airflow 2.11 holds it itself
+    from airflow.sensors.filesystem import FileSensor
+
+if "WAITS" in os.environ:
+    settings = json.loads(Path(os.environ["WAITS"]).read_text())
+    with DAG(
+        "waits",
+        schedule="@once",
+        start_date=datetime(2026, 1, 1),
+        is_paused_upon_creation=False,
+        default_args={"retries": 1, "retry_delay": timedelta(seconds=1)},
+    ):
+        BandwidthTnOrderSensor.partial(
+            task_id="wait", deferrable=True, poke_interval=settings["poke_interval"], timeout=1800
+        ).expand(order_id=settings["order_ids"])
+        if settings["files"]:
+            FileSensor.partial(task_id="neighbour", deferrable=True, poke_interval=2, timeout=1800).expand(
+                filepath=settings["files"]
+            )

@@ -1,0 +1,104 @@
+"""Deferred sensors on the real triggerer of this environment's Airflow: ``make test-triggerers``.
+
+Twenty sensors wait for twenty orders, with OAuth2 tokens that live a few seconds, so that tokens are fetched while
+triggers run. Ten orders end; the triggerer is killed by SIGKILL and another one started; the other ten end. Two
+sensors of Airflow's own wait beside ours, one for each triggerer, and must go on. Exits 1 unless all succeed at their
+first try, no triggerer ends by itself, and no log of a triggerer tells of an error.
+
+    python tests/system/triggerers.py [--table FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support.airflow_processes import stop_on_termination, wait_for
+from support.real_waits import AIRFLOW_VERSION, RealWaits, TriggererDiedError, running_waits
+from support.waiting import add_orders
+
+from airflow_provider_bandwidth.sandbox import Sandbox
+
+COUNT = 20
+#: Seconds that an OAuth2 token lives, and for which all sensors only wait.
+TOKEN_LIFETIME, QUIET = 3, 12.0
+HEADER = (
+    "| Airflow | deferred sensors | succeeded at the first try | another provider's | ended by themselves "
+    "| errors in the triggerers' logs | tokens | seconds |\n|---|---|---|---|---|---|---|---|"
+)
+
+
+def live(waits: RealWaits, sandbox: Sandbox, order_ids: list[str]) -> None:
+    """The life of the run, to its end or to the death of a triggerer."""
+    half = COUNT // 2
+    waits.until("all sensors wait", "wait", "deferred", COUNT, timeout=400)
+    waits.until("both neighbours wait", "neighbour", "deferred", 2, timeout=60)
+    print(f"{COUNT} sensors and 2 neighbours are deferred.", flush=True)
+    time.sleep(QUIET)
+    for order_id in order_ids[:half]:
+        sandbox.finish(order_id)
+    (waits.folder / "first").touch()
+    waits.until("the first half has ended", "wait", "success", half, timeout=200)
+    waits.until("the first neighbour has ended", "neighbour", "success", 1, timeout=60)
+
+    waits.replace_triggerer()
+    before = sandbox.count(operation="list") + sandbox.count(operation="order")
+    wait_for(
+        "the second triggerer looks at orders",
+        lambda: sandbox.count(operation="list") + sandbox.count(operation="order") > before,
+        timeout=120,
+    )
+    print("The triggerer was killed; a second one has taken over.", flush=True)
+    time.sleep(QUIET)
+    for order_id in order_ids[half:]:
+        sandbox.finish(order_id)
+    (waits.folder / "second").touch()
+    waits.until("all sensors have ended", "wait", "success", COUNT, timeout=200)
+    waits.until("the second neighbour has ended", "neighbour", "success", 2, timeout=60)
+
+
+def judge(waits: RealWaits, sandbox: Sandbox, died: int, seconds: float) -> tuple[str, bool]:
+    """A row of the table, and whether it is as it should be."""
+    errors = waits.triggerer_errors()
+    for line in errors[:10]:
+        print(f"  {line}", file=sys.stderr)
+    ours = waits.states.count("wait")["success"] - waits.states.count_retried("wait")
+    others = waits.states.count("neighbour")["success"] - waits.states.count_retried("neighbour")
+    tokens = sandbox.count(operation="token")
+    row = (
+        f"| {AIRFLOW_VERSION} | {COUNT} | {ours} of {COUNT} | {others} of 2 | {died} | {len(errors)} | {tokens} "
+        f"| {seconds:.0f} |"
+    )
+    return row, ours == COUNT and others == 2 and died == 0 and not errors
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", type=Path, help="a file that gets the row as well, for a table of several lines")
+    table = parser.parse_args().table
+    stop_on_termination()
+    started, died = time.monotonic(), 0
+    with Sandbox(token_lifetime_seconds=TOKEN_LIFETIME) as sandbox:
+        order_ids = add_orders(sandbox, COUNT)
+        with running_waits(sandbox, order_ids, files=("first", "second"), poke_interval=5, parallelism=4) as waits:
+            try:
+                live(waits, sandbox, order_ids)
+            except TriggererDiedError as error:
+                print(error, file=sys.stderr)
+                died = 1
+            except TimeoutError as error:
+                print(error, file=sys.stderr)
+            row, is_good = judge(waits, sandbox, died, time.monotonic() - started)
+    print(f"\n{HEADER}\n{row}\n")
+    if table is not None:
+        with table.open("a") as file:
+            file.write(f"{row}\n" if file.tell() else f"{HEADER}\n{row}\n")
+    return 0 if is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
