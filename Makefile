@@ -1,8 +1,12 @@
-# Two commands do all the set-up on a fresh machine: make demo, make test.
+# Two commands do all the set-up on a fresh machine: make demo, make test. All commands: make help.
 PYTHON ?= python3
 # The line of Airflow to install, its latest patch: 2.11, 3.0, ... 3.3.
 AIRFLOW ?= 3.3
 VENV ?= .venv
+# The lines that test-matrix and test-triggerers go through; LINES="3.1 3.3" takes some of them.
+LINES ?= 2.11 3.0 3.1 3.2 3.3
+# Each line has an environment of its own; that of AIRFLOW is VENV.
+venv_of = $(if $(filter $(AIRFLOW),$(1)),$(VENV),.venv-$(1))
 # Older lines do not cap their dependencies, and fail with today's: these get what there was when they were released.
 AS_OF_3.0 := 2025-09-05
 AS_OF_3.1 := 2026-03-25
@@ -10,18 +14,25 @@ AS_OF_3.2 := 2026-06-01
 AS_OF := $(AS_OF_$(AIRFLOW))
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# A process a core. Tests that share Airflow's database stay together: see tests/integration/conftest.py.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 PURE_TESTS := tests/unit/number_sync tests/unit/wire $(addprefix tests/unit/test_,orders.py telephone_numbers.py error_codes.py exceptions.py assets.py)
 
-.PHONY: demo docs test unit coverage lint types wheel check test-browser chaos chaos-distributed bench bench-triggerer test-matrix sandbox clean
+.PHONY: help demo test unit coverage lint types docs wheel check test-browser sandbox chaos chaos-distributed mutants
+.PHONY: bench bench-triggerer test-matrix test-triggerers test-triggerer test-deferrals clean
+
+help:  ## what you read now
+	@echo 'Usage: make COMMAND [AIRFLOW=3.1 VENV=.venv-3.1] [LINES="3.1 3.3"]'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 
 demo: $(VENV)/.demo  ## the main job, end to end, against the sandbox
 	@$(BIN)/python tests/system/demo.py
 
 test: $(VENV)/.test  ## unit and integration tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 unit: $(VENV)/.test  ## unit tests only
-	$(BIN)/python -m pytest tests/unit
+	$(PYTEST) tests/unit
 
 coverage: $(VENV)/.test  ## every branch of the pure core is tested
 	$(BIN)/coverage run -m pytest -q $(PURE_TESTS)
@@ -72,12 +83,27 @@ bench-triggerer: $(VENV)/.test  ## a real triggerer with 1,000 deferred sensors;
 	$(INSTALL) --group chaos
 	$(BIN)/python tests/system/many_waiting.py
 
-test-matrix:  ## unit and integration tests on every supported line of Airflow
-	@for line in 2.11 3.0 3.1 3.2 3.3; do \
-		echo "== Airflow $$line"; $(MAKE) --no-print-directory test AIRFLOW=$$line VENV=.venv-$$line || exit 1; \
-	done
+test-matrix:  ## unit and integration tests on every supported line of Airflow, or on LINES
+	@$(foreach line,$(LINES),echo "== Airflow $(line)"; \
+		$(MAKE) --no-print-directory test AIRFLOW=$(line) VENV=$(call venv_of,$(line)) &&) true
 
-clean:
+test-triggerers:  ## 20 deferred sensors on the real triggerer of every supported line of Airflow, or of LINES
+	@rm -f output/triggerers.md
+	@failed=; $(foreach line,$(LINES),echo "== Airflow $(line)"; \
+		$(MAKE) --no-print-directory test-triggerer AIRFLOW=$(line) VENV=$(call venv_of,$(line)) || failed=yes;) \
+	echo; cat output/triggerers.md; test -z "$$failed"
+
+test-triggerer: $(VENV)/.test
+	@mkdir -p output
+	$(BIN)/python tests/system/triggerers.py --table output/triggerers.md
+
+test-deferrals: $(VENV)/.test  ## 200 deferrals of a few seconds under load: no task is retried
+	$(BIN)/python tests/system/short_deferrals.py
+
+mutants: $(VENV)/.test  ## a hundred random changes of the code, and how many of them the unit tests notice
+	$(BIN)/python tests/system/mutants.py
+
+clean:  ## remove the environments and all that was made
 	rm -rf $(VENV) .venv-* dist output .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/uv:

@@ -221,10 +221,12 @@ class Session(requests.Session):
         """The environment's proxies apply, but not to plain http, which is for this very machine only; and its CA
         bundle only where the connection does not name its own.
         """
+        if not str(url).lower().startswith("https:"):
+            # Reading the environment takes longer than the rest of a call.
+            return {"proxies": {}, "stream": stream or self.stream, "verify": self.verify, "cert": self.cert}
         if verify is None and self.verify is not True:
             verify = self.verify
-        merged = super().merge_environment_settings(url, proxies, stream, verify, cert)
-        return merged if str(url).lower().startswith("https:") else {**merged, "proxies": {}}
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
 
 def basic_auth(settings: ConnectionSettings) -> HTTPBasicAuth:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support import debian
 from support.airflow_processes import Airflow, Processes, free_port, stop_on_termination, wait_for, work_folder
 from support.chaos import (
     COUNT,
@@ -43,13 +43,10 @@ PYTHON_PACKAGES = ("celery", "redis", "psycopg2", "asyncpg")
 
 def install_redis() -> str:
     """Where redis-server is."""
-    if shutil.which("redis-server") is None and os.geteuid() == 0:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "redis-server"]):
-            subprocess.run(["apt-get", "-q", *command], check=True, env=environment, stdout=subprocess.DEVNULL)
+    if shutil.which("redis-server") is None:
+        debian.install("redis-server")
     found = shutil.which("redis-server")
-    if found is None:
-        raise SystemExit("Redis is missing: install Debian's package redis-server, or run this as root.")
+    assert found is not None
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from airflow.providers.common.compat.sdk import DAG
@@ -24,7 +24,7 @@ if "WAITS" in os.environ:
     with DAG(
         "waits",
         schedule="@once",
-        start_date=datetime(2026, 1, 1),
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
         is_paused_upon_creation=False,
         default_args={"retries": 1, "retry_delay": timedelta(seconds=1)},
     ):

@@ -8,14 +8,15 @@ import pytest
 from support.random_walk import walk
 
 
-@pytest.mark.timeout(600)
-def test_no_order_is_duplicated_lost_or_mistaken() -> None:
-    outcome = walk(seed=random.SystemRandom().randrange(10**9), count=500)
+#: In ten parts, so that they can run side by side.
+@pytest.mark.parametrize("part", range(1, 11))
+def test_no_order_is_duplicated_lost_or_mistaken(part: int) -> None:
+    outcome = walk(seed=random.SystemRandom().randrange(10**9), count=50)
 
-    print(outcome)
+    print(part, outcome)
     assert outcome.failures == [], str(outcome)
-    assert outcome.deaths > 100
-    assert outcome.faults > 500
+    assert outcome.deaths > 10
+    assert outcome.faults > 50
 
 
 def test_an_old_failed_order_that_comes_into_sight_late_is_not_taken_for_the_new_one() -> None:
