@@ -33,7 +33,11 @@ from airflow_provider_bandwidth.order_records import (
     record_to_dict,
     unaccounted_telephone_numbers,
 )
-from airflow_provider_bandwidth.telephone_numbers import normalize_telephone_numbers
+from airflow_provider_bandwidth.telephone_numbers import (
+    RejectedTelephoneNumber,
+    normalize_telephone_numbers,
+    read_telephone_numbers,
+)
 
 __all__ = [
     "MAX_LISTED_ORDERS",
@@ -137,14 +141,16 @@ def parse_id(name: str, value: object) -> int:
 
 
 def normalize_telephone_number(value: str) -> str:
-    """The ten digits of one telephone number.
+    """Return the ten digits of one telephone number.
 
     :raises InvalidTelephoneNumbersError: naming the value and what is wrong with it
     """
-    numbers = normalize_telephone_numbers((value,))
-    if numbers.rejected:
-        raise InvalidTelephoneNumbersError(numbers.rejected)
-    return numbers.telephone_numbers[0]
+    outcome = read_telephone_numbers(value)
+    if isinstance(outcome, tuple) and len(outcome) > 1:
+        outcome = RejectedTelephoneNumber(value, f"holds {len(outcome)} numbers: give one", "several_numbers")
+    if isinstance(outcome, RejectedTelephoneNumber):
+        raise InvalidTelephoneNumbersError((outcome,))
+    return outcome[0]
 
 
 def parse_choice(name: str, kind: type[_Choice], value: str) -> _Choice:

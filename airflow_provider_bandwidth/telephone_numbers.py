@@ -15,17 +15,23 @@ expression that gives the same verdict. Nothing is remembered by prefix: some pa
 
 from __future__ import annotations
 
-import ast
 import functools
-import json
-import math
 import re
 import reprlib
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, NoReturn, SupportsIndex
+
+from airflow_provider_bandwidth.values import (
+    NotAListError,
+    count_columns,
+    is_missing,
+    iter_rows,
+    list_rendered_by_template,
+    unwrap,
+)
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneMetadata
@@ -39,13 +45,16 @@ class RejectedTelephoneNumber:
     :param reason: what is wrong and what to do about it, for people
     :param code: what is wrong, for programs; stable:
 
-        * ``empty``: nothing but blanks or punctuation, None, NaN, or text such as ``null``
-        * ``not_text``: neither text nor a whole number
-        * ``letters``: holds letters, a vanity number for example
+        * ``empty``: nothing but blanks or punctuation, None, NaN, pandas' NA, or text such as ``null``
+        * ``not_text``: neither text nor a whole number; a row of several columns, for example
+        * ``not_a_list``: what was given instead of a list of telephone numbers
+        * ``letters``: holds letters that are no plain label, a vanity number for example
         * ``characters``: holds a character that telephone numbers are not written with
-        * ``scientific_notation``: a spreadsheet wrote it as ``9.19556E+09``
+        * ``scientific_notation``: a spreadsheet wrote it as ``9.19556E+09``, or a float shows that one did
         * ``extension``: has an extension
+        * ``several_numbers``: holds several numbers, and not only them
         * ``length``: not ten digits (eleven with the leading 1)
+        * ``grouping``: ten digits without +1 in groups that no North American number has, such as ``55 1234 5678``
         * ``not_nanp``: written with another country code than +1
         * ``area_code``: the area code is impossible or not in service
         * ``exchange_code``: the exchange code is impossible or not in service in its area code
@@ -66,7 +75,8 @@ class RejectedTelephoneNumber:
 class NormalizedTelephoneNumbers:
     """What became of a list of values; nothing is lost.
 
-    The lengths of ``telephone_numbers`` and ``rejected`` and ``duplicate_count`` add up to the number of values.
+    The lengths of ``telephone_numbers`` and ``rejected`` and ``duplicate_count`` add up to the number of values, where
+    a value that plainly holds several numbers counts as so many.
 
     :param telephone_numbers: ten digits each, in the order first seen
     :param rejected: the refused values, each once, in the order first seen
@@ -81,31 +91,52 @@ class NormalizedTelephoneNumbers:
 def normalize_telephone_numbers(values: Iterable[object] | str) -> NormalizedTelephoneNumbers:
     """Normalise many telephone numbers, drop duplicates and tell every value that is none.
 
-    Each value is one telephone number: text, or a whole number as SQL, CSV and pandas give them (``9195550101``,
-    ``9195550101.0``). A blank, None or NaN among them is rejected as ``empty``.
-
-    One string is taken apart first, since a template renders every list to text:
-
-    * A Python or JSON list (``['9195550101', '9195550102']``) stands for its values.
-    * Otherwise commas, semicolons, tabs and line breaks separate numbers; several in a row count as one.
-    * White space belongs to the number (``+1 919 555 0101``), unless there are more than fifteen digits, the most that
-      one number may have (E.164): then it separates numbers, too (``919 555 0101 9195550102``).
-
-    Anything else that is not a collection of values (a lone number, None, bytes, a mapping) is judged as one value.
+    :param values: see :func:`iter_values`. A blank, None or NaN among them is rejected as ``empty``; what cannot be a
+        list of telephone numbers is rejected as a whole, as ``not_a_list``
     """
     telephone_numbers: dict[str, None] = {}
     rejected: dict[RejectedTelephoneNumber, None] = {}
     count = 0
-    for value in _each(values):
-        count += 1
-        outcome = _judge(value)
-        if isinstance(outcome, str):
-            telephone_numbers[outcome] = None
+    try:
+        each = iter_values(values)
+    except NotAListError as error:
+        rejection = RejectedTelephoneNumber(_shown(values)[:_LONGEST_SHOWN_LIST], str(error), "not_a_list")
+        return NormalizedTelephoneNumbers((), (rejection,), 0)
+    for value in each:
+        outcome = read_telephone_numbers(value)
+        if isinstance(outcome, tuple):
+            count += len(outcome)
+            telephone_numbers.update(dict.fromkeys(outcome))
         else:
+            count += 1
             rejected[outcome] = None
     return NormalizedTelephoneNumbers(
         tuple(telephone_numbers), tuple(rejected), count - len(telephone_numbers) - len(rejected)
     )
+
+
+def iter_values(values: Iterable[object] | str) -> Iterable[object]:
+    """The values of whatever a caller has: a list or generator, rows of one column of any database driver, a pandas,
+    polars, numpy or pyarrow object, a lone number, or text.
+
+    Each value is one telephone number: text, or a whole number as SQL, CSV and pandas give them (``9195550101``,
+    ``9195550101.0``); a row of one column stands for what it holds.
+
+    One string is taken apart, since a template renders every list to text:
+
+    * The text of a list as Python, JSON, pandas or numpy write it (``['9195550101', '9195550102']``) stands for its
+      values.
+    * Otherwise commas, semicolons, tabs and line breaks separate numbers; several in a row count as one.
+    * White space belongs to the number (``+1 919 555 0101``), unless there are more than fifteen digits, the most that
+      one number may have (E.164): then it separates numbers, too (``919 555 0101 9195550102``).
+
+    :raises NotAListError: it cannot be a list of telephone numbers: a table of several columns, a mapping,
+        bytes, the text of a Python object, a list cut for display, floats of 32 bits
+    """
+    if isinstance(values, str):
+        listed = list_rendered_by_template(values)
+        return _pieces(values) if listed is None else listed
+    return iter_rows(values)
 
 
 def chunk(telephone_numbers: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
@@ -123,22 +154,39 @@ def chunk(telephone_numbers: Sequence[str], size: int) -> Iterator[tuple[str, ..
 #: The notation of nearly every row. No two neighbours repeat over the same characters, so no text is slow to fail.
 _COMMON_NOTATION = r"(?:\+?1[-./ ()]*)?([2-9]\d\d)[-./ ()]*(\d{3})[-./ ()]*(\d{4})"
 _COMMON_FORM = re.compile(rf"[\s(]*{_COMMON_NOTATION}\s*", re.ASCII)
-_EXTENSION = re.compile(r"(?:ext(?:ensi[oó]n|n)?|x|#)[ .:=#]*+\d*+ *+#?\Z", re.IGNORECASE)
-_SCIENTIFIC_NOTATION = re.compile(r"\d(?:\.\d+)?E\+?\d+", re.IGNORECASE)
+_EXTENSION = re.compile(r"(?:ext(?:ensi[oó]n|n)?|x|#)[ .:=#]*+(\d*+) *+#?\Z", re.IGNORECASE)
+_SCIENTIFIC_NOTATION = re.compile(r"\+?\d(?:[.,]\d*)? ?E ?\+?\d+", re.IGNORECASE)
 #: A number that went through a column of floats. A line number has four digits, so one or two zeros after a point are
 #: no part of it.
-_TEXT_OF_FLOAT = re.compile(r"(\+?\d+)\.00?")
+_TEXT_OF_FLOAT = re.compile(r"(\+?\d+)[.,]00?")
+#: A float with so many zeros at its end was written with six digits once (``9.19556E+09``); an integer was not.
+_LOST_DIGITS = "0000"
 _PUNCTUATION = frozenset(" -./()[]")
 #: What exports and copying leave around a number: quotes, Excel's ="...", brackets of a list that could not be read.
 _WRAPPING = " '\"`\u2018\u2019\u201c\u201d=<>[]{},;"
 #: How Python, JSON, SQL and pandas write that there is no value.
-_NO_VALUE = frozenset({"", "none", "null", "nan", "na", "n/a"})
+_NO_VALUE = frozenset({"", "none", "null", "nan", "nat", "na", "n/a", r"\n"})
 #: No whole number from here on is a telephone number: compared before a conversion that could take for ever.
 _TOO_LARGE = 10**20
+_LONGEST_SHOWN_LIST = 100
+
+# What may stand beside a number without changing what it is. "Fax", "old" or "do not use" are not among it.
+_LABELS = frozenset(
+    re.findall(
+        r"\w+",
+        """phone phones telephone tel telefon telefono teléfono téléphone tél mobile mob móvil movil portable handy cell
+        cellular cellphone celular home work office business main primary secondary direct personal private voice sms
+        mms text texting call number no nr num ph p t m c h w o d us usa""",
+    )
+)
+_CONJUNCTIONS = frozenset({"and", "or", "und", "oder", "et", "ou", "y", "o"})
+_TOKEN = re.compile(rf"\(*{_COMMON_NOTATION}(?!\d)|(?P<word>[^\W\d_]+)|(?P<mark>[ ,;|/&:()\[\]<>\"'=.#-]+)")
+#: ``"DOE A" <+19195550103``: a name, and the number behind an angle bracket; what closes it is wrapping.
+_AFTER_NAME = re.compile(r"[^<>\d]*<([^<>]*)")
 
 
 class _RejectedError(Exception):
-    """The value is no telephone number; what :func:`_judge` makes a :class:`RejectedTelephoneNumber` of."""
+    """The value is no telephone number; :func:`read_telephone_numbers` makes a rejected one of it."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(code, reason)
@@ -174,17 +222,21 @@ _CANONICAL = _CanonicalCharacters(
 )
 
 
-def _judge(value: object) -> str | RejectedTelephoneNumber:
+def read_telephone_numbers(value: object) -> tuple[str, ...] | RejectedTelephoneNumber:
+    """The number that one value holds, ten digits; several where they are plain; or why it holds none."""
     try:
         common = _COMMON_FORM.fullmatch(value) if isinstance(value, str) else None
-        number = "".join(common.groups()) if common else _ten_digits(value)
-        in_plan = _numbering_plan().fullmatch(number)
-        is_n11_exchange = number[4:6] == "11"
-        if in_plan is None or in_plan.lastgroup is not None or is_n11_exchange:
-            _reject_by_plan(number, in_plan)
+        if common:
+            number = "".join(common.groups())
+            _check_plan(number)
+            return (number,)
+        value = unwrap(value)
+        numbers = _read_slowly(value)
+        for number in numbers:
+            _check_plan(number)
     except _RejectedError as error:
         return RejectedTelephoneNumber(_shown(value), error.reason, error.code)
-    return number
+    return numbers
 
 
 def _shown(value: object) -> str:
@@ -196,33 +248,77 @@ def _shown(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def _ten_digits(value: object) -> str:
+def _read_slowly(value: object) -> tuple[str, ...]:
     text = (value if isinstance(value, str) else _text_of_number(value)).translate(_CANONICAL).strip(_WRAPPING)
-    if text[:4].lower() == "tel:":
-        text = text[4:]
     if common := _COMMON_FORM.fullmatch(text):
-        return "".join(common.groups())
+        return ("".join(common.groups()),)
     if text.lower() in _NO_VALUE:
         raise _RejectedError("empty", "holds no telephone number: fill it in or leave the row out")
+    if after_name := _AFTER_NAME.fullmatch(text):
+        text = after_name[1].strip()
     if through_float := _TEXT_OF_FLOAT.fullmatch(text):
         text = through_float[1]
+        _refuse_lost_digits(text)
+    if plain := _plain_numbers(text):
+        return plain
     _reject_by_characters(text)
-    return _national_number("".join(filter(str.isdecimal, text)), international="+" in text)
+    return (_national_number(text),)
 
 
 def _text_of_number(value: object) -> str:
-    if value is None:
+    if is_missing(value):
         return ""
     if isinstance(value, float | Decimal):
-        if value.is_nan() if isinstance(value, Decimal) else math.isnan(value):
-            return ""
         if 0 <= value < _TOO_LARGE and value == int(value):
-            return str(int(value))
+            text = str(int(value))
+            if isinstance(value, float) or _exponent(value) > 0:
+                _refuse_lost_digits(text)
+            return text
     elif isinstance(value, int | SupportsIndex) and not isinstance(value, bool) and 0 <= value.__index__() < _TOO_LARGE:
         return str(value.__index__())
+    columns = count_columns(value)
+    if columns is not None:
+        raise _RejectedError("not_text", f"is a row of {columns} columns: select the one that holds the number")
     raise _RejectedError(
         "not_text", f"is neither text nor a whole number ({type(value).__name__}): pass the telephone number as text"
     )
+
+
+def _exponent(value: Decimal) -> int:
+    exponent = value.as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0
+
+
+def _refuse_lost_digits(digits: str) -> None:
+    if digits.endswith(_LOST_DIGITS):
+        raise _RejectedError(
+            "scientific_notation",
+            "is a floating-point number that ends in zeros, as one that a spreadsheet shortened (9.19556E+09): its "
+            "last digits may be lost. Pass the telephone number as text",
+        )
+
+
+def _plain_numbers(text: str) -> tuple[str, ...]:
+    """The numbers of a text that is nothing but numbers in their usual notation, labels and what separates them."""
+    numbers: list[str] = []
+    after_separator = True
+    at = 0
+    while at < len(text):
+        token = _TOKEN.match(text, at)
+        if token is None:
+            return ()
+        word = token["word"]
+        if word is not None:
+            is_empty_extension = bool(numbers) and _EXTENSION.fullmatch(text[at:]) is not None
+            if word.lower() not in _LABELS | _CONJUNCTIONS and not is_empty_extension:
+                return ()
+        elif token["mark"] is None:
+            if not after_separator:
+                return ()
+            numbers.append("".join(token.groups()[:3]))
+        after_separator = token["mark"] is not None
+        at = token.end()
+    return tuple(numbers)
 
 
 def _reject_by_characters(text: str) -> None:
@@ -233,25 +329,44 @@ def _reject_by_characters(text: str) -> None:
             "is in a spreadsheet's scientific notation, which loses digits: format the column as text and export again",
         )
     extension = _EXTENSION.search(text)
-    if extension and sum(map(str.isdecimal, text[: extension.start()])) >= 10:
+    if extension and extension[1] and sum(map(str.isdecimal, text[: extension.start()])) >= 10:
         raise _RejectedError(
             "extension", "has an extension, which takes no messages: give the number that is dialled, without it"
         )
+    seen = ["".join(found.groups()) for found in _NUMBER_IN_TEXT.finditer(text)]
+    if len(seen) > 1:
+        raise _RejectedError(
+            "several_numbers",
+            f"holds {len(seen)} numbers ({', '.join(seen[:5])}) and something else: give each its own value",
+        )
+    beside = f" beside {seen[0]}" if seen else ""
     if letters := "".join(filter(str.isalpha, text)):
-        raise _RejectedError("letters", f"holds letters ({letters[:20]!r}): write the telephone number in digits")
+        raise _RejectedError("letters", f"holds letters ({letters[:20]!r}){beside}: write the telephone number alone")
     after_plus = text.lstrip(" ([").removeprefix("+")
     odd = sorted({character for character in after_plus if not character.isdecimal()} - _PUNCTUATION)
     if odd:
         raise _RejectedError(
             "characters",
-            f"holds {''.join(odd[:20])!r}, which telephone numbers are not written with: one value is one number in "
-            "digits, spaces and -./()[], with + only in front",
+            f"holds {''.join(odd[:20])!r}{beside}, which telephone numbers are not written with: one value is one "
+            "number in digits, spaces and -./()[], with + only in front",
         )
 
 
-def _national_number(digits: str, *, international: bool) -> str:
-    if not digits:
+#: A number in a text that is not read, so that people can find it again.
+_NUMBER_IN_TEXT = re.compile(rf"(?<![\d+]){_COMMON_NOTATION}(?!\d)", re.ASCII)
+#: From another country's trunk to country code 1.
+_EXIT_CODE = re.compile(r"(?:00|011)(?=1\d{10}\Z)")
+#: After how many digits North American numbers may have punctuation, by their length.
+_GROUPS = {10: frozenset({3, 6}), 11: frozenset({1, 4, 7})}
+
+
+def _national_number(text: str) -> str:
+    """The ten digits of a text of digits and punctuation; a plus in it stands in front."""
+    written = "".join(filter(str.isdecimal, text))
+    if not written:
         raise _RejectedError("empty", "holds no digits: fill it in or leave the row out")
+    digits = _EXIT_CODE.sub("", written)
+    international = "+" in text or digits != written
     if (international and digits[0] != "1") or (len(digits) > 11 and digits.startswith(("00", "011"))):
         raise _RejectedError(
             "not_nanp",
@@ -260,6 +375,12 @@ def _national_number(digits: str, *, international: bool) -> str:
         )
     national = digits[1:] if international or (len(digits) == 11 and digits[0] == "1") else digits
     if len(national) == 10:
+        if not international and not _breaks(text) <= _GROUPS[len(digits)]:
+            raise _RejectedError(
+                "grouping",
+                "is grouped as no North American number is (3-3-4), so it may be of another country: if it is a North "
+                "American one, write +1 in front; else leave it out",
+            )
         return national
     if len(national) == 7:
         raise _RejectedError("length", "has seven digits: put the area code in front")
@@ -267,6 +388,12 @@ def _national_number(digits: str, *, international: bool) -> str:
         raise _RejectedError("length", f"has {len(digits)} digits, more than any number: give each its own value")
     where = " after +1" if international else ""
     raise _RejectedError("length", f"has {len(national)} digits{where}, not ten: correct it, or leave it out")
+
+
+def _breaks(text: str) -> set[int]:
+    """After how many digits something else stands before the next digit."""
+    groups = re.findall(r"\d+", text)
+    return {sum(map(len, groups[:count])) for count in range(1, len(groups))}
 
 
 # --- the numbering plan ---
@@ -324,6 +451,13 @@ def _pattern_of_region(region: str, metadata: PhoneMetadata) -> str:
     return rf"(?=(?:{patterns['general_desc']})\Z)(?:{kinds})"
 
 
+def _check_plan(number: str) -> None:
+    in_plan = _numbering_plan().fullmatch(number)
+    is_n11_exchange = number[4:6] == "11"
+    if in_plan is None or in_plan.lastgroup is not None or is_n11_exchange:
+        _reject_by_plan(number, in_plan)
+
+
 def _reject_by_plan(number: str, in_plan: re.Match[str] | None) -> NoReturn:
     """Say why ten digits are no ordinary number of the numbering plan."""
     area, exchange = number[:3], number[3:6]
@@ -363,29 +497,7 @@ _MOST_DIGITS = 15
 _BETWEEN_NUMBERS = re.compile(r"[,;](?!\s*+(?:ext|x))|[\t\r\n\v\f]", re.IGNORECASE)
 _NUMBER_IN_ROW = re.compile(rf"\(*{_COMMON_NOTATION}(?!\S) ?+(?!ext|x|#)", re.ASCII | re.IGNORECASE)
 _WORD = re.compile(r"\S+")
-
-
-def _each(values: Iterable[object] | str) -> Iterable[object]:
-    if isinstance(values, str):
-        listed = _rendered_list(values)
-        return _pieces(values) if listed is None else listed
-    if isinstance(values, bytes | bytearray | memoryview | Mapping) or not isinstance(values, Iterable):
-        return (values,)
-    return values
-
-
-def _rendered_list(text: str) -> Sequence[object] | None:
-    stripped = text.strip()
-    if stripped[:1] + stripped[-1:] not in {"[]", "()"}:
-        return None
-    for read in (json.loads, ast.literal_eval):
-        try:
-            listed = read(stripped)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            continue
-        if isinstance(listed, list | tuple):
-            return listed
-    return None
+_BETWEEN_WORDS = frozenset({"-", "/", "|", "&", ":::"}) | _CONJUNCTIONS
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -399,7 +511,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 def _split_at_white_space(text: str) -> Iterator[str]:
     """Take one number after the other; what is none goes, as one piece, up to where a number surely begins."""
-    row = " ".join(word for word in text.translate(_CANONICAL).split() if word not in {"-", "/", "|"})
+    row = " ".join(word for word in text.translate(_CANONICAL).split() if word.lower() not in _BETWEEN_WORDS)
     start = 0
     while start < len(row):
         found = _NUMBER_IN_ROW.match(row, start)

@@ -1,6 +1,11 @@
-"""The telephone numbers of an extract: one column of a CSV file as CRMs write it.
+"""The telephone numbers of an extract: one column of a CSV file, read as a careful person would. Pure.
 
-Pure: no Airflow, no network.
+In this order of importance: no number is lost, since a number that is not in the extract may be removed; no other
+number is taken; no sane file is refused. So quoting is strict, every row has the width of the others, and what breaks
+that is an error with its line, never a blank.
+
+What damage leaves no trace cannot be told: whole rows that are missing at the end of a file or within it, a digit that
+became another, a cell that was emptied. There the guards of the plan stand.
 """
 
 from __future__ import annotations
@@ -9,94 +14,421 @@ import codecs
 import csv
 import io
 import itertools
+import logging
 import re
-from collections.abc import Iterable, Iterator
-from typing import IO, Final
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Final, NamedTuple
 
 from airflow_provider_bandwidth.exceptions import InvalidExtractError
+from airflow_provider_bandwidth.telephone_numbers import read_telephone_numbers
+
+_log = logging.getLogger(__name__)
+
+
+def read_column(
+    stream: IO[bytes], column: str, name: str = "the extract", *, encoding: str | None = None
+) -> Iterator[str]:
+    """The values of one column of a CSV file, without blanks around them.
+
+    Written as CRMs do: UTF-8 or UTF-16, with or without byte order marks; what is no UTF-8 counts as Windows-1252, with
+    a line in the log. Any line ends; comma, semicolon, tab or bar between columns, or what a first line ``sep=;`` says;
+    quoted or not. The row of column names may have other lines above it, and other files with the same one may be
+    joined below.
+
+    :param stream: at its start
+    :param column: the column's name; case, blanks and forms of characters do not matter. Of several columns with one
+        name, ``Phone[2]`` is the second
+    :param name: what to call the file in errors
+    :param encoding: any that Python knows, instead of a guess
+    :raises InvalidExtractError: names the line, and what is wrong: not text, empty, no such column (names those that
+        are there) or several of them, broken quoting, a row of another width, a file that is cut short
+    """
+    text = _Text(stream, name, encoding)
+    lines = text.lines()
+    first_lines = list(itertools.islice(lines, _MOST_LINES_OF_HEADER))
+    with _large_fields():
+        header = _find_header(first_lines, column, text)
+        yield from _read_rows(itertools.chain(first_lines[header.line_count :], lines), header, text)
+
+
+# --- bytes to lines ---
 
 _BOMS: Final = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_DELIMITERS: Final = ",;\t|"
-_BINARY = re.compile(r"[\0-\x08\x0e-\x1f]")
-#: A last row of our own: where it does not come out of the CSV reader alone, a quotation mark was never closed.
-_END: Final = "\x1fend of extract"
+_BLOCK: Final = 2**18
+_BINARY: Final = re.compile(r"[\x01-\x08\x0e-\x1f]")
+_WINDOWS_1252: Final = "airflow_provider_bandwidth.windows_1252"
+#: Of a cell, in characters. Salesforce's long texts have 131,072, the limit of Python's csv module.
+_LONGEST_FIELD: Final = 10_000_000
 
 
-def read_column(stream: IO[bytes], column: str, name: str = "the extract") -> Iterator[str]:
-    """The values of one column of a CSV file, without blanks around them.
+def _decode_as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    found = error.object[error.start : error.end]
+    return found.decode("cp1252", "replace"), error.end
 
-    Written as CRMs do: UTF-8 with or without a byte order mark, or UTF-16 with one; LF or CRLF; comma, semicolon, tab
-    or bar between columns; quoted or not.
 
-    :param stream: seekable, at its start
-    :param column: the column's name in the first row; case and blanks around it do not matter
-    :param name: what to call the file in errors
-    :raises InvalidExtractError: not text, empty, without the column (names those that are there) or with two of it, or
-        broken quoting, since numbers lost in it would look as if they should be removed
+codecs.register_error(_WINDOWS_1252, _decode_as_windows_1252)
+
+
+class _Text:
+    """The lines of a stream of bytes.
+
+    ``is_whole`` says, at the end, whether the last line had a line end; ``how`` says what was assumed, for errors.
     """
-    head = stream.read(4)
-    stream.seek(0)
-    encoding = next((encoding for bom, encoding in _BOMS if head.startswith(bom)), "utf-8")
-    text = io.TextIOWrapper(stream, encoding=encoding, errors="replace", newline="")
-    try:
-        yield from _read_rows(_check_lines(text, name), column, name)
-    finally:
-        text.detach()
 
+    def __init__(self, stream: IO[bytes], name: str, encoding: str | None) -> None:
+        self.name = name
+        self._stream = stream
+        self._head = stream.read(_BLOCK)
+        self.encoding = encoding or _guess_encoding(self._head)
+        self.delimiter = ""
+        self.is_whole = True
+        try:
+            self._decoder = codecs.getincrementaldecoder(self.encoding)()
+        except LookupError:
+            raise InvalidExtractError(f"{name}: Python knows no encoding {encoding!r}.") from None
+        self._may_fall_back = encoding is None and self.encoding == "utf-8"
 
-def _check_lines(lines: Iterable[str], name: str) -> Iterator[str]:
-    for number, line in enumerate(lines, 1):
-        if "\0" in line or (number == 1 and _BINARY.search(line)):
-            raise InvalidExtractError(
-                f"{name} is not text: line {number} holds binary data. Give a CSV file, no workbook and no archive."
-            )
-        yield line
+    @property
+    def how(self) -> str:
+        between = f", {self.delimiter!r} between columns" if self.delimiter else ""
+        return f"(Read as {self.encoding}{between}.)"
 
+    def error(self, line: int, problem: str) -> InvalidExtractError:
+        return InvalidExtractError(f"{self.name}, line {line}: {problem} {self.how}")
 
-def _read_rows(lines: Iterator[str], column: str, name: str) -> Iterator[str]:
-    header = next((line for line in lines if line.strip()), None)
-    if header is None:
-        raise InvalidExtractError(f"{name} is empty: not even a row of column names.")
-    delimiter, index, width = _find_column(header, column, name)
-    reader = csv.reader(itertools.chain(lines, (_END,)), delimiter=delimiter, skipinitialspace=True)
-    row: list[str] = []
-    try:
-        for row in reader:
-            if row and row != [_END]:
-                if any(cell.strip() for cell in row[width:]):
-                    raise InvalidExtractError(
-                        f"{name}, around line {reader.line_num + 1}: {len(row)} values under {width} column names. "
-                        "A value that holds the delimiter must stand in quotation marks."
-                    )
-                yield row[index].strip() if len(row) > index else ""
-    except csv.Error as error:
-        raise InvalidExtractError(f"{name}, around line {reader.line_num + 1}: {error}.") from None
-    if row != [_END]:
-        raise InvalidExtractError(
-            f"{name} ends inside a quoted value: it is cut short, or a quotation mark is missing."
+    def lines(self) -> Iterator[str]:
+        return itertools.chain.from_iterable(self._blocks())
+
+    def _blocks(self) -> Iterator[Iterable[str]]:
+        """Pieces of text that end with a line end, each of which gives its lines at the speed of C."""
+        rest = ""
+        line = 1
+        data = self._head
+        while True:
+            text = rest + self._decode(data, line)
+            if line == 1 and _BINARY.search(text.partition("\n")[0]):
+                raise InvalidExtractError(
+                    f"{self.name} is not text: line 1 holds binary data. Give a CSV file, no workbook and no archive."
+                )
+            if "\0" in text:
+                raise self._nul(text, line)
+            text = text.replace("\ufeff", "")
+            end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1 if data else len(text)
+            whole, rest = text[:end], text[end:]
+            if len(rest) > 2 * _LONGEST_FIELD:
+                raise self.error(line, f"it has more than {_LONGEST_FIELD:,} characters.")
+            if whole:
+                self.is_whole = whole[-1] in "\r\n"
+                line += whole.count("\n")
+                yield io.StringIO(whole, newline="")
+            if not data:
+                return
+            data = self._stream.read(_BLOCK)
+
+    def _decode(self, data: bytes, line: int) -> str:
+        try:
+            return self._decoder.decode(data, final=not data)
+        except UnicodeDecodeError as error:
+            if not self._may_fall_back:
+                where = "ends inside a character: it is cut short" if not data else f"is not {self.encoding}"
+                raise InvalidExtractError(
+                    f"{self.name} {where} (after line {line}, {error.reason}). Set encoding if it is another."
+                ) from None
+        _log.warning(
+            "%s is not UTF-8: what is not counts as Windows-1252. If names look wrong, set encoding, or use UTF-8.",
+            self.name,
+        )
+        self.encoding = "Windows-1252"
+        self._may_fall_back = False
+        self._decoder.errors = _WINDOWS_1252
+        return self._decoder.decode(data, final=not data)
+
+    def _nul(self, text: str, line: int) -> InvalidExtractError:
+        before = text[: text.index("\0")]
+        start = max(before.rfind("\n"), before.rfind("\r")) + 1
+        column = f" in column {before[start:].count(self.delimiter) + 1}" if self.delimiter else ""
+        return InvalidExtractError(
+            f"{self.name} is not text: line {line + before.count(chr(10))} holds a NUL character{column}. The file was "
+            f"padded or cut short, or it is no CSV file. {self.how}"
         )
 
 
-def _find_column(header: str, column: str, name: str) -> tuple[str, int, int]:
-    """The delimiter, the index of the column, and how many columns there are."""
-    most: list[str] = []
-    for delimiter in _DELIMITERS:
-        names = [cell.strip() for cell in next(csv.reader([header], delimiter=delimiter, skipinitialspace=True))]
-        for same in (str.strip, _fold):
-            found = [index for index, cell in enumerate(names) if same(cell) == same(column)]
-            if len(found) == 1:
-                return delimiter, found[0], len(names)
-        if len(found) > 1:
-            raise InvalidExtractError(f"{name} has {len(found)} columns named {column!r}: which one is meant?")
-        most = max(most, names, key=len)
-    raise InvalidExtractError(
-        f"{name} has no column {column!r}. Its columns: {', '.join(repr(cell[:60]) for cell in most[:50])}."
+def _guess_encoding(head: bytes) -> str:
+    for mark, encoding in _BOMS:
+        if head.startswith(mark):
+            return encoding
+    sample = head[:4096]
+    first, second = sample[::2].count(0), sample[1::2].count(0)
+    if max(first, second) > len(sample) // 5 and min(first, second) <= max(first, second) // 10:
+        return "utf-16-le" if second > first else "utf-16-be"
+    return "utf-8"
+
+
+@contextmanager
+def _large_fields() -> Iterator[None]:
+    before = csv.field_size_limit()
+    csv.field_size_limit(max(before, _LONGEST_FIELD))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+# --- the row of column names ---
+
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+#: A person looks for the column names at the top of a page.
+_MOST_LINES_OF_HEADER: Final = 60
+_NUMBERED: Final = re.compile(r"(.+)\[(\d+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """Where the column is.
+
+    :param line_count: lines up to the row of column names, itself included
+    :param width: cells of a row, which may be one more or less than there are names if one is blank at the end
+    """
+
+    names: Sequence[str]
+    index: int
+    width: int
+    line_count: int
+
+
+class _Row(NamedTuple):
+    cells: list[str]
+    last_line: int
+
+
+def _find_header(lines: Sequence[str], column: str, text: _Text) -> _Header:
+    first = next((at for at, line in enumerate(lines) if line.strip()), None)
+    if first is None:
+        raise InvalidExtractError(f"{text.name} is empty: not even a row of column names.")
+    separator = _SEPARATOR_LINE.fullmatch(lines[first])
+    found: list[tuple[str, int, list[_Row], list[int]]] = []
+    widest: tuple[str, list[str]] = ("", [])
+    for delimiter in (separator[1],) if separator else _DELIMITERS:
+        rows = _parse_first_lines(lines, delimiter, first + 1 if separator else 0)
+        for at, row in enumerate(rows):
+            if indexes := _indexes(row.cells, column):
+                found.append((delimiter, at, rows, indexes))
+            if len(row.cells) > len(widest[1]) and any(row.cells):
+                widest = delimiter, row.cells
+    if not found:
+        text.delimiter = widest[0] if len(widest[1]) > 1 else ""
+        listed = ", ".join(repr(cell.strip()[:60]) for cell in widest[1][:50])
+        raise InvalidExtractError(f"{text.name} has no column {column!r}. Its columns: {listed}. {text.how}")
+    delimiter, at, rows, indexes = next((each for each in found if _fits(*each[1:3])), found[0])
+    text.delimiter = delimiter
+    names = [cell.strip() for cell in rows[at].cells]
+    if len(indexes) > 1:
+        places = " and ".join(str(index + 1) for index in indexes)
+        raise InvalidExtractError(
+            f"{text.name} has {len(indexes)} columns named {column!r}, numbers {places}: which one is meant? Write "
+            f"column={column + '[1]'!r} for the first of them, {column + '[2]'!r} for the second, or rename one."
+        )
+    _refuse_numbers_above(rows[:at], len(names), indexes[0], text)
+    return _Header(names, indexes[0], _width(rows[at].cells, rows[at + 1 :]), rows[at].last_line)
+
+
+def _parse_first_lines(lines: Sequence[str], delimiter: str, start: int) -> list[_Row]:
+    reader = csv.reader(lines[start:], delimiter=delimiter, skipinitialspace=True)
+    rows = []
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                rows.append(_Row(cells, start + reader.line_num))  # noqa: PERF401
+    except csv.Error:
+        pass  # told with its line when the rows are read
+    return rows
+
+
+def _fold(name: str) -> str:
+    visible = "".join(each for each in unicodedata.normalize("NFKC", name) if unicodedata.category(each) != "Cf")
+    return " ".join(visible.casefold().split())
+
+
+def _indexes(cells: Sequence[str], column: str) -> list[int]:
+    """Where a row has the column; an exact name wins over one that differs in case or form."""
+    for same in (str.strip, _fold):
+        wanted = same(column)
+        if found := [index for index, cell in enumerate(cells) if wanted and same(cell) == wanted]:
+            return found
+    if numbered := _NUMBERED.fullmatch(column.strip()):
+        return _indexes(cells, numbered[1])[int(numbered[2]) - 1 :][:1] if int(numbered[2]) else []
+    return []
+
+
+def _width(names: Sequence[str], rows: Sequence[_Row]) -> int:
+    """How many cells a row has. A delimiter at the end of all rows, or of the names alone, is told by two rows."""
+    width = len(names)
+    widths = [len(row.cells) for row in rows if len(row.cells) > 1][:2]
+    if widths == [width + 1] * 2 and not any(row.cells[width].strip() for row in rows if len(row.cells) > width):
+        return width + 1
+    if widths == [width - 1] * 2 and not names[-1].strip():
+        return width - 1
+    return width
+
+
+def _fits(at: int, rows: Sequence[_Row]) -> bool:
+    following = rows[at + 1 :]
+    return bool(following) and len(following[0].cells) == _width(rows[at].cells, following)
+
+
+def _refuse_numbers_above(rows: Iterable[_Row], width: int, index: int, text: _Text) -> None:
+    for row in rows:
+        if len(row.cells) == width > 1 and isinstance(read_telephone_numbers(row.cells[index]), tuple):
+            raise text.error(row.last_line, "a telephone number stands above the row of column names.")
+
+
+# --- rows ---
+
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
+#: What a note below a table has, and no telephone number: dates, times, and years.
+_DATE: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}:\d{2}(?::\d{2})?|(?:19|20)\d\d-(?:19|20)\d\d")
+_LONG_ENOUGH_FOR_A_NUMBER: Final = re.compile(r"(?:\d[-. ()/+]*){7}")
+_DIGITS_OF_A_PIECE: Final = 4
+
+
+def _read_rows(lines: Iterable[str], header: _Header, text: _Text) -> Iterator[str]:
+    index, width, before = header.index, header.width, header.line_count
+    names = frozenset(filter(None, header.names))
+    reader = csv.reader(lines, delimiter=text.delimiter, skipinitialspace=True, strict=True)
+    line = 0
+    notes: list[tuple[int, str]] = []
+    row: list[str] = []
+    value = ""
+    try:
+        for row in reader:
+            line += 1
+            if len(row) == width and reader.line_num == line and not notes:
+                value = row[index].strip()
+                if value not in names or not _is_header(row, line + before, header, text):
+                    yield value
+                continue
+            start, line = line + before, reader.line_num
+            if not any(map(str.strip, row)):
+                continue
+            if len(row) == 1 < width:
+                notes.append((start, row[0]))
+                continue
+            if len(row) != width:
+                raise _odd_row(row, start, reader, width, text)
+            _refuse_pieces(notes, width, text)
+            notes.clear()
+            _refuse_swallowed_rows(row, start, header, text)
+            value = row[index].strip()
+            if value not in names or not _is_header(row, start, header, text):
+                yield value
+    except csv.Error as error:
+        raise _explain(error, line + before + 1, reader.line_num + before, text) from None
+    _check_end(row, value, notes, header, text, line + before)
+
+
+def _is_header(row: Sequence[str], line: int, header: _Header, text: _Text) -> bool:
+    """Whether it is the row of column names again, as in files that were joined."""
+    again, names = [_fold(cell) for cell in row], [_fold(name) for name in header.names]
+    if again[: len(names)] == names[: len(again)]:
+        return True
+    if _fold(header.names[header.index]) in again and len(set(again) & set(names)) > len(names) // 2:
+        raise text.error(line, "another row of column names, in another order: join files with the same columns only.")
+    return False
+
+
+def _odd_row(row: Sequence[str], line: int, rows: Iterator[list[str]], width: int, text: _Text) -> InvalidExtractError:
+    is_last = next(rows, None) is None
+    if is_last and not text.is_whole and len(row) < width:
+        return text.error(
+            line,
+            f"the file ends inside a row: its last line has {len(row)} of {width} values and no line end. It is cut "
+            "short: write it anew.",
+        )
+    values = f"{len(row)} value{'s' if len(row) != 1 else ''}"
+    return text.error(
+        line,
+        f"{values} under {width} column names. A value that holds the delimiter or a line break must stand in "
+        "quotation marks; or the row is cut short.",
     )
 
 
-def _fold(text: str) -> str:
-    return text.strip().casefold()
+def _refuse_pieces(notes: Iterable[tuple[int, str]], width: int, text: _Text) -> None:
+    """Lines of a single cell between rows: a heading has few digits, a piece of a broken row may have many."""
+    for line, note in notes:
+        if sum(map(str.isdecimal, _DATE.sub("", note))) >= _DIGITS_OF_A_PIECE:
+            raise _piece(line, note, width, text)
+
+
+def _piece(line: int, note: str, width: int, text: _Text) -> InvalidExtractError:
+    return text.error(
+        line,
+        f"1 value under {width} column names, {note.strip()[:40]!r}: a piece of a row, or another delimiter. "
+        "A value that holds a line break must stand in quotation marks.",
+    )
+
+
+def _refuse_swallowed_rows(row: Sequence[str], line: int, header: _Header, text: _Text) -> None:
+    """A quotation mark that is never closed makes one value of whole rows, up to the next mark.
+
+    Such a value holds lines that are as wide as a row and have a telephone number where the column is.
+    """
+    own = read_telephone_numbers(row[header.index])
+    for inner in _LINE_END.split(text.delimiter.join(row)):
+        cells = inner.split(text.delimiter)
+        if len(cells) < header.width or len(cells) == 1:
+            continue
+        for index in {header.index, header.index - header.width}:
+            numbers = read_telephone_numbers(cells[index])
+            if isinstance(numbers, tuple) and not (isinstance(own, tuple) and set(numbers) <= set(own)):
+                raise text.error(
+                    line,
+                    "a quoted value goes on over lines that are rows themselves: its quotation mark is not closed.",
+                )
+
+
+def _explain(error: csv.Error, first: int, last: int, text: _Text) -> InvalidExtractError:
+    if "end of data" in str(error):
+        problem = "the file ends inside a quoted value: it is cut short, or a quotation mark is missing."
+    elif "limit" in str(error):
+        problem = f"a value of more than {_LONGEST_FIELD:,} characters: a quotation mark is not closed."
+    else:
+        until = f" (up to line {last})" if last > first else ""
+        problem = (
+            f"a quoted value{until} is followed by text: it is not closed before the delimiter, or holds a quotation "
+            "mark that is not doubled."
+        )
+    return text.error(first, problem)
+
+
+def _check_end(
+    row: Sequence[str],
+    value: str,
+    notes: Iterable[tuple[int, str]],
+    header: _Header,
+    text: _Text,
+    line: int,
+) -> None:
+    """What stands below the last row is a note, and the last row is whole."""
+    for at, note in notes:
+        without_dates = _DATE.sub("", note)
+        has_letters = any(map(str.isalpha, note))
+        if _LONG_ENOUGH_FOR_A_NUMBER.search(without_dates) or (not has_letters and any(map(str.isdecimal, note))):
+            raise _piece(at, note, header.width, text)
+    may_be_cut = not text.is_whole and not notes and len(row) == header.width == header.index + 1
+    if may_be_cut and not any(map(str.isalpha, value)) and sum(map(str.isdecimal, value)) < 10:
+        raise text.error(
+            line,
+            f"the file ends inside a row: its last line has no line end, and {value!r} is no whole number. It is cut "
+            "short: write it anew, or end its last line.",
+        )

@@ -6,7 +6,6 @@ only numbers that an external order brought there count as current, so that a nu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import filterfalse
@@ -14,12 +13,15 @@ from typing import Final
 
 from airflow_provider_bandwidth.error_codes import Retry, Scope, explain_error_code
 from airflow_provider_bandwidth.exceptions import InvalidParameterError, InvalidTelephoneNumbersError, UnsafePlanError
+from airflow_provider_bandwidth.number_sync.doubt import numbers_they_could_be
 from airflow_provider_bandwidth.orders import Action, TnOrder, validate_customer_order_id
 from airflow_provider_bandwidth.telephone_numbers import (
     RejectedTelephoneNumber,
     chunk,
-    normalize_telephone_numbers,
+    iter_values,
+    read_telephone_numbers,
 )
+from airflow_provider_bandwidth.values import NotAListError, unwrap
 
 #: More removals than this share of the current numbers stop a sync, unless the caller allows more.
 DEFAULT_MAX_REMOVALS: Final = 0.1
@@ -91,10 +93,10 @@ def plan_number_sync(
     """Compare desired with current numbers. Decides nothing about safety: see :func:`check_plan`.
 
     A desired value that is current counts as valid whatever the numbering plan of this machine says: Bandwidth hosts
-    it. A rejected value in which a current number can be read (``919-555-0101 ext 7``) keeps that number from being
-    removed.
+    it. A rejected value keeps every number from being removed that it could stand for: see :mod:`.doubt`. Blanks, None,
+    NaN and pandas' NA say nothing.
 
-    :param desired: values as CRMs write them, or one-column rows of a query; see ``normalize_telephone_numbers``
+    :param desired: values as CRMs write them, in anything that ``telephone_numbers.iter_values`` takes
     :param current: ten digits each
     :param owned: other numbers at the same place, ten digits each, which no external order is known to have brought
         there. A desired number among them is rejected: if it was imported all the same, importing it again would reset
@@ -103,11 +105,12 @@ def plan_number_sync(
         rejected
     :param remove_missing: whether current numbers that are not desired are to be removed
     :raises InvalidTelephoneNumbersError: an excluded value is no telephone number, so what to protect is not known
+    :raises InvalidParameterError: what was given cannot be a list of telephone numbers
     """
     at_bandwidth = current if isinstance(current, set | frozenset) else set(current)
     left_alone = _normalize_excluded(excluded, at_bandwidth)
     reading = _Reading(at_bandwidth)
-    reading.read(desired)
+    reading.read(desired, "telephone_numbers")
     desired_owned = (reading.fresh.keys() & owned) - left_alone
     desired_excluded = left_alone & (reading.known.keys() | reading.fresh.keys()) if left_alone else left_alone
     rejected = [
@@ -119,9 +122,12 @@ def plan_number_sync(
         *(RejectedTelephoneNumber(number, _NOT_IMPORTED, "not_imported") for number in sorted(desired_owned)),
     ]
     missing = at_bandwidth.difference(reading.known)
+    removable = missing - left_alone if remove_missing else set()
+    if removable and reading.unreadable:
+        removable -= numbers_they_could_be(reading.unreadable, removable)
     return NumberSyncPlan(
         to_import=tuple(sorted(reading.fresh.keys() - left_alone - desired_owned)),
-        to_remove=tuple(sorted(missing - left_alone - reading.mentioned)) if remove_missing else (),
+        to_remove=tuple(sorted(removable)),
         unchanged=tuple(filterfalse(left_alone.__contains__, reading.known)),
         rejected=tuple(rejected),
         current_count=len(at_bandwidth),
@@ -133,40 +139,48 @@ def plan_number_sync(
 
 def _normalize_excluded(excluded: Iterable[object] | str, current: Collection[str]) -> frozenset[str]:
     reading = _Reading(current)
-    reading.read(excluded)
+    reading.read(excluded, "excluded_telephone_numbers")
     if reading.rejected:
         raise InvalidTelephoneNumbersError(reading.rejected)
     return frozenset({**reading.known, **reading.fresh})
 
 
 class _Reading:
-    """Values sorted into numbers that are current, fresh ones, refused ones and blanks."""
+    """Values sorted into numbers that are current, fresh ones, refused ones and blanks.
+
+    ``unreadable`` holds the refused values as they were given.
+    """
 
     def __init__(self, current: Collection[str]) -> None:
         self._current = current
         self.known: dict[str, None] = {}
         self.fresh: dict[str, None] = {}
         self.rejected: list[RejectedTelephoneNumber] = []
-        self.mentioned: set[str] = set()
+        self.unreadable: list[object] = []
         self.duplicate_count = 0
         self.blank_count = 0
 
-    def read(self, values: Iterable[object] | str) -> None:
-        total = 0
-        others: Iterable[object] | str = values
-        if not isinstance(values, str):
-            others, total = self._take_known(values)
-        normalized = normalize_telephone_numbers(others)
-        count = len(normalized.telephone_numbers) + len(normalized.rejected) + normalized.duplicate_count
-        if isinstance(values, str):
-            total = count
-        for number in normalized.telephone_numbers:
-            if number in self._current:
-                self.known[number] = None
+    def read(self, values: Iterable[object] | str, name: str) -> None:
+        try:
+            each = iter_values(values)
+        except NotAListError as error:
+            raise InvalidParameterError(name, str(error)) from None
+        others, total = self._take_known(each)
+        rejected: dict[RejectedTelephoneNumber, None] = {}
+        for value in others:
+            outcome = read_telephone_numbers(value)
+            if isinstance(outcome, tuple):
+                total += len(outcome) - 1
+                for number in outcome:
+                    (self.known if number in self._current else self.fresh)[number] = None
+            elif outcome.code == "empty":
+                self.blank_count += 1
             else:
-                self.fresh[number] = None
-        for refused in normalized.rejected:
-            self._weigh(refused)
+                # What is no text is shown in short, so that different rows look alike.
+                if outcome not in rejected or not isinstance(value, str):
+                    self.unreadable.append(value)
+                rejected[outcome] = None
+        self.rejected = list(rejected)
         distinct = len(self.known) + len(self.fresh) + len(self.rejected)
         self.duplicate_count = total - self.blank_count - distinct
 
@@ -177,30 +191,22 @@ class _Reading:
         total = blanks = 0
         for total, given in enumerate(values, 1):  # noqa: B007
             value = given
-            if not isinstance(given, str) and isinstance(given, list | tuple) and len(given) == 1:
-                value = given[0]
-            if isinstance(value, str):
-                number = value if len(value) == 10 else _bare_digits(value)
-                if number in current:
-                    known[number] = None
+            if type(value) is not str:
+                value = unwrap(given)
+                if type(value) is int:
+                    value = str(value)
+                elif not isinstance(value, str):
+                    others.append(value)
                     continue
-                blank = not value or value.isspace()
-            else:
-                blank = value is None
-            if blank:
+            number = value if len(value) == 10 else _bare_digits(value)
+            if number in current:
+                known[number] = None
+            elif not value or value.isspace():
                 blanks += 1
             else:
                 others.append(value)
         self.blank_count = blanks
         return others, total
-
-    def _weigh(self, refused: RejectedTelephoneNumber) -> None:
-        self.rejected.append(refused)
-        digits = re.sub(r"\D", "", refused.value)
-        # Any ten digits in a row: the number may stand behind another one, an extension or a prefix.
-        self.mentioned.update(
-            window for at in range(len(digits) - 9) if (window := digits[at : at + 10]) in self._current
-        )
 
 
 #: Most values repeat a current number with punctuation; that is seen without the numbering plan.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -23,6 +23,7 @@ from airflow_provider_bandwidth.orders import (
     parse_choice,
 )
 from airflow_provider_bandwidth.telephone_numbers import normalize_telephone_numbers
+from airflow_provider_bandwidth.values import repeatable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -42,8 +43,9 @@ class BandwidthTnOrderOperator(BaseOperator):
     an order that FAILED is submitted anew. All parameters are templated.
 
     :param action: ``IMPORT`` or ``REMOVE``
-    :param telephone_numbers: any iterable of NANP numbers in any usual notation, or one string of them separated by
-        commas or white space. Duplicates are dropped. Without any number the task is skipped
+    :param telephone_numbers: NANP numbers in any usual notation: any iterable (rows of one column, a pandas Series or a
+        numpy or pyarrow array, too), or one string of them separated by commas or white space. Duplicates are dropped.
+        Without any number the task is skipped
     :param site_id: SiteId; the connection's by default
     :param sip_peer_id: SipPeerId. For IMPORT the connection's by default, else the site's default peer; left out of a
         REMOVE unless given here
@@ -96,9 +98,7 @@ class BandwidthTnOrderOperator(BaseOperator):
         super().__init__(**kwargs)
         self.action = action
         # What can be iterated only once would be empty, and the task skipped, when dag.test() tries it again.
-        self.telephone_numbers = (
-            tuple(telephone_numbers) if isinstance(telephone_numbers, Iterator) else telephone_numbers
-        )
+        self.telephone_numbers = repeatable(telephone_numbers)
         self.site_id = site_id
         self.sip_peer_id = sip_peer_id
         self.loa_type = loa_type

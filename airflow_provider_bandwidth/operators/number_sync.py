@@ -69,6 +69,7 @@ from airflow_provider_bandwidth.orders import (
 )
 from airflow_provider_bandwidth.sensors.bandwidth import COMPLETED_KEY, ERRORS_KEY
 from airflow_provider_bandwidth.telephone_numbers import chunk
+from airflow_provider_bandwidth.values import repeatable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -252,10 +253,10 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             raise ValueError(f"chunk_size: expected 1 to {_NUMBERS_PER_XCOM}, got {chunk_size}")
         for name, limit in (("max_removals", max_removals), ("min_desired", min_desired)):
             parse_limit(name, limit, 0)
-        self.telephone_numbers = telephone_numbers
+        self.telephone_numbers = repeatable(telephone_numbers)
         self.extract_path = extract_path
         self.column = column
-        self.excluded_telephone_numbers = excluded_telephone_numbers
+        self.excluded_telephone_numbers = repeatable(excluded_telephone_numbers)
         self.remove_missing = parse_flag("remove_missing", remove_missing)
         self.max_removals = max_removals
         self.min_desired = min_desired
@@ -297,7 +298,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             self._read_desired(),
             current,
             owned=owned,
-            excluded=self.excluded_telephone_numbers or (),
+            excluded=() if self.excluded_telephone_numbers is None else self.excluded_telephone_numbers,
             remove_missing=self.remove_missing,
         )
         self.log.info("The plan: %s.", ", ".join(f"{name} {count:,}" for name, count in plan.counts().items()))

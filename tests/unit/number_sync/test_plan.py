@@ -105,7 +105,7 @@ def test_what_bandwidth_hosts_is_valid_whatever_our_numbering_plan_says(value: s
 
 @pytest.mark.parametrize(
     "value",
-    ["{} ext 7", "9195550199 / {}", "Mobile 2: {}", "ext 7, {}", "(011) 1 {}", "+1 {}-12"],
+    ["{} ext 2", "9195550199 / fax {}", "Mobile 2: {}", "ext 2, {}", "(011) 2 {}", "+1 {}-12"],
 )
 def test_number_in_a_rejected_value_is_not_removed(value: str) -> None:
     plan = plan_number_sync([value.format(A), B], [A, B, C], remove_missing=True)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
+import pandas as pd
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from jinja2 import Template
@@ -404,6 +405,25 @@ def test_look_at_open_orders_that_fails_plans_nothing(bandwidth: Sandbox, monkey
 def test_wrong_parameter_is_named_when_the_dag_is_parsed(parameters: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         BandwidthNumberSyncPlanOperator(task_id="plan", **parameters)
+
+
+def test_any_iterable_can_be_desired_or_excluded(bandwidth: Sandbox) -> None:
+    returned, xcoms = plan(pd.Series(NUMBERS[:3]), excluded_telephone_numbers=pd.Series(NUMBERS[2:4]))
+    assert xcoms["import_00000"].split(",") == NUMBERS[:2]
+    assert returned["rejected"] == 1
+
+
+def test_what_can_be_iterated_once_is_kept_for_another_try(bandwidth: Sandbox) -> None:
+    bandwidth.seed(imported=NUMBERS[:3])
+    operator = BandwidthNumberSyncPlanOperator(
+        task_id="plan",
+        telephone_numbers=(number for number in NUMBERS[:2]),
+        excluded_telephone_numbers=iter(NUMBERS[2:3]),
+        remove_missing=True,
+    )
+    for _ in range(2):
+        returned = operator.execute({"ti": XComs(PLAN)})  # type: ignore[typeddict-item]
+        assert (returned["unchanged"], returned["to_remove"]) == (2, 0)
 
 
 # --- extracts ---
