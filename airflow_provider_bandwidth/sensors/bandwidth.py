@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import reprlib
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
@@ -20,32 +23,40 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_bandwidth.error_codes import explain_error_code, parse_error_codes
 from airflow_provider_bandwidth.exceptions import (
-    BandwidthApiError,
     BandwidthError,
-    InvalidResponseError,
+    InvalidConnectionError,
+    InvalidParameterError,
     OrderFailedError,
+    OrderNotFoundError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
-from airflow_provider_bandwidth.orders import TERMINAL_STATUSES, ProcessingStatus, TnOrder, judge_order
-from airflow_provider_bandwidth.triggers.bandwidth import (
-    MAX_CONSECUTIVE_FAILURES,
-    BandwidthTnOrderTrigger,
+from airflow_provider_bandwidth.order_records import TERMINAL_STATUSES, ProcessingStatus, TnOrder, judge_order
+from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
+from airflow_provider_bandwidth.triggers.waiting import (
+    LONG_WAIT,
+    MAX_REFUSALS,
+    NOT_FOUND_GRACE,
+    REFUSAL_GRACE,
     OrderEvent,
-    may_pass,
+    Refusals,
+    explain_long_wait,
+    is_refusal,
 )
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_bandwidth.orders import OrderOutcome
+    from airflow_provider_bandwidth.order_records import OrderOutcome
 
 #: XCom keys beside ``return_value``; a contract with the tasks downstream.
 ERRORS_KEY: Final = "errors"
 COMPLETED_KEY: Final = "completed_telephone_numbers"
 #: Seconds that the trigger's own deadline event has to arrive before Airflow ends the deferral.
 _DEFERRAL_MARGIN: Final = 120.0
+#: How many of the failing telephone numbers the log names.
+_LOGGED_NUMBERS: Final = 10
 
 
 class BandwidthTnOrderSensor(BaseSensorOperator):
@@ -62,15 +73,21 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
         ten digits each; for IMPORT, the numbers that can be used
 
     An order that ends in a status that is not allowed fails the task without retries; with ``soft_fail`` it is skipped.
+    So does what only a change of the DAG can mend, such as an order id that is missing.
+
+    The wait ends by ``timeout`` (a week by default; an import may take two days), by ``execution_timeout`` if that is
+    sooner, or by a refusal of Bandwidth's that was seen several times in a row. Any other failure is waited out.
 
     :param order_id: the order to wait for; templated
     :param allowed_statuses: terminal statuses that let the task succeed; PARTIAL is logged as a warning
-    :param ignore_error_codes: Bandwidth error codes that count as done, say 5124 "already exists". An order whose only
-        errors are ignored counts as COMPLETE
+    :param ignore_error_codes: Bandwidth error codes that count as done, say 5124 "already exists": one, text with
+        several, or any iterable. An order whose only errors are ignored counts as COMPLETE
     :param account_id: Bandwidth account; the connection's by default; templated
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``; templated
     :param deferrable: wait in the triggerer, where thousands of orders cost no worker slot; by default what
         ``[operators] default_deferrable`` says
+    :param log_telephone_numbers: whether the log names the first ten telephone numbers that failed; ``False`` for
+        counts only
     """
 
     template_fields: Sequence[str] = ("order_id", "account_id", "bandwidth_conn_id")
@@ -81,80 +98,164 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
         self,
         *,
         order_id: str,
-        allowed_statuses: Collection[str] = (ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL),
+        allowed_statuses: Iterable[str] | str = (ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL),
         ignore_error_codes: Iterable[str | int] | str | int | None = (),
         account_id: str | None = None,
         bandwidth_conn_id: str = BandwidthHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        log_telephone_numbers: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.order_id = order_id
-        self.allowed_statuses = tuple(str(ProcessingStatus.parse(status)) for status in _as_tuple(allowed_statuses))
-        unknown = [status for status in self.allowed_statuses if status not in TERMINAL_STATUSES]
-        if unknown or not self.allowed_statuses:
-            raise ValueError(
-                f"allowed_statuses: expected some of {', '.join(sorted(TERMINAL_STATUSES))}, got {unknown}"
-            )
+        self.allowed_statuses = _parse_allowed_statuses(allowed_statuses)
         self.ignore_error_codes = parse_error_codes(ignore_error_codes)
         self.account_id = account_id
         self.bandwidth_conn_id = bandwidth_conn_id
         self.deferrable = deferrable
+        self.log_telephone_numbers = log_telephone_numbers
         self.order_url: str | None = None
         self._outcome: OrderOutcome | None = None
-        self._hook: BandwidthHook | None = None
         self._first_poke_at: float | None = None
-        self._failures = 0
+        self._has_explained = False
+        self._refusals = Refusals()
         self._processing_status: str | None = None
+        self._last_failure: str | None = None
+
+    @cached_property
+    def hook(self) -> BandwidthHook:
+        """The connection to Bandwidth; read anew after a refusal."""
+        return BandwidthHook(self.bandwidth_conn_id, self.account_id)
 
     def execute(self, context: Context) -> Any:
         """Poke or reschedule as Airflow does, or look once and defer."""
         if not self.deferrable:
-            return super().execute(context)
+            return self._poke_until_done(context)
         started_at = time.time()
         with self._softening_failures():
-            result = self.poke(context)
-        if not result:
-            self._defer(context, started_at)
-        return result.xcom_value
+            order = self._look(waited=0.0)
+            if order is not None and order.is_terminal:
+                return self._finish(order, context)
+        return self._wait_on(context, started_at)
 
-    def _defer(self, context: Context, started_at: float) -> NoReturn:
-        """Wait in the triggerer; the deadline is that of a wait that began at *started_at*, epoch seconds."""
+    def _poke_until_done(self, context: Context) -> Any:
+        """Airflow's loop, with our words for its timeout, which it does not soften itself in all cases."""
+        with self._softening_timeouts():
+            try:
+                return super().execute(context)
+            except AirflowSensorTimeout as error:
+                raise self._make_timeout(self._processing_status, self._last_failure) from error
+
+    def _wait_on(self, context: Context, started_at: float) -> NoReturn:
+        """Defer, until the deadline of a wait that began at *started_at*, epoch seconds."""
+        deadline = started_at + self._get_time_limit()
+        remaining = max(0.0, deadline - time.time())
         self.defer(
             trigger=BandwidthTnOrderTrigger(
-                order_id=self.order_id,
+                order_id=str(self.order_id),
                 bandwidth_conn_id=self.bandwidth_conn_id,
-                # In full, so that sensors which leave it to the connection share a poller with those that name it.
-                account_id=self._get_hook().account_id,
+                account_id=self.account_id,
                 poke_interval=self.poke_interval,
                 started_at=started_at,
-                deadline=started_at + self.timeout,
+                deadline=deadline,
                 processing_status=self._processing_status,
                 exponential_backoff=bool(self.exponential_backoff),
                 max_wait=None if self.max_wait is None else self.max_wait.total_seconds(),
             ),
             method_name="execute_complete",
             kwargs={"try_number": context["ti"].try_number, "started_at": started_at},
-            timeout=timedelta(seconds=self.timeout + self.poke_interval + _DEFERRAL_MARGIN),
+            timeout=timedelta(seconds=remaining + self.poke_interval + _DEFERRAL_MARGIN),
         )
+
+    def _get_time_limit(self) -> float:
+        """Seconds that a deferred wait may take."""
+        limits = [float(self.timeout)]
+        if self.execution_timeout is not None:
+            limits.append(self.execution_timeout.total_seconds())
+        return min(limits)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Read the order once. A fault that may pass is logged and the wait goes on."""
         waited = self._get_waited_seconds(context)
-        try:
-            order = self._get_hook().get_tn_order(self.order_id)
-        except (BandwidthApiError, InvalidResponseError) as error:
-            self._failures += 1
-            if not may_pass(error, waited) or self._failures >= MAX_CONSECUTIVE_FAILURES:
-                raise
-            self.log.warning("Could not read order %s, trying again: %s", self.order_id, error)
+        order = self._look(waited)
+        if order is None or not order.is_terminal:
+            self._explain_long_wait(waited)
             return PokeReturnValue(is_done=False)
-        self._failures = 0
+        return PokeReturnValue(is_done=True, xcom_value=self._finish(order, context))
+
+    # --- looking ---
+
+    def _look(self, waited: float) -> TnOrder | None:
+        """Read the order; ``None`` where that failed and the wait goes on.
+
+        :param waited: seconds since the wait began
+        :raises AirflowFailException: what only a change of the DAG or the connection can mend
+        :raises Exception: a refusal that lasts
+        """
+        while True:
+            try:
+                order = self._read()
+            except InvalidParameterError as error:
+                raise AirflowFailException(str(error)) from error
+            except Exception as error:
+                if isinstance(error, InvalidConnectionError) and not waited:
+                    raise AirflowFailException(str(error)) from error
+                if not self._take_failure(error, waited):
+                    return None
+            else:
+                self._take_order(order)
+                return order
+            # A rescheduled sensor forgets what it saw: it makes sure at once.
+            time.sleep(REFUSAL_GRACE / (MAX_REFUSALS - 1))
+
+    def _read(self) -> TnOrder:
+        order_id: Any = self.order_id
+        if isinstance(order_id, int):  # digits alone, rendered natively
+            order_id = str(order_id)
+        if self.order_url is None:
+            hook = self.hook
+            self.log.info(
+                "Waiting for order %s in account %s, connection %r.", order_id, hook.account_id, hook.bandwidth_conn_id
+            )
+            self.order_url = hook.order_url(str(order_id))
+        return self.hook.get_tn_order(order_id)
+
+    def _take_order(self, order: TnOrder) -> None:
+        self._refusals.reset()
+        self._last_failure = None
         self._processing_status = str(order.processing_status)
         if not order.is_terminal:
             self.log.info("Order %s is %s.", order.order_id, order.processing_status)
-            return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._finish(order, context))
+
+    def _take_failure(self, error: Exception, waited: float) -> bool:
+        """Take a failed look.
+
+        :return: whether to look again at once
+        :raises Exception: the error, if it is a refusal that lasts
+        """
+        self._last_failure = str(error) or type(error).__name__
+        was_seen = self._processing_status is not None
+        is_new = isinstance(error, OrderNotFoundError) and not was_seen and waited < NOT_FOUND_GRACE
+        # Next time the connection is read anew: a secret may have been rotated, a host or an account set right.
+        self.__dict__.pop("hook", None)
+        looks_again = self.reschedule and not self.deferrable and is_refusal(error) and not is_new
+        lasts = self._refusals.take_failure(error, time.time(), was_seen=was_seen or looks_again)
+        if lasts and not self.deferrable:
+            raise error
+        if not looks_again:
+            self.log.warning("Could not read order %s, trying again: %s", self.order_id, self._last_failure)
+        return looks_again
+
+    def _explain_long_wait(self, waited: float) -> None:
+        # A rescheduled sensor forgets what it said: it says so in the first poke after the hour.
+        if self._has_explained or not 0 <= waited - LONG_WAIT <= max(self.poke_interval, 60.0) * 2:
+            return
+        explanation = explain_long_wait(str(self.order_id), self._processing_status)
+        if explanation is not None:
+            self._has_explained = True
+            self.log.info(explanation)
+
+    # --- ending ---
 
     def execute_complete(
         self, context: Context, event: Any, try_number: int | None = None, started_at: float | None = None
@@ -169,24 +270,39 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
         if try_number not in (None, context["ti"].try_number):
             return self.execute(context)
         outcome = OrderEvent.from_payload(event)
+        began = time.time() if started_at is None else started_at
+        self._find_order_url(str(self.order_id))
         with self._softening_failures():
-            hook = self._get_hook()
-            if outcome.error is not None:
-                raise BandwidthError(f"Waiting for order {self.order_id} was given up: {outcome.error}")
             if outcome.timed_out:
-                raise AirflowSensorTimeout(
-                    f"Order {self.order_id} was not terminal after {self.timeout:.0f} seconds. It may still end: "
-                    "clear this task to wait on."
-                )
-            order = outcome.order
-            if order is None:
-                order = hook.get_tn_order(self.order_id)
-            if order.is_terminal:
+                raise self._make_timeout(outcome.last_status, outcome.last_failure)
+            if outcome.error is not None:
+                self._take_end_without_status(outcome.error)
+            elif (order := outcome.order or self._look(waited=time.time() - began)) is not None and order.is_terminal:
                 return self._finish(order, context)
-        self.log.warning(
-            "Order %s is %s, although a list showed that it had ended.", self.order_id, order.processing_status
+            if outcome.processing_status is not None and time.time() >= began + self._get_time_limit():
+                raise BandwidthError(
+                    f"Order {self.order_id} ended {outcome.processing_status}, but it could not be read: "
+                    f"{self._last_failure or self._processing_status}. Clear this task to read it."
+                )
+        return self._wait_on(context, began)
+
+    def _take_end_without_status(self, error: str) -> None:
+        message = f"Waiting for order {self.order_id} was given up: {error}"
+        if not self.silent_fail:
+            raise BandwidthError(message)
+        self.log.error("%s. The wait goes on, since silent_fail is set.", message)
+
+    def _make_timeout(self, last_status: str | None, last_failure: str | None) -> BaseException:
+        """The error of a wait whose time is over, as Airflow raises it where the sensor is poked."""
+        limit = self._get_time_limit() if self.deferrable else float(self.timeout)
+        seen = f"It was last seen {last_status}" if last_status else "It was never seen"
+        failure = f"; the last look failed: {last_failure}" if last_failure else ""
+        message = (
+            f"Order {self.order_id} was not terminal after {limit:.0f} seconds. {seen}{failure}. It may still end: "
+            "clear this task to wait on."
         )
-        return self._defer(context, time.time() if started_at is None else started_at)
+        # Airflow retries a task that ran into its execution_timeout, and no sensor that ran into its timeout.
+        return AirflowSensorTimeout(message) if limit >= self.timeout else AirflowTaskTimeout(message)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """What the order changed; called by Airflow's OpenLineage provider, also after a failure."""
@@ -194,7 +310,7 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
             return None
         from airflow_provider_bandwidth.lineage import order_lineage
 
-        return order_lineage(self._get_hook(), self._outcome.order, len(self._outcome.completed_telephone_numbers))
+        return order_lineage(self.hook, self._outcome.order, len(self._outcome.completed_telephone_numbers))
 
     def _finish(self, order: TnOrder, context: Context) -> dict[str, Any]:
         """Push the XComs of a terminal order, then succeed or fail by the policy."""
@@ -204,7 +320,7 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
         ti = context["ti"]
         ti.xcom_push(key=ERRORS_KEY, value=[error.to_dict() for error in outcome.errors])
         ti.xcom_push(key=COMPLETED_KEY, value=list(outcome.completed_telephone_numbers))
-        ti.xcom_push(key=ORDER_URL_KEY, value=self.order_url)
+        ti.xcom_push(key=ORDER_URL_KEY, value=self._find_order_url(order.order_id))
         self._log_outcome(outcome)
         if not outcome.is_allowed:
             ti.xcom_push(key="return_value", value=summary)
@@ -215,6 +331,14 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
             )
             raise AirflowFailException(str(failure)) from failure
         return summary
+
+    def _find_order_url(self, order_id: str) -> str | None:
+        if self.order_url is None:
+            try:
+                self.order_url = self.hook.order_url(order_id)
+            except Exception as error:  # noqa: BLE001  # a hiccup of a secrets backend hides no outcome
+                self.log.warning("The link to the order is left out: %s", error)
+        return self.order_url
 
     def _log_outcome(self, outcome: OrderOutcome) -> None:
         """What a person looks for: how it ended, how many numbers went wrong and why, and where the rest is."""
@@ -235,16 +359,17 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
             known = explain_error_code(code)
             what = f"{known.meaning}. What to do: {known.advice}." if known else "no advice is known for this code."
             log("%d x %s: %s", count, code or "no code", what)
+        self._log_failing_numbers(outcome)
         if outcome.errors:
             log("What Bandwidth says of each number is in XCom %r.", ERRORS_KEY)
         if outcome.processing_status == ProcessingStatus.PARTIAL:
             log("Only the numbers in XCom %r can be used.", COMPLETED_KEY)
 
-    def _get_hook(self) -> BandwidthHook:
-        if self._hook is None:
-            self._hook = BandwidthHook(self.bandwidth_conn_id, self.account_id)
-            self.order_url = self._hook.order_url(str(self.order_id))
-        return self._hook
+    def _log_failing_numbers(self, outcome: OrderOutcome) -> None:
+        failing = {error.telephone_number: error.code for error in outcome.errors if error.telephone_number}
+        if failing and self.log_telephone_numbers:
+            shown = [f"{number} ({code or 'no code'})" for number, code in list(failing.items())[:_LOGGED_NUMBERS]]
+            self.log.warning("Failing telephone numbers, %d of %d: %s.", len(shown), len(failing), ", ".join(shown))
 
     def _get_waited_seconds(self, context: Context) -> float:
         now = time.time()
@@ -256,15 +381,33 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
         return now - self._first_poke_at
 
     @contextmanager
-    def _softening_failures(self) -> Iterator[None]:
-        """Skip by ``soft_fail`` and ``never_fail`` what Airflow's own loop skips; it sees the loop's errors only."""
+    def _softening_timeouts(self) -> Iterator[None]:
+        """Apply ``soft_fail`` and ``never_fail`` to time limits and to failures that are not retried."""
         try:
             yield
-        except Exception as error:
-            if self.never_fail or (self.soft_fail and isinstance(error, AirflowFailException | AirflowSensorTimeout)):
-                reason = "never_fail" if self.never_fail else "soft_fail"
-                raise AirflowSkipException(f"Skipped, since {reason} is set: {error}") from error
+        except (AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout) as error:
+            if self.soft_fail or self.never_fail:
+                self._skip(error)
             raise
+
+    @contextmanager
+    def _softening_failures(self) -> Iterator[None]:
+        """Apply ``soft_fail`` and ``never_fail`` to errors outside Airflow's poke loop, which applies them to its
+        own.
+        """
+        with self._softening_timeouts():
+            try:
+                yield
+            except AirflowSkipException:
+                raise
+            except Exception as error:
+                if self.never_fail:
+                    self._skip(error)
+                raise
+
+    def _skip(self, error: BaseException) -> NoReturn:
+        reason = "never_fail" if self.never_fail else "soft_fail"
+        raise AirflowSkipException(f"Skipped, since {reason} is set: {error}") from error
 
 
 def _get_first_poke_date(ti: Any, context: Context) -> datetime | None:
@@ -280,5 +423,16 @@ def _get_first_poke_date(ti: Any, context: Context) -> datetime | None:
         return cast("datetime | None", session.scalar(query))
 
 
-def _as_tuple(values: Collection[Any] | str) -> tuple[Any, ...]:
-    return (values,) if isinstance(values, str | int) else tuple(values)
+def _parse_allowed_statuses(statuses: Iterable[str] | str) -> tuple[str, ...]:
+    try:
+        given = [statuses] if isinstance(statuses, str) else list(statuses)
+    except TypeError:
+        given = [repr(statuses)]
+    allowed = tuple(str(ProcessingStatus.parse(str(status))) for status in given)
+    unknown = [status for status in allowed if status not in TERMINAL_STATUSES]
+    if unknown or not allowed:
+        raise ValueError(
+            f"allowed_statuses: expected some of {', '.join(sorted(TERMINAL_STATUSES))}, got {reprlib.repr(given)}. "
+            "This parameter takes neither templates nor the output of a task."
+        )
+    return allowed

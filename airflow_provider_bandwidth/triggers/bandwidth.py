@@ -5,30 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.triggers._events import OrderEvent
-from airflow_provider_bandwidth.triggers._poller import (
+from airflow_provider_bandwidth.triggers._poller import OrderPoller
+from airflow_provider_bandwidth.triggers.waiting import (
     DEADLINE_GRACE,
-    FIRST_POLL_DELAY,
-    MAX_CONSECUTIVE_FAILURES,
-    NOT_FOUND_GRACE,
-    OrderPoller,
+    DEFAULT_ORDER_API,
+    LONG_WAIT,
+    OrderEvent,
     Waiter,
-    may_pass,
+    explain_long_wait,
 )
 
-__all__ = [
-    "FIRST_POLL_DELAY",
-    "MAX_CONSECUTIVE_FAILURES",
-    "NOT_FOUND_GRACE",
-    "BandwidthTnOrderTrigger",
-    "OrderEvent",
-    "may_pass",
-]
+#: Seconds that a trigger runs at the least. Airflow's scheduler learns some seconds late, under load, that the task's
+#: process has ended. If the task was queued again by then, it counts as killed from outside and is tried anew.
+MIN_DEFERRAL: Final = 5.0
 
 
 class BandwidthTnOrderTrigger(BaseTrigger):
@@ -42,7 +37,7 @@ class BandwidthTnOrderTrigger(BaseTrigger):
 
     :param order_id: the order
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
-    :param account_id: Bandwidth account; the connection's by default
+    :param account_id: Bandwidth account; the connection's by default, also when that changes
     :param poke_interval: the shortest interval, in seconds, at which the order is looked at. It grows to a twentieth
         of the time waited, up to ``max_wait``, and where the connection's ``max_requests_per_minute`` asks for it
     :param started_at: when the wait began; now by default
@@ -50,6 +45,7 @@ class BandwidthTnOrderTrigger(BaseTrigger):
     :param processing_status: the status in which the order was last seen; only other ones are logged
     :param exponential_backoff: let the interval grow as fast as the time waited
     :param max_wait: seconds to which the interval grows at most, ten minutes by default
+    :param order_api: which of Bandwidth's order APIs the order belongs to
     """
 
     def __init__(
@@ -64,6 +60,7 @@ class BandwidthTnOrderTrigger(BaseTrigger):
         processing_status: str | None = None,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
+        order_api: str = DEFAULT_ORDER_API,
         **_from_another_release: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -76,6 +73,7 @@ class BandwidthTnOrderTrigger(BaseTrigger):
         self.processing_status = processing_status
         self.exponential_backoff = exponential_backoff
         self.max_wait = max_wait
+        self.order_api = order_api
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and JSON scalars to make this trigger again in another process."""
@@ -91,13 +89,17 @@ class BandwidthTnOrderTrigger(BaseTrigger):
                 "processing_status": self.processing_status,
                 "exponential_backoff": self.exponential_backoff,
                 "max_wait": self.max_wait,
+                "order_api": self.order_api,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event: :class:`OrderEvent` as JSON."""
+        loop = asyncio.get_running_loop()
+        not_before = loop.time() + MIN_DEFERRAL
         event = await self._wait()
-        yield TriggerEvent(event.to_payload())
+        await asyncio.sleep(not_before - loop.time())
+        yield TriggerEvent(replace(event, order_api=self.order_api).to_payload())
 
     async def _wait(self) -> OrderEvent:
         waiter = Waiter(
@@ -111,17 +113,32 @@ class BandwidthTnOrderTrigger(BaseTrigger):
             max_wait=self.max_wait,
         )
         poller = OrderPoller.join(self.bandwidth_conn_id, self.account_id, waiter)
+        explanation = self._explain_later(waiter)
         try:
             async with asyncio.timeout(self._get_patience()):
                 return await waiter.future
         except TimeoutError:
-            return OrderEvent(self.order_id, timed_out=True)
+            return waiter.timeout_event()
         finally:
+            if explanation is not None:
+                explanation.cancel()
             poller.leave(waiter)
 
     def _get_patience(self) -> float | None:
         """Seconds after which not even the look at the deadline is waited for."""
         return None if self.deadline is None else max(0.0, self.deadline - time.time()) + DEADLINE_GRACE
+
+    def _explain_later(self, waiter: Waiter) -> asyncio.TimerHandle | None:
+        """Say once why an order may be open for so long: not again in the triggerer that takes over."""
+        remaining = self.started_at + LONG_WAIT - time.time()
+        if remaining <= 0:
+            return None
+        return asyncio.get_running_loop().call_later(remaining, self._explain_long_wait, waiter)
+
+    def _explain_long_wait(self, waiter: Waiter) -> None:
+        explanation = explain_long_wait(self.order_id, waiter.status)
+        if explanation is not None:
+            self.log.info(explanation)
 
     def _log_status(self, status: str) -> None:
         self.log.info("Order %s is %s.", self.order_id, status)

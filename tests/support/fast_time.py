@@ -66,6 +66,11 @@ def jumping_wall_clock(loop: JumpingLoop) -> Iterator[None]:
         yield
 
 
+def wall_clock() -> float:
+    """The epoch time that the code under test reads now."""
+    return _poller.time.time()
+
+
 def run_fast(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
     """``asyncio.run`` on a :class:`JumpingLoop`, with the wall clock of the code under test jumping along."""
     loop = JumpingLoop()

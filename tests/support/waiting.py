@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from airflow_provider_bandwidth.sandbox import Sandbox
-from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger, OrderEvent
+from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
+from airflow_provider_bandwidth.triggers.waiting import OrderEvent
 
 
 async def wait(order_id: str, **parameters: Any) -> OrderEvent:

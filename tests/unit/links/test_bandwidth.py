@@ -15,7 +15,7 @@ from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthO
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.sandbox import Sandbox
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
-from airflow_provider_bandwidth.triggers.bandwidth import OrderEvent
+from airflow_provider_bandwidth.triggers.waiting import OrderEvent
 
 KEY: Any = SimpleNamespace(task_id="submit")
 

@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
+    AirflowTaskTimeout,
     TaskDeferred,
 )
 from support.task_log import TaskLog
@@ -26,8 +27,6 @@ from airflow_provider_bandwidth.error_codes import ERROR_CODES
 from airflow_provider_bandwidth.exceptions import (
     BandwidthAuthError,
     BandwidthError,
-    InvalidParameterError,
-    InvalidResponseError,
     OrderFailedError,
     OrderNotFoundError,
 )
@@ -35,10 +34,12 @@ from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY
 from airflow_provider_bandwidth.sandbox import Order, OrderError, Sandbox
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
-from airflow_provider_bandwidth.triggers.bandwidth import (
-    MAX_CONSECUTIVE_FAILURES,
+from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
+from airflow_provider_bandwidth.triggers.waiting import (
+    LONG_WAIT,
+    MAX_REFUSALS,
     NOT_FOUND_GRACE,
-    BandwidthTnOrderTrigger,
+    REFUSAL_GRACE,
     OrderEvent,
 )
 
@@ -48,16 +49,21 @@ WAYS = ("poke", "deferred")
 
 
 @pytest.fixture(autouse=True)
-def _connected(sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def _connected(sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.connection, extra={"order_url": "https://ui.example.net/{account_id}/{order_id}"})
-    # The hook's own pauses between attempts are not what is tested here.
-    hurried = functools.partial(BandwidthHook, sleep=lambda _: None)
-    monkeypatch.setattr("airflow_provider_bandwidth.sensors.bandwidth.BandwidthHook", hurried)
+
+
+class HurriedSensor(BandwidthTnOrderSensor):
+    """The hook's own pauses between attempts are not what is tested here."""
+
+    @property
+    def hook(self) -> BandwidthHook:  # type: ignore[override]
+        return BandwidthHook(self.bandwidth_conn_id, self.account_id, sleep=lambda _: None)
 
 
 def make_sensor(order: Order | str, **changes: Any) -> BandwidthTnOrderSensor:
     order_id = order if isinstance(order, str) else order.order_id
-    return BandwidthTnOrderSensor(**{"task_id": "wait", "order_id": order_id, "deferrable": False, **changes})
+    return HurriedSensor(**{"task_id": "wait", "order_id": order_id, "deferrable": False, **changes})
 
 
 def wait(sensor: BandwidthTnOrderSensor, way: str, order: Order, ti: FakeTaskInstance | None = None) -> dict[str, Any]:
@@ -116,8 +122,30 @@ def test_partial_succeeds_with_a_warning(way: str, partial_list: str, sandbox: S
     assert "'errors'" in task_log.text
     assert "'completed_telephone_numbers'" in task_log.text
     assert "warning" in task_log.text.lower()
-    for number in NUMBERS:
+    assert "Failing telephone numbers, 1 of 1: 9195550103 (5124)." in task_log.text
+    for number in NUMBERS[:2]:
         assert number not in task_log.text
+
+
+@pytest.mark.parametrize(("log_telephone_numbers", "named"), [(True, 10), (False, 0)])
+def test_the_log_names_the_first_ten_failing_numbers_unless_counts_are_wanted(
+    log_telephone_numbers: bool, named: int, sandbox: Sandbox, task_log: TaskLog
+) -> None:
+    numbers = [f"919555{line:04d}" for line in range(30)]
+    order = sandbox.add_order(
+        numbers, status="PARTIAL", errors=[OrderError("25070", "no carrier", tuple(numbers[:12]))]
+    )
+    wait(make_sensor(order, log_telephone_numbers=log_telephone_numbers), "poke", order)
+    assert "12 x 25070" in task_log.text
+    assert sum(number in task_log.text for number in numbers) == named
+    assert ("10 of 12" in task_log.text) == log_telephone_numbers
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_the_log_names_connection_and_account(deferrable: bool, sandbox: Sandbox, task_log: TaskLog) -> None:
+    order = sandbox.add_order(NUMBERS)
+    make_sensor(order, deferrable=deferrable).execute(make_context(FakeTaskInstance()))
+    assert f"order {order.order_id} in account 9900000, connection 'bandwidth_default'." in task_log.text
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -169,7 +197,9 @@ def test_a_remove_has_the_same_xcoms(way: str, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("allowed", ["COMPLETE", ["complete"], ("COMPLETE", "FAILED"), {"COMPLETE"}])
+@pytest.mark.parametrize(
+    "allowed", ["COMPLETE", ["complete"], ("COMPLETE", "FAILED"), {"COMPLETE"}, {"COMPLETE": 1}.keys()]
+)
 def test_partial_fails_where_it_is_not_allowed(way: str, allowed: Any, sandbox: Sandbox) -> None:
     order = partial(sandbox)
     ti = FakeTaskInstance("wait")
@@ -204,7 +234,9 @@ def test_other_errors_beside_ignored_ones_still_count(way: str, sandbox: Sandbox
         wait(make_sensor(order, ignore_error_codes=["5124"], allowed_statuses="COMPLETE"), way, order)
 
 
-@pytest.mark.parametrize("statuses", [[], ["DONE"], ["COMPLETE", "RECEIVED"], "COMPLETE,PARTIAL", [""]])
+@pytest.mark.parametrize(
+    "statuses", [[], None, 5, iter([]), "{{ x }}", ["DONE"], ["COMPLETE", "RECEIVED"], "COMPLETE,PARTIAL", [""]]
+)
 def test_allowed_statuses_that_no_order_can_end_in_are_an_error_in_the_dag(statuses: Any) -> None:
     with pytest.raises(ValueError, match="allowed_statuses: expected some of COMPLETE, FAILED, PARTIAL"):
         make_sensor("o-1", allowed_statuses=statuses)
@@ -224,13 +256,13 @@ def test_a_failed_order_is_skipped_softly(way: str, how: str, sandbox: Sandbox) 
 
 
 @pytest.mark.parametrize(("how", "error"), [("soft_fail", BandwidthAuthError), ("never_fail", AirflowSkipException)])
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_a_call_that_fails_is_skipped_by_never_fail_only(
-    how: str, error: type[Exception], deferrable: bool, sandbox: Sandbox
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_a_refusal_that_lasts_is_skipped_by_never_fail_only(
+    how: str, error: type[Exception], mode: str, sandbox: Sandbox, skipped_time: list[float]
 ) -> None:
     sandbox.inject("status", operation="order", status=403, times=None)
     with pytest.raises(error):
-        make_sensor("o-1", deferrable=deferrable, **{how: True}).execute(make_context(FakeTaskInstance()))
+        make_sensor("o-1", mode=mode, poke_interval=10, **{how: True}).execute(make_context(FakeTaskInstance()))
 
 
 @pytest.mark.parametrize(("how", "error"), [("soft_fail", BandwidthError), ("never_fail", AirflowSkipException)])
@@ -245,6 +277,62 @@ def test_a_deferred_timeout_is_skipped_softly(how: str) -> None:
     event = OrderEvent("o-1", timed_out=True).to_payload()
     with pytest.raises(AirflowSkipException):
         make_sensor("o-1", **{how: True}).execute_complete(make_context(FakeTaskInstance()), event)
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_silent_fail_waits_on_until_the_timeout(deferrable: bool, sandbox: Sandbox, skipped_time: list[float]) -> None:
+    """Airflow's poke loop takes any error for "not yet" then."""
+    sandbox.inject("status", operation="order", status=403, times=None)
+    order = sandbox.add_order(NUMBERS, status="PROCESSING")
+    sensor = make_sensor(order, deferrable=deferrable, silent_fail=True, timeout=600, poke_interval=10)
+    if not deferrable:
+        with pytest.raises(AirflowSensorTimeout):
+            sensor.execute(make_context(FakeTaskInstance()))
+        assert sandbox.count(operation="order") > MAX_REFUSALS
+        return
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute(make_context(FakeTaskInstance()))
+    event = OrderEvent(order.order_id, error="HTTP 403").to_payload()
+    with pytest.raises(TaskDeferred) as again:
+        sensor.execute_complete(make_context(FakeTaskInstance()), event, **deferred.value.kwargs)
+    deadlines = [each.value.trigger.serialize()[1]["deadline"] for each in (deferred, again)]
+    assert deadlines[0] == deadlines[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({}, AirflowTaskTimeout),
+        ({"soft_fail": True}, AirflowSkipException),
+        ({"never_fail": True}, AirflowSkipException),
+        ({"silent_fail": True}, AirflowTaskTimeout),
+    ],
+    ids=str,
+)
+def test_execution_timeout_holds_while_deferred(
+    changes: dict[str, Any], error: type[BaseException], sandbox: Sandbox
+) -> None:
+    """Airflow 3 leaves that to the sensor. It ends as a poked one does: with an error that is retried."""
+    order = sandbox.add_order(NUMBERS, status="PROCESSING")
+    sensor = make_sensor(order, deferrable=True, timeout=3600, execution_timeout=timedelta(seconds=20), **changes)
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute(make_context(FakeTaskInstance()))
+    kwargs = deferred.value.trigger.serialize()[1]
+    assert kwargs["deadline"] == kwargs["started_at"] + 20
+    event = OrderEvent(order.order_id, timed_out=True, last_status="PROCESSING").to_payload()
+    with pytest.raises(error, match="not terminal after 20 seconds"):
+        sensor.execute_complete(make_context(FakeTaskInstance()), event, **deferred.value.kwargs)
+
+
+@pytest.mark.parametrize("how", ["soft_fail", "never_fail"])
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_timeout_is_skipped_softly(how: str, deferrable: bool, sandbox: Sandbox) -> None:
+    order = sandbox.add_order(NUMBERS, status="PROCESSING")
+    sensor = make_sensor(order, deferrable=deferrable, timeout=0, poke_interval=0, **{how: True})
+    event = OrderEvent(order.order_id, timed_out=True).to_payload()
+    end = functools.partial(sensor.execute_complete, event=event) if deferrable else sensor.execute
+    with pytest.raises(AirflowSkipException):
+        end(make_context(FakeTaskInstance()))
 
 
 # --- patience ---------------------------------------------------------------------------------------------------
@@ -280,28 +368,115 @@ def test_passing_trouble_is_waited_out(fault: str, options: dict[str, Any], sand
     assert sensor.poke(make_context(FakeTaskInstance()))
 
 
-def test_trouble_that_does_not_pass_ends_the_wait(sandbox: Sandbox) -> None:
-    sensor = make_sensor(sandbox.add_order(NUMBERS))
+@pytest.fixture
+def skipped_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Pauses of the sensor and of Airflow's poke loop take no time, and the clocks go on by them."""
+    slept: list[float] = []
+    now, monotonic = time.time, time.monotonic
+    monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setattr("time.time", lambda: now() + sum(slept))
+    monkeypatch.setattr("time.monotonic", lambda: monotonic() + sum(slept))
+    return slept
+
+
+@pytest.mark.parametrize(
+    ("fault", "options"), [("body", {"kind": "html"}), ("status", {"status": 503}), ("drop", {})], ids=str
+)
+def test_trouble_that_may_pass_is_waited_out_however_long(
+    fault: str, options: dict[str, Any], sandbox: Sandbox, skipped_time: list[float]
+) -> None:
+    sensor = make_sensor(sandbox.add_order(NUMBERS, status="PROCESSING"))
     context = make_context(FakeTaskInstance())
-    sandbox.inject("body", operation="order", kind="html", times=MAX_CONSECUTIVE_FAILURES - 1)
-    for _ in range(MAX_CONSECUTIVE_FAILURES - 1):
+    assert not sensor.poke(context)
+    sandbox.inject(fault, operation="order", times=None, **options)
+    for _ in range(15):
+        time.sleep(60)
         assert not sensor.poke(context)
-    assert sensor.poke(context)
-    sandbox.inject("body", operation="order", kind="html", times=None)
-    for _ in range(MAX_CONSECUTIVE_FAILURES - 1):
-        assert not sensor.poke(context)
-    with pytest.raises(InvalidResponseError):
-        sensor.poke(context)
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_connection_that_cannot_be_looked_up_for_once_is_waited_out(
+    deferrable: bool, sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch, skipped_time: list[float]
+) -> None:
+    order = sandbox.add_order(NUMBERS)
+    sensor = make_sensor(order, deferrable=deferrable)
+    real = BandwidthHook.get_connection
+    with monkeypatch.context() as patch:
+        patch.setattr(BandwidthHook, "get_connection", raise_hiccup)
+        if deferrable:
+            with pytest.raises(TaskDeferred):
+                sensor.execute(make_context(FakeTaskInstance()))
+        else:
+            assert not sensor.poke(make_context(FakeTaskInstance()))
+    assert BandwidthHook.get_connection == real
+    assert sensor.poke(make_context(FakeTaskInstance()))
+
+
+def raise_hiccup(*_: Any) -> Any:
+    raise ConnectionError("secrets backend: 503, try again")
+
+
+def test_a_connection_that_changes_is_read_anew_after_a_refusal(
+    sandbox: Sandbox, connect: Connect, skipped_time: list[float]
+) -> None:
+    order = sandbox.add_order(NUMBERS)
+    sensor = BandwidthTnOrderSensor(task_id="wait", order_id=order.order_id)
+    connect({**sandbox.connection, "password": "old secret"})
+    assert not sensor.poke(make_context(FakeTaskInstance()))
+    connect(sandbox.connection)
+    assert sensor.poke(make_context(FakeTaskInstance()))
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, BandwidthAuthError), (403, BandwidthAuthError)])
-@pytest.mark.parametrize("deferrable", [False, True])
-def test_refused_credentials_end_the_wait_at_once(
-    status: int, error: type[Exception], deferrable: bool, sandbox: Sandbox
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+def test_refusals_end_the_wait_once_they_last(
+    status: int, error: type[Exception], mode: str, sandbox: Sandbox, skipped_time: list[float]
 ) -> None:
+    """Several in a row, over half a minute; a rescheduled sensor looks as often in one poke, since it forgets."""
     sandbox.inject("status", operation="order", status=status, times=None)
     with pytest.raises(error):
+        make_sensor("o-1", mode=mode, poke_interval=10).execute(make_context(FakeTaskInstance()))
+    assert sandbox.count(operation="order") >= MAX_REFUSALS
+    assert REFUSAL_GRACE <= sum(skipped_time) <= 10 * MAX_REFUSALS
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule"])
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_few_refusals_end_no_wait(mode: str, status: int, sandbox: Sandbox, skipped_time: list[float]) -> None:
+    order = sandbox.add_order(NUMBERS)
+    sandbox.inject("status", operation="order", status=status, times=MAX_REFUSALS - 1, body="empty")
+    first = datetime.now(UTC) - timedelta(hours=1) if mode == "reschedule" else None
+    sensor = make_sensor(order, mode=mode, poke_interval=10)
+    ti = FakeTaskInstance(first_reschedule_date=first)
+    assert sensor.execute(make_context(ti))["processing_status"] == "COMPLETE"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_at_the_first_look_is_left_to_the_trigger(status: int, sandbox: Sandbox) -> None:
+    sandbox.inject("status", operation="order", status=status, times=None)
+    with pytest.raises(TaskDeferred):
+        make_sensor("o-1", deferrable=True).execute(make_context(FakeTaskInstance()))
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_connection_that_lacks_a_field_fails_at_once(deferrable: bool, sandbox: Sandbox, connect: Connect) -> None:
+    connect(sandbox.connection, extra={"account_id": None})
+    with pytest.raises(AirflowFailException, match="No Bandwidth account"):
         make_sensor("o-1", deferrable=deferrable).execute(make_context(FakeTaskInstance()))
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize(("waited", "explained"), [(60.0, False), (LONG_WAIT - 1, False), (LONG_WAIT + 5, True)])
+def test_a_long_wait_is_explained_once(
+    waited: float, explained: bool, sandbox: Sandbox, task_log: TaskLog, skipped_time: list[float]
+) -> None:
+    sensor = make_sensor(sandbox.add_order(NUMBERS, status="PROCESSING"))
+    context = make_context(FakeTaskInstance())
+    assert not sensor.poke(context)
+    time.sleep(waited)
+    for _ in range(3):
+        assert not sensor.poke(context)
+    assert task_log.text.count("48 hours") == int(explained)
 
 
 def test_an_order_that_is_not_there_yet_is_waited_for_a_minute(
@@ -311,7 +486,8 @@ def test_an_order_that_is_not_there_yet_is_waited_for_a_minute(
     context = make_context(FakeTaskInstance())
     now = time.time()
     monkeypatch.setattr("time.time", lambda: now)
-    assert not sensor.poke(context)
+    for _ in range(2 * MAX_REFUSALS):
+        assert not sensor.poke(context)
     now += NOT_FOUND_GRACE - 1
     assert not sensor.poke(context)
     now += 2
@@ -319,7 +495,7 @@ def test_an_order_that_is_not_there_yet_is_waited_for_a_minute(
         sensor.poke(context)
 
 
-def test_a_rescheduled_sensor_knows_when_its_wait_began(sandbox: Sandbox) -> None:
+def test_a_rescheduled_sensor_knows_when_its_wait_began(sandbox: Sandbox, skipped_time: list[float]) -> None:
     """Each poke is a new process, which knows only what Airflow tells it."""
 
     def poke(first: datetime | None) -> Any:
@@ -338,14 +514,14 @@ def test_a_rescheduled_sensor_knows_when_its_wait_began(sandbox: Sandbox) -> Non
 def test_no_order_id_is_an_error_before_any_request(order_id: Any, deferrable: bool, sandbox: Sandbox) -> None:
     sensor = make_sensor("x", deferrable=deferrable)
     sensor.order_id = order_id
-    with pytest.raises(InvalidParameterError, match=r"OrderId: .*skipped"):
+    with pytest.raises(AirflowFailException, match=r"OrderId: .*skipped"):
         sensor.execute(make_context(FakeTaskInstance()))
     assert sandbox.requests == []
 
 
 def test_a_poked_sensor_times_out_as_airflow_does(sandbox: Sandbox) -> None:
     order = sandbox.add_order(NUMBERS, status="PROCESSING")
-    with pytest.raises(AirflowSensorTimeout):
+    with pytest.raises(AirflowSensorTimeout, match=rf"Order {order.order_id} .* last seen PROCESSING"):
         make_sensor(order, timeout=0, poke_interval=0).execute(make_context(FakeTaskInstance()))
 
 
@@ -363,7 +539,7 @@ def test_an_order_that_has_ended_is_not_deferred(status: str, sandbox: Sandbox) 
 
 @pytest.mark.parametrize("account_id", [None, "9900000"])
 def test_a_deferral_carries_everything_to_wait_on(sandbox: Sandbox, account_id: str | None) -> None:
-    """Also the account that the connection names: whoever waits for its orders shares one poller."""
+    """An account that is left to the connection stays so: the wait goes on where the connection leads."""
     order = sandbox.add_order(NUMBERS, status="PROCESSING")
     sensor = make_sensor(
         order,
@@ -379,7 +555,8 @@ def test_a_deferral_carries_everything_to_wait_on(sandbox: Sandbox, account_id: 
     assert isinstance(trigger, BandwidthTnOrderTrigger)
     _, kwargs = trigger.serialize()
     assert kwargs["order_id"] == order.order_id
-    assert (kwargs["bandwidth_conn_id"], kwargs["account_id"]) == ("bandwidth_default", "9900000")
+    assert (kwargs["bandwidth_conn_id"], kwargs["account_id"]) == ("bandwidth_default", account_id)
+    assert kwargs["order_api"] == "externalTns"
     assert kwargs["poke_interval"] == 7
     assert before <= kwargs["started_at"] <= time.time()
     assert kwargs["deadline"] == kwargs["started_at"] + 600
@@ -395,8 +572,9 @@ def test_trouble_at_the_first_look_defers(sandbox: Sandbox) -> None:
 
 
 def test_the_trigger_s_timeout_names_order_and_seconds() -> None:
-    event = OrderEvent("o-1", timed_out=True).to_payload()
-    with pytest.raises(AirflowSensorTimeout, match="o-1 was not terminal after 90 seconds"):
+    event = OrderEvent("o-1", timed_out=True, last_status="RECEIVED", last_failure="HTTP 503").to_payload()
+    words = "o-1 was not terminal after 90 seconds. It was last seen RECEIVED; the last look failed: HTTP 503"
+    with pytest.raises(AirflowSensorTimeout, match=words):
         make_sensor("o-1", timeout=90).execute_complete(make_context(FakeTaskInstance()), event)
 
 
@@ -437,11 +615,38 @@ def test_an_order_that_is_open_after_all_is_waited_for_until_the_same_deadline(s
     sensor = make_sensor(order, deferrable=True, timeout=90)
     event = OrderEvent(order.order_id, processing_status="COMPLETE").to_payload()
     ti = FakeTaskInstance()
+    began = time.time() - 60
     with pytest.raises(TaskDeferred) as again:
-        sensor.execute_complete(make_context(ti), event, try_number=1, started_at=1e9)
-    assert again.value.trigger.serialize()[1]["deadline"] == 1e9 + 90
-    assert again.value.kwargs == {"try_number": 1, "started_at": 1e9}
+        sensor.execute_complete(make_context(ti), event, try_number=1, started_at=began)
+    assert again.value.trigger.serialize()[1]["deadline"] == began + 90
+    assert again.value.kwargs == {"try_number": 1, "started_at": began}
     assert ti.xcoms == {}
+
+
+def test_a_hiccup_of_the_connection_hides_no_outcome(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = sandbox.add_order(NUMBERS)
+    event = OrderEvent.for_order(BandwidthHook().get_tn_order(order.order_id)).to_payload()
+    monkeypatch.setattr(BandwidthHook, "get_connection", raise_hiccup)
+    returned = make_sensor(order, deferrable=True).execute_complete(make_context(FakeTaskInstance()), event)
+    assert returned["processing_status"] == "COMPLETE"
+
+
+def test_a_hiccup_while_an_ended_order_is_read_defers_anew(sandbox: Sandbox) -> None:
+    order = sandbox.add_order(NUMBERS)
+    sandbox.inject("status", operation="order", status=503, times=None)
+    sensor = make_sensor(order, deferrable=True, timeout=90)
+    event = OrderEvent(order.order_id, processing_status="COMPLETE").to_payload()
+    with pytest.raises(TaskDeferred):
+        sensor.execute_complete(make_context(FakeTaskInstance()), event, started_at=time.time() - 60)
+
+
+def test_an_order_known_to_have_ended_has_not_timed_out(sandbox: Sandbox) -> None:
+    order = sandbox.add_order(NUMBERS)
+    sandbox.inject("status", operation="order", status=503, times=None)
+    sensor = make_sensor(order, deferrable=True, timeout=90)
+    event = OrderEvent(order.order_id, processing_status="COMPLETE").to_payload()
+    with pytest.raises(BandwidthError, match=r"ended COMPLETE, but it could not be read: .*503"):
+        sensor.execute_complete(make_context(FakeTaskInstance()), event, started_at=time.time() - 100)
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from support.fast_time import run_fast
+from support.fast_time import run_fast, wall_clock
 from support.waiting import add_orders, connection_variable, wait, waits
 
 from airflow_provider_bandwidth.exceptions import InvalidResponseError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.sandbox import Sandbox, dashboard
-from airflow_provider_bandwidth.triggers import _poller
-from airflow_provider_bandwidth.triggers._poller import OrderPoller, Waiter
-from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger, OrderEvent
+from airflow_provider_bandwidth.triggers import _order_lists, _poller
+from airflow_provider_bandwidth.triggers._poller import OrderPoller
+from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
+from airflow_provider_bandwidth.triggers.waiting import MAX_REFUSALS, OrderEvent, Waiter
 from airflow_provider_bandwidth.wire.orders import OrderListEntry
 
 
@@ -37,8 +38,8 @@ def bandwidth(sandbox: Sandbox, connect: Callable[..., None]) -> Iterator[Sandbo
 def short_lists(monkeypatch: pytest.MonkeyPatch) -> int:
     """Lists that hold thirty orders at most, at Bandwidth and in the poller's knowledge of it."""
     monkeypatch.setattr(dashboard, "LIST_LIMIT", 30)
-    monkeypatch.setattr(_poller, "MAX_LISTED_ORDERS", 30)
-    monkeypatch.setattr(_poller, "_ONE_LIST", 24)
+    monkeypatch.setattr(_order_lists, "MAX_LISTED_ORDERS", 30)
+    monkeypatch.setattr(_order_lists, "_ONE_LIST", 24)
     return 30
 
 
@@ -295,7 +296,7 @@ def test_list_that_breaks_off_is_believed_as_far_as_it_goes(
     assert bandwidth.count(operation="order") == 10
 
 
-def test_refused_credentials_end_all_waits_at_once(bandwidth: Sandbox) -> None:
+def test_credentials_that_stay_refused_end_all_waits(bandwidth: Sandbox) -> None:
     order_ids = add_orders(bandwidth, 30)
 
     async def scenario() -> list[OrderEvent]:
@@ -307,10 +308,12 @@ def test_refused_credentials_end_all_waits_at_once(bandwidth: Sandbox) -> None:
     events = run_fast(scenario())
 
     assert all("refused: check Login and Password" in str(event.error) for event in events)
-    assert calls(bandwidth) == {"list": 3}
+    # Not a call an order: all of them pause together, longer and longer.
+    assert calls(bandwidth)["list"] <= 1 + 2 * (MAX_REFUSALS + 2)
+    assert set(calls(bandwidth)) == {"list"}
 
 
-def test_refused_client_ends_all_waits_at_once(bandwidth: Sandbox) -> None:
+def test_client_that_stays_refused_ends_all_waits(bandwidth: Sandbox) -> None:
     order_ids = add_orders(bandwidth, 30)
     bandwidth.inject("refuse", operation="token", status=403, times=None)
 
@@ -321,7 +324,8 @@ def test_refused_client_ends_all_waits_at_once(bandwidth: Sandbox) -> None:
     events = run_fast(scenario())
 
     assert all("client id or client secret" in str(event.error) for event in events)
-    assert bandwidth.request_counts == {"token": 1}
+    assert set(bandwidth.request_counts) == {"token"}
+    assert bandwidth.request_counts["token"] <= 2 * (MAX_REFUSALS + 2)
 
 
 def test_unknown_fragment_parameter_is_noticed(
@@ -443,7 +447,7 @@ def test_pause_outlives_the_poller(bandwidth: Sandbox) -> None:
 
 def test_rate_limit_is_no_failure_however_often(bandwidth: Sandbox) -> None:
     (order_id,) = add_orders(bandwidth, 1, status="COMPLETE")
-    bandwidth.inject("rate-limit", seconds=0, times=_poller.MAX_CONSECUTIVE_FAILURES + 5)
+    bandwidth.inject("rate-limit", seconds=0, times=20)
 
     assert run_fast(wait(order_id, poke_interval=1.0)).processing_status == "COMPLETE"
 
@@ -509,7 +513,7 @@ def test_deadlines_of_many_share_a_last_round(bandwidth: Sandbox) -> None:
     order_ids = add_orders(bandwidth, 30)
 
     async def scenario() -> list[OrderEvent]:
-        deadline = _poller.time.time() + 60
+        deadline = wall_clock() + 60
         async with waits(order_ids, poke_interval=600.0, deadline=deadline) as tasks:
             await asyncio.sleep(30)
             for order_id in order_ids[:15]:
@@ -588,25 +592,34 @@ def test_triggers_of_one_order_share_its_readings(bandwidth: Sandbox) -> None:
     assert len(events) == 5
 
 
-def test_crash_of_the_poller_reaches_all_who_wait(bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    order_ids = add_orders(bandwidth, 20)
-    real = OrderPoller._look
+@pytest.mark.parametrize("where", ["_look", "_next_look", "_take_listing", "_start_reads"])
+def test_a_bug_in_the_poller_ends_no_wait(
+    where: str, bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    order_ids = add_orders(bandwidth, 20 if where == "_take_listing" else 5)
+    real = getattr(OrderPoller, where)
+    crashes: list[str] = []
 
-    async def crash(self: OrderPoller, due: list[Waiter]) -> None:
-        raise ZeroDivisionError("a bug")
+    def crash(self: OrderPoller, *args: Any, **kwargs: Any) -> Any:
+        if len(crashes) < 3:
+            crashes.append(where)
+            raise ZeroDivisionError("a bug")
+        return real(self, *args, **kwargs)
 
-    async def scenario() -> tuple[list[OrderEvent], OrderEvent]:
-        monkeypatch.setattr(OrderPoller, "_look", crash)
-        async with waits(order_ids) as tasks:
-            events = list(await asyncio.gather(*tasks))
-        monkeypatch.setattr(OrderPoller, "_look", real)
-        bandwidth.finish(order_ids[0], "COMPLETE")
-        return events, await wait(order_ids[0])
+    async def scenario() -> list[OrderEvent]:
+        monkeypatch.setattr(OrderPoller, where, crash)
+        async with waits(order_ids, poke_interval=5.0) as tasks:
+            await until(lambda: len(crashes) == 3)
+            for order_id in order_ids:
+                bandwidth.finish(order_id, "COMPLETE")
+            return list(await asyncio.gather(*tasks))
 
-    events, later = run_fast(scenario())
+    with caplog.at_level(logging.WARNING):
+        events = run_fast(scenario())
 
-    assert {event.error for event in events} == {"the poller ended with ZeroDivisionError: a bug"}
-    assert later.processing_status == "COMPLETE"
+    assert {event.processing_status for event in events} == {"COMPLETE"}
+    assert caplog.text.count("An error in the poller") == 1
+    assert "ZeroDivisionError: a bug" in caplog.text
 
 
 def test_connections_accounts_and_loops_do_not_share(
