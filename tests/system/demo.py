@@ -1,8 +1,9 @@
 """The main job, end to end, for somebody who has never seen it: ``make demo``.
 
 Starts the sandbox Dashboard, runs the example DAGs through real Airflow (SQLite, ``dag.test()``), and prints what
-became of every order and number. Everything it starts it stops, and everything it writes it removes, also on Ctrl-C.
-Airflow's own logs go to a file, which is kept, and named, only if something went wrong.
+became of every order and number; then two nights of the nightly sync. Everything it starts it stops, and everything it
+writes it removes, also on Ctrl-C. Airflow's own logs go to a file, which is kept, and named, only if something went
+wrong.
 """
 
 from __future__ import annotations
@@ -24,6 +25,26 @@ from typing import Any
 EXAMPLES = Path(__file__).parents[2] / "example_dags"
 SITE, PEER = "743", "303716"
 SEED_NUMBERS = ["9199918388", "4158714245", "4352154439", "4352154466"]
+#: At the SIP peer before anything runs, as if imported on earlier days.
+EARLIER = [f"919666{line:04d}" for line in range(40)]
+
+WORDS = """
+What the words mean:
+  sandbox    a Bandwidth Dashboard on this machine; nothing leaves it, and no account is needed
+  order      telephone numbers that Bandwidth is asked to host (IMPORT) or to let go (REMOVE), and what came of it
+  SIP peer   the place in a Bandwidth account to which numbers belong
+  status     COMPLETE: every number went through; PARTIAL: some did; FAILED: none did
+  code       Bandwidth's reason why a number did not go through
+  XCom       what an Airflow task hands on to the tasks after it: here the fate of every number"""
+#: What the report of a sync counts, in this page's words.
+COUNTS = {"unchanged": "were there already", "imported": "imported", "removed": "removed", "unaccounted": "unknown"}
+NEXT = """
+What next:
+  make sandbox                    this Dashboard again, until Ctrl-C: a page on http://127.0.0.1:8085/, and the
+                                  connection that a DAG of yours needs for it
+  example_dags/                   what ran here, to copy: bandwidth_import.py, bandwidth_number_sync_nightly.py, ...
+  README.md, "A DAG to copy"      the same with your account: a connection of type Bandwidth, and one DAG
+  docs/number-sync.md             all that a nightly sync can be told"""
 
 
 @dataclass(frozen=True)
@@ -55,10 +76,34 @@ SCENES = [
 ]
 
 
+@dataclass(frozen=True)
+class Night:
+    """A run of the nightly sync on an extract: what the CRM holds, as it exports it."""
+
+    title: str
+    telephone_numbers: list[str]
+    #: Whether a guard is meant to stop it.
+    stops: bool = False
+
+
+NIGHTS = [
+    Night(
+        "The nightly sync: the CRM has three new numbers, and one that was there has left it",
+        [*EARLIER[:-1], *SEED_NUMBERS[2:], *(f"919555010{n}" for n in (1, 2, 3)), "(336) 666-0001", "336.666.0002",
+         "+1 336 666 0003"],
+    ),
+    Night(
+        "The next night the CRM's export broke off after ten rows: nothing is removed (this failure is the point, too)",
+        EARLIER[:10],
+        stops=True,
+    ),
+]  # fmt: skip
+
+
 @contextlib.contextmanager
-def sandbox() -> Iterator[str]:
+def sandbox(imported: Path) -> Iterator[str]:
     """The sandbox as a process of its own, as a user would start it; gives the connection it prints."""
-    command = [sys.executable, "-m", "airflow_provider_bandwidth.sandbox", "--port", "0"]
+    command = [sys.executable, "-m", "airflow_provider_bandwidth.sandbox", "--port", "0", "--imported", str(imported)]
     process = subprocess.Popen(
         [*command, "--received-seconds", "0.5", "--processing-seconds", "0.5"],
         stdout=subprocess.PIPE,
@@ -110,6 +155,54 @@ def run(scene: Scene, log: Path) -> tuple[str, dict[str, Any], str]:
         }
     messages = re.findall(r"AirflowFailException: (.+)", log.read_text()[start:])
     return str(dag_run.state), xcoms, messages[-1] if messages else ""
+
+
+def sync(night: Night, folder: Path, log: Path) -> tuple[str, dict[str, Any], str]:
+    """Run the nightly sync on an extract; its state, the report's XCom, and the message with which the plan failed."""
+    extract = folder / "contacts.csv"
+    extract.write_text("\n".join(["Phone", *night.telephone_numbers]) + "\n")
+    start = log.stat().st_size
+    with quiet(log):
+        module = __import__("bandwidth_number_sync_nightly")
+        dag_run = module.bandwidth_number_sync_nightly().test(
+            run_conf={"extract_path": str(extract), "report_folder": str(folder)}
+        )
+        task = next(ti for ti in dag_run.get_task_instances() if ti.task_id == "sync.report")
+        report = task.xcom_pull(task_ids="sync.report") or {}
+    messages = re.findall(
+        r"(?:AirflowFailException|UnsafePlanError|RemovalLimitExceededError): (.+)", log.read_text()[start:]
+    )
+    return str(dag_run.state), report, messages[0] if messages else ""
+
+
+def show_night(night: Night, state: str, report: dict[str, Any], message: str) -> None:
+    print(f"  extract    {len(night.telephone_numbers)} numbers in a CSV file of the CRM")
+    if not night.stops:
+        counts = ", ".join(f"{report.get(name)} {words}" for name, words in COUNTS.items())
+        print(f"  report     {counts}")
+    print(f"  DAG run    {state}")
+    if message:
+        print(f"  the guard said:\n    {message}")
+
+
+def sleep_over(log: Path, folder: Path) -> bool:
+    """Run the nightly sync twice; whether both nights ended as they should."""
+    good = True
+    for number, night in enumerate(NIGHTS, start=len(SCENES) + 1):
+        print(f"\n{number}. {night.title}", flush=True)
+        started = time.monotonic()
+        state, report, message = sync(night, folder, log)
+        if interrupted:
+            raise KeyboardInterrupt
+        show_night(night, state, report, message)
+        print(f"  took       {time.monotonic() - started:.1f} s", flush=True)
+        as_meant = (state == "failed") == night.stops and bool(message) == night.stops
+        if not night.stops:
+            as_meant = as_meant and (report.get("imported"), report.get("removed")) == (3, 1)
+        if not as_meant:
+            print("  NOT AS MEANT")
+        good = good and as_meant
+    return good
 
 
 def show(scene: Scene, state: str, xcoms: dict[str, Any], message: str) -> None:
@@ -176,8 +269,13 @@ def main() -> int:
     log = home / "demo.log"
     keep_log = True
     try:
-        with sandbox() as connection:
-            print(f"Sandbox Dashboard runs; its connection is\n  {connection}")
+        imported = home / "imported.txt"
+        imported.write_text("\n".join(EARLIER))
+        with sandbox(imported) as connection:
+            print(WORDS)
+            print(
+                f"\nThe sandbox runs until the end of this demo. Airflow reaches it by this connection:\n  {connection}"
+            )
             os.environ.update(
                 AIRFLOW_HOME=str(home),
                 AIRFLOW__CORE__DAGS_FOLDER=str(EXAMPLES),
@@ -192,10 +290,13 @@ def main() -> int:
 
                 initdb()
             good = play(log)
+            good = sleep_over(log, home) and good
         print(f"\nDone in {time.monotonic() - started:.0f} s. ", end="")
-        print(
-            "The failed order above was the point: no number is lost without a word." if good else "Something is wrong."
-        )
+        if good:
+            print("Both failures above were the point: no number is lost without a word.")
+            print(NEXT)
+        else:
+            print("Something is wrong.")
         keep_log = not good
     except KeyboardInterrupt:
         print("\nStopped; everything that was started is stopped too.")

@@ -1,0 +1,316 @@
+"""How many random changes of the code do the unit tests notice? ``make mutants``.
+
+Makes one small change at a time in hooks/, triggers/ or number_sync/ of a copy, and runs the unit tests that concern
+the file: another comparison, a condition turned round, a number that is one more, a statement or an argument left
+out, a result that is None. A change is noticed if a test fails or hangs. Statements that only log are left alone, and
+so are texts. Some changes make no difference that anybody could see, so the share is never quite all. Prints the
+share, and each change that nobody noticed.
+
+    python tests/system/mutants.py [--count N] [--seed N] [--jobs N] [--only PART-OF-A-PATH]
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Lock, Thread
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support.airflow_processes import stop_on_termination
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "airflow_provider_bandwidth"
+#: Each part that is changed, and the tests that concern it, quick ones first.
+TESTS = {
+    "hooks": ["tests/unit/hooks", "tests/unit/operators/test_bandwidth.py", "tests/unit/sensors"],
+    "triggers": ["tests/unit/triggers", "tests/unit/sensors"],
+    "number_sync": [
+        "tests/unit/number_sync",
+        "tests/unit/test_number_sync.py",
+        "tests/unit/operators/test_number_sync.py",
+    ],
+}
+#: The random walk takes a minute and draws anew each time: what it notices, another run may not.
+LEFT_OUT = ["tests/unit/hooks/test_random_walk.py"]
+#: Tests hang that take so many times as long as they do without a change, and some seconds.
+PATIENCE, GRACE = 3.0, 20.0
+_COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+}  # fmt: skip
+_OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.Mult, ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed piece of one file: the text from *start* to *end*, which are offsets in bytes."""
+
+    path: Path
+    line: int
+    start: int
+    end: int
+    text: str
+
+    @property
+    def part(self) -> str:
+        return self.path.relative_to(PACKAGE).parts[0]
+
+    def apply(self, source: bytes) -> bytes:
+        return source[: self.start] + self.text.encode() + source[self.end :]
+
+    def __str__(self) -> str:
+        old = " ".join(self.path.read_bytes()[self.start : self.end].decode().split())
+        return f"{self.path.relative_to(ROOT)}:{self.line}: {old[:90]}  ->  {self.text[:90]}"
+
+
+def changed_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """What may stand in a node's place."""
+    other = copy.deepcopy(node)
+    yield from _changed_expressions(other)
+    yield from _changed_statements(other)
+
+
+def _changed_expressions(other: ast.AST) -> Iterator[ast.AST]:
+    match other:
+        case ast.Compare(ops=[op]) if type(op) in _COMPARISONS:
+            other.ops = [_COMPARISONS[type(op)]()]
+            yield other
+        case ast.BoolOp():
+            other.op = ast.Or() if isinstance(other.op, ast.And) else ast.And()
+            yield other
+        case ast.BinOp(op=op) if type(op) in _OPERATORS:
+            other.op = _OPERATORS[type(op)]()
+            yield other
+        case ast.UnaryOp(op=ast.Not()):
+            yield other.operand
+        case ast.Constant(value=bool()):
+            yield ast.Constant(not other.value)
+        case ast.Constant(value=int() | float()):
+            yield ast.Constant(other.value + 1)
+        case ast.Call(args=[_, *_]) if len(other.args) > 1 or other.keywords:
+            if other.keywords:
+                other.keywords.pop()
+            else:
+                other.args[0], other.args[1] = other.args[1], other.args[0]
+            yield other
+
+
+def _changed_statements(other: ast.AST) -> Iterator[ast.AST]:
+    match other:
+        case ast.Return(value=ast.expr() as value) if not _is_none(value):
+            yield ast.Return(ast.Constant(None))
+        case ast.Continue():
+            yield ast.Break()
+        case ast.Break():
+            yield ast.Continue()
+        case ast.Expr(value=ast.Call()) | ast.AugAssign() | ast.Raise():
+            yield ast.Pass()
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _is_log(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and any(name in ast.unparse(node.func) for name in ("log.", "_log", "warn"))
+
+
+def changeable_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but annotations, imports for the type checker, decorators, texts and what is only logged."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
+    if isinstance(node, ast.JoinedStr) or _is_log(node) or (isinstance(node, ast.Expr) and _is_log(node.value)):
+        return
+    yield node
+    for name, value in ast.iter_fields(node):
+        if name in ("annotation", "returns", "decorator_list", "type_params", "type_comment"):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield from changeable_nodes(child)
+
+
+def changes(path: Path) -> Iterator[Change]:
+    source = path.read_bytes()
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    for node in changeable_nodes(ast.parse(source)):
+        for other in changed_nodes(node):
+            start = starts[node.lineno - 1] + node.col_offset
+            end = starts[node.end_lineno - 1] + node.end_col_offset
+            text = ast.unparse(ast.fix_missing_locations(other))
+            yield Change(path, node.lineno, start, end, f"({text})" if isinstance(node, ast.expr) else text)
+
+
+def is_sound(change: Change) -> bool:
+    try:
+        compile(change.apply(change.path.read_bytes()), str(change.path), "exec")
+    except SyntaxError:
+        return False
+    return True
+
+
+class Copy:
+    """A copy of the project whose tests run in forks of this process, which has imported Airflow already."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # What tests look at, and no more.
+        for name in ("airflow_provider_bandwidth", "tests", "example_dags", "docs"):
+            if (ROOT / name).exists():
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("pyproject.toml", "README.md", "Makefile"):
+            shutil.copy(ROOT / name, folder)
+
+    def notices(self, change: Change, limit: float) -> bool:
+        """Whether the tests fail with this change, or take more seconds than *limit*."""
+        target = self.folder / change.path.relative_to(ROOT)
+        whole = target.read_bytes()
+        target.write_bytes(change.apply(whole))
+        try:
+            return not self.passes(change.part, limit)
+        finally:
+            target.write_bytes(whole)
+
+    def passes(self, part: str, limit: float) -> bool:
+        """Whether all tests that concern a part pass within so many seconds."""
+        with _fork_lock:
+            child = os.fork()
+        if child == 0:
+            self._run_tests(part)
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                return status == 0
+            time.sleep(0.1)
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return False
+
+    def _run_tests(self, part: str) -> None:
+        os.setsid()
+        output = os.open(self.folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for number in (1, 2):
+            os.dup2(output, number)
+        code = 1
+        try:
+            import pytest
+
+            os.chdir(self.folder)
+            os.environ["PYTHONPATH"] = str(self.folder)
+            sys.path[:0] = [str(self.folder)]
+            sys.dont_write_bytecode = True
+            for name in [name for name in sys.modules if name.startswith("airflow_provider_bandwidth")]:
+                del sys.modules[name]
+            tests = [test for test in TESTS[part] if Path(test).exists()]
+            ignored = [f"--ignore={path}" for path in LEFT_OUT]
+            code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *ignored, *tests]))
+        finally:
+            os._exit(code)
+
+
+_fork_lock = Lock()
+
+
+def import_airflow() -> None:
+    """Import once what every run of tests would import."""
+    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="bandwidth-mutants-")
+    import airflow.providers.common.compat.sdk
+    import hypothesis  # noqa: F401
+    import lxml.etree  # noqa: F401
+    import phonenumbers  # noqa: F401
+    import pytest  # noqa: F401
+    import requests  # noqa: F401
+    import starlette.applications  # noqa: F401
+    import uvicorn  # noqa: F401
+
+    # Each name is loaded at its first use.
+    for name in ("DAG", "BaseHook", "BaseOperator", "BaseSensorOperator", "conf"):
+        getattr(airflow.providers.common.compat.sdk, name)
+
+
+def measure(project: Copy, parts: Iterable[str]) -> dict[str, float]:
+    """How long the tests of each part may take."""
+    limits = {}
+    for part in parts:
+        started = time.monotonic()
+        if not project.passes(part, limit=1800):
+            print((project.folder / "output.txt").read_text()[-3000:])
+            raise SystemExit(f"The tests of {part} fail without any change.")
+        limits[part] = GRACE + PATIENCE * (time.monotonic() - started)
+    return limits
+
+
+def work(folder: Path, queue: Queue[Change], limits: dict[str, float], noticed: dict[Change, bool]) -> None:
+    project = Copy(folder)
+    while True:
+        try:
+            change = queue.get_nowait()
+        except Empty:
+            return
+        noticed[change] = project.notices(change, limits[change.part])
+        print("." if noticed[change] else f"\n{change}\n", end="", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=100, help="changes (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**9))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="side by side (default %(default)s)")
+    parser.add_argument("--only", default="", help="change only files whose path holds this")
+    arguments = parser.parse_args()
+    stop_on_termination()
+    started = time.monotonic()
+    files = sorted(path for part in TESTS for path in PACKAGE.glob(f"{part}/**/*.py") if arguments.only in str(path))
+    found = [change for path in files for change in changes(path) if is_sound(change)]
+    chosen = random.Random(arguments.seed).sample(found, min(arguments.count, len(found)))
+    print(f"{len(chosen)} of {len(found)} changes in {len(files)} files, seed {arguments.seed}", flush=True)
+    import_airflow()
+    folder = Path(tempfile.mkdtemp(prefix="bandwidth-mutants-"))
+    try:
+        limits = measure(Copy(folder / "whole"), sorted({change.part for change in chosen}))
+        queue: Queue[Change] = Queue()
+        for change in chosen:
+            queue.put(change)
+        noticed: dict[Change, bool] = {}
+        workers = [Thread(target=work, args=(folder / str(n), queue, limits, noticed)) for n in range(arguments.jobs)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True)
+    made, seen = Counter(change.part for change in noticed), Counter(c.part for c, good in noticed.items() if good)
+    print("\n\n| part | changes | noticed | |\n|---|---|---|---|")
+    for part in sorted(made):
+        print(f"| {part} | {made[part]} | {seen[part]} | {seen[part] / made[part]:.0%} |")
+    print(f"| all | {made.total()} | {seen.total()} | {seen.total() / made.total():.0%} |")
+    print("\nNot noticed:")
+    for text in sorted(str(change) for change, good in noticed.items() if not good):
+        print(f"  {text}")
+    print(f"\n{time.monotonic() - started:.0f} s in all, seed {arguments.seed}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
