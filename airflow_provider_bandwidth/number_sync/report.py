@@ -1,4 +1,4 @@
-"""What became of a sync: every number of its plan has one fate, and a report counts and renders them.
+"""The report on a sync: counts its fates and renders them for people, and makes its lines safe for spreadsheets.
 
 Pure: no Airflow, no network.
 """
@@ -6,115 +6,17 @@ Pure: no Airflow, no network.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from enum import StrEnum
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
 
 from airflow_provider_bandwidth.error_codes import explain_error_code
-from airflow_provider_bandwidth.orders import Action, ProcessingStatus, TelephoneNumberError
+from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate
+from airflow_provider_bandwidth.orders import Action
 
-# --- fates ---
-
-
-class Fate(StrEnum):
-    """What became of a telephone number. Exactly one holds."""
-
-    UNCHANGED = "unchanged"
-    """desired, and at Bandwidth before the run"""
-    IMPORTED = "imported"
-    """can be used now"""
-    REMOVED = "removed"
-    """gone from Bandwidth now"""
-    ERRORED = "errored"
-    """Bandwidth refused it, with a code"""
-    REJECTED = "rejected"
-    """never sent, for a reason"""
-    UNACCOUNTED = "unaccounted"
-    """should have been sent, and nobody knows how that ended"""
-    PLANNED = "planned"
-    """would have been sent, had this not been a dry run"""
-
-
-@dataclass(frozen=True, slots=True)
-class NumberFate:
-    """One line of the report.
-
-    :param telephone_number: ten digits; the value as it was given if it was rejected for what it is
-    :param action: ``IMPORT`` for a desired number, ``REMOVE`` for one that is to go
-    :param code: Bandwidth's error code, or the code of the rejection
-    :param reason: why it is errored, rejected or unaccounted
-    :param order_id: the order it was sent with, if known
-    """
-
-    telephone_number: str
-    action: str
-    fate: Fate
-    code: str = ""
-    reason: str = ""
-    order_id: str = ""
-
-    def to_dict(self) -> dict[str, str]:
-        """The fields as JSON scalars."""
-        return {name: str(value) for name, value in asdict(self).items()}
-
-
-@dataclass(frozen=True, slots=True)
-class OrderResult:
-    """What is known of how an order ended: what the sensor pushed.
-
-    :param order_id: the order; ``None`` if none is known
-    :param processing_status: terminal status; ``None`` if it is not known that the order ended
-    """
-
-    order_id: str | None = None
-    processing_status: str | None = None
-    completed_telephone_numbers: Collection[str] = ()
-    errors: Sequence[TelephoneNumberError] = ()
-
-
-def account_for_order(action: Action, requested: Iterable[str], result: OrderResult) -> Iterator[NumberFate]:
-    """The fate of every number of one order.
-
-    :param requested: the numbers that were to be sent, each once
-    """
-    completed = frozenset(result.completed_telephone_numbers)
-    errors: dict[str | None, list[TelephoneNumberError]] = {}
-    for error in result.errors:
-        errors.setdefault(error.telephone_number, []).append(error)
-    order_id = result.order_id or ""
-    done = Fate.IMPORTED if action is Action.IMPORT else Fate.REMOVED
-    others = _fate_of_the_others(result, errors.get(None, []))
-    for number in requested:
-        if own := errors.get(number):
-            yield NumberFate(number, action, Fate.ERRORED, own[0].code, _describe(own), order_id)
-        elif number in completed:
-            yield NumberFate(number, action, done, order_id=order_id)
-        else:
-            fate, code, reason = others
-            yield NumberFate(number, action, fate, code, reason, order_id)
-
-
-def _fate_of_the_others(result: OrderResult, unnamed: list[TelephoneNumberError]) -> tuple[Fate, str, str]:
-    """The fate of numbers that neither completed nor have an error of their own."""
-    if result.order_id is None:
-        return Fate.UNACCOUNTED, "", "no order is known to have been sent for it: see the log of its submit task"
-    if result.processing_status is None:
-        return Fate.UNACCOUNTED, "", "how its order ended is not known: see the log of its wait task"
-    because = _describe(unnamed) if unnamed else "without a word about it"
-    if result.processing_status == ProcessingStatus.FAILED:
-        # FAILED means that nothing was done [seed], whichever numbers the errors name.
-        code = unnamed[0].code if unnamed else ""
-        return Fate.ERRORED, code, f"its whole order FAILED: {because}" if unnamed else f"its order FAILED {because}"
-    return Fate.UNACCOUNTED, "", f"its order ended {result.processing_status}, {because}"
-
-
-def _describe(errors: Sequence[TelephoneNumberError]) -> str:
-    first, *more = errors
-    return "; ".join([first.description or "no description", *(f"{e.code}: {e.description}" for e in more)])
-
-
-# --- the report ---
+_SHOWN_NUMBERS: Final = 10
+#: What a formula begins with in spreadsheet programs, in East Asian full-width forms, too.
+_FORMULA_STARTS: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 @dataclass(slots=True)
@@ -124,14 +26,18 @@ class Tally:
     fates: Counter[tuple[str, Fate]] = field(default_factory=Counter)
     codes: Counter[tuple[str, Fate, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, Fate, str], str] = field(default_factory=dict)
+    first_numbers: dict[tuple[str, Fate, str], list[str]] = field(default_factory=dict)
 
     def add(self, fate: NumberFate) -> None:
         """Count one number."""
         self.fates[fate.action, fate.fate] += 1
-        if fate.reason:
+        if fate.reason or fate.fate is Fate.PLANNED:
             key = (fate.action, fate.fate, fate.code)
             self.codes[key] += 1
             self.examples.setdefault(key, fate.reason)
+            first = self.first_numbers.setdefault(key, [])
+            if len(first) < _SHOWN_NUMBERS:
+                first.append(fate.telephone_number)
 
     def add_unchanged(self, count: int) -> None:
         """Count numbers that are not listed one by one."""
@@ -156,44 +62,44 @@ class Tally:
         return {"desired": sum(imports.values()), **imports, "to_remove": sum(gone.values()), **gone}
 
     def error_counts(self) -> dict[str, int]:
-        """Errored numbers by Bandwidth's code, both actions together."""
+        """Errored numbers by Bandwidth's code, both actions together; the commonest code first."""
         found: Counter[str] = Counter()
         for (_, fate, code), count in self.codes.items():
             if fate is Fate.ERRORED:
                 found[code] += count
-        return dict(found.most_common())
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
-    def render(self, title: str) -> str:
-        """A table for a log: what became of how many numbers; what went wrong, and what to do about it."""
-        lines = [title, ""]
+    def render(self, title: str, verdict: str = "") -> str:
+        """A table for a log: what became of how many numbers; what went wrong, and what to do about it.
+
+        The commonest fate comes first; of equally common ones imports come before removals, then the code decides.
+
+        :param verdict: a sentence on the whole, between title and table
+        """
+        lines = [title, *(["", verdict] if verdict else []), ""]
         for name, count in self.counts().items():
             if count or name in ("desired", "unaccounted", "to_remove"):
                 indent = "" if name in ("desired", "to_remove") else "  "
                 lines.append(f"{indent + name.replace('_', ' '):<24}{count:>10,}")
-        for (action, fate, code), count in self.codes.most_common():
+        for key, count in sorted(self.codes.items(), key=lambda item: (-item[1], *item[0])):
+            action, fate, code = key
             what = f"{action} {fate}" if fate is not Fate.REJECTED else str(fate)
-            lines.extend(("", f"{count:>10,}  {what} {code}".rstrip(), f"{'':12}{self.examples[action, fate, code]}"))
-            known = explain_error_code(code) if fate is Fate.ERRORED else None
-            if known is not None:
-                lines.append(f"{'':12}-> {known.meaning}; {known.advice} (retry: {known.retry})")
+            lines.extend(("", f"{count:>10,}  {what} {code}".rstrip()))
+            lines.extend(f"{'':12}{line}" for line in self._explain(key))
         return "\n".join(lines)
 
+    def _explain(self, key: tuple[str, Fate, str]) -> Iterator[str]:
+        _, fate, code = key
+        if self.examples[key]:
+            yield self.examples[key]
+        known = explain_error_code(code) if fate is Fate.ERRORED else None
+        if known is not None:
+            yield f"-> {known.meaning}; {known.advice} (retry: {known.retry})"
+        first = self.first_numbers[key]
+        more = ", ..." if self.codes[key] > len(first) else ""
+        yield f"{', '.join(map(repr, first)) if fate is Fate.REJECTED else ', '.join(first)}{more}"
 
-def iter_plan_fates(rejected: Iterable[Mapping[str, Any]], unchanged: Iterable[str]) -> Iterator[NumberFate]:
-    """The fates that are known before anything is sent.
 
-    :param rejected: rows with ``value``, ``code``, ``reason``; ``action`` for numbers that were to go; ``fate`` and
-        ``order_id`` for numbers that were refused before
-    :param unchanged: ten digits each
-    """
-    for number in unchanged:
-        yield NumberFate(number, Action.IMPORT, Fate.UNCHANGED)
-    for row in rejected:
-        yield NumberFate(
-            row["value"],
-            row.get("action", Action.IMPORT),
-            Fate(row.get("fate", Fate.REJECTED)),
-            row["code"],
-            row["reason"],
-            row.get("order_id", ""),
-        )
+def escape_cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula: one that begins like a formula gets an apostrophe in front."""
+    return f"'{text}" if text.lstrip()[:1] in _FORMULA_STARTS or text[:1] in ("\t", "\r", "\n") else text

@@ -122,7 +122,7 @@ class BandwidthTnOrderOperator(BaseOperator):
         hook = BandwidthHook(self.bandwidth_conn_id, self.account_id)
         request = self._build_request(hook, numbers.telephone_numbers, context)
         reuse = parse_flag("reuse_existing_order", self.reuse_existing_order)
-        journal = _TaskJournal(request.customer_order_id, context)
+        journal = self._make_journal(hook, request, context)
         order = hook.submit_tn_order(
             request,
             reuse_existing_order=reuse,
@@ -133,6 +133,12 @@ class BandwidthTnOrderOperator(BaseOperator):
         self._lineage = hook, order
         context["ti"].xcom_push(key=ORDER_URL_KEY, value=self.order_url)
         return order.order_id
+
+    def _make_journal(
+        self, hook: BandwidthHook, request: ExternalTnsOrderRequest, context: Context
+    ) -> SubmissionJournal:
+        """What the submission is remembered by, and asked before each POST."""
+        return _TaskJournal(request.customer_order_id, context)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """What the order changes; called by Airflow's OpenLineage provider, also after a failure."""

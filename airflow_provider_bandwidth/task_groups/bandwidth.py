@@ -2,57 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 from airflow.providers.common.compat.sdk import TaskGroup, task_group
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.number_sync.plan import DEFAULT_MAX_REMOVALS, DEFAULT_MIN_DESIRED
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.operators.number_sync import (
-    DEFAULT_CHUNK_SIZE,
-    DEFAULT_RESEND_ERRORS_AFTER,
+    LABEL_KEY,
+    BandwidthNumberSyncOrderOperator,
     BandwidthNumberSyncPlanOperator,
     BandwidthNumberSyncReportOperator,
-    chunk_template,
     list_sync_orders,
     number_sync_asset,
-    reuse_template,
 )
-from airflow_provider_bandwidth.orders import Action, LoaType
+from airflow_provider_bandwidth.orders import TERMINAL_STATUSES, Action, LoaType
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 
-#: How long to wait for one order, in seconds, before its numbers count as unaccounted. Bandwidth promises no time.
-_DEFAULT_TIMEOUT: Final = timedelta(hours=6).total_seconds()
+#: Stands for a parameter that the caller did not give: then ``default_args``, or the operator's own default, decides.
+_NOT_GIVEN: Final = cast(Any, None)
+#: How the sync waits unless the caller or ``default_args`` say otherwise. An import may stay PROCESSING for 48 hours;
+#: Bandwidth promises no time, and a day more leaves room for it to be late.
+_WAIT_DEFAULTS: Final = {
+    "deferrable": True,
+    "poke_interval": 30.0,
+    "timeout": timedelta(hours=72).total_seconds(),
+}
 
 
 def bandwidth_number_sync(
     *,
     group_id: str,
-    telephone_numbers: Iterable[object] | str | None = None,
-    extract_path: str | None = None,
-    column: str | None = None,
-    excluded_telephone_numbers: Iterable[object] | str = (),
-    site_id: int | str | None = None,
-    sip_peer_id: int | str | None = None,
-    remove_missing: bool = False,
-    max_removals: float = DEFAULT_MAX_REMOVALS,
-    min_desired: float = DEFAULT_MIN_DESIRED,
-    max_errors: float = 0,
-    chunk_size: int = DEFAULT_CHUNK_SIZE,
-    preflight: bool = False,
-    resend_errors_after: int = DEFAULT_RESEND_ERRORS_AFTER,
-    dry_run: bool | str = False,
-    report_path: str | None = None,
-    loa_type: LoaType | str | None = None,
-    ignore_error_codes: Collection[str | int] = (),
-    deferrable: bool = True,
-    poke_interval: float = 30.0,
-    timeout: float = _DEFAULT_TIMEOUT,
-    account_id: str | None = None,
-    bandwidth_conn_id: str = BandwidthHook.default_conn_name,
+    telephone_numbers: Any = _NOT_GIVEN,
+    extract_path: str | None = _NOT_GIVEN,
+    column: str | None = _NOT_GIVEN,
+    excluded_telephone_numbers: Any = _NOT_GIVEN,
+    site_id: int | str | None = _NOT_GIVEN,
+    sip_peer_id: int | str | None = _NOT_GIVEN,
+    remove_missing: bool | None = _NOT_GIVEN,
+    max_removals: float | None = _NOT_GIVEN,
+    min_desired: float | None = _NOT_GIVEN,
+    max_imports: float | None = _NOT_GIVEN,
+    max_unreadable: float | None = _NOT_GIVEN,
+    first_load: bool | str | None = _NOT_GIVEN,
+    max_errors: float | None = _NOT_GIVEN,
+    chunk_size: int | None = _NOT_GIVEN,
+    preflight: bool | None = _NOT_GIVEN,
+    resend_errors_after: int | None = _NOT_GIVEN,
+    dry_run: bool | str | None = _NOT_GIVEN,
+    if_running: Literal["wait", "fail"] | None = _NOT_GIVEN,
+    allow_older_run: bool | str | None = _NOT_GIVEN,
+    plan_valid_for: timedelta | None = _NOT_GIVEN,
+    report_path: str | None = _NOT_GIVEN,
+    loa_type: LoaType | str | None = _NOT_GIVEN,
+    ignore_error_codes: Iterable[str | int] | str | int | None = _NOT_GIVEN,
+    deferrable: bool | None = _NOT_GIVEN,
+    poke_interval: float | None = _NOT_GIVEN,
+    timeout: float | None = _NOT_GIVEN,
+    account_id: str | None = _NOT_GIVEN,
+    bandwidth_conn_id: str | None = _NOT_GIVEN,
 ) -> TaskGroup:
     """Make the numbers at Bandwidth those of an extract, and tell what became of each.
 
@@ -61,8 +70,8 @@ def bandwidth_number_sync(
     ``report`` runs whatever happened and decides how the run ends. To run it again, clear it or start another run:
     what was done is unchanged then, what is open is waited for, and what is left is sent.
 
-    Set ``max_active_runs=1`` on the DAG, and let no other DAG sync the same SIP peer at the same time: each would send
-    what the other is about to send.
+    One sync of a SIP peer runs at a time, in whatever DAG: another one waits. A parameter that is not given is taken
+    from ``default_args`` of the DAG or the task group around it, as an operator's is.
 
     :param group_id: of the task group
     :param telephone_numbers: the desired numbers: any iterable, the output of a task, rows of a one-column query, or
@@ -72,91 +81,146 @@ def bandwidth_number_sync(
     :param excluded_telephone_numbers: numbers to leave alone: neither imported nor removed; templated
     :param site_id: SiteId; the connection's by default; templated
     :param sip_peer_id: SipPeerId; the connection's by default; templated
-    :param remove_missing: whether to remove imported numbers that are not in the extract
-    :param max_removals: stop if more would be removed; a count (``500``) or a share of the current numbers (``0.1``)
-    :param min_desired: stop if the extract holds fewer; a count, or a share of the current numbers. ``0`` if the
-        extract holds new numbers only
-    :param max_errors: fail if more numbers error; a count, or a share of the numbers that are desired or to be removed
-    :param chunk_size: the most numbers in one order
-    :param preflight: whether to ask importTnChecker first and not to send what it refuses
-    :param resend_errors_after: days after which a number is sent again that Bandwidth refused for good; until then it
-        counts as errored without being sent. ``0`` sends it every time
+    :param remove_missing: whether to remove imported numbers that are not in the extract; no by default
+    :param max_removals: stop if more would be removed; a count (``500``) or a share of the current numbers, by default
+        ``0.1``
+    :param min_desired: stop if the extract holds fewer; a count, or a share of the current numbers, by default ``0.5``.
+        ``0`` if the extract lists only the numbers to add
+    :param max_imports: stop if more would be imported; a count, or a share of the current numbers. By default half of
+        them, and never fewer than 100; the first load of an empty SIP peer is limited by a count only
+    :param max_unreadable: stop a run with removals if more desired values cannot be read; a count, or a share of the
+        desired values, by default ``0.01``
+    :param first_load: whether this run may import any number of telephone numbers; templated
+    :param max_errors: fail if more numbers error, by default any; a count, or a share of the numbers that are desired
+        or to be removed
+    :param chunk_size: the most numbers in one order, by default 1,000
+    :param preflight: whether to ask importTnChecker first and not to send what it refuses; no by default
+    :param resend_errors_after: days after which a number is sent again that Bandwidth refused for good, by default 7,
+        or at most 3 if the error may pass; until then it counts as errored and is not sent. ``0`` sends it every time
     :param dry_run: whether to report and send nothing; templated
-    :param report_path: a ``.csv`` or ``.jsonl`` file for a line on every number; templated
+    :param if_running: what to do while another run syncs the same SIP peer: ``wait`` (default) or ``fail``
+    :param allow_older_run: whether a run may plan after a newer run of the same DAG has; templated
+    :param plan_valid_for: how old a plan may be when an order is sent for the first time, by default two hours
+    :param report_path: a ``.csv`` or ``.jsonl`` file for a line on every number; templated. A file that exists is never
+        overwritten: the next is called name-2
     :param loa_type: LoaType of imports; left to Bandwidth (CARRIER) by default; templated
     :param ignore_error_codes: error codes that count as done, in imports and removals; not templated
-    :param deferrable: whether to wait in the triggerer
-    :param poke_interval: seconds between looks at an order
-    :param timeout: seconds to wait for an order before its numbers count as unaccounted
+    :param deferrable: whether to wait in the triggerer, as by default
+    :param poke_interval: seconds between looks at an order, by default 30
+    :param timeout: seconds to wait for an order before its numbers count as unaccounted, by default 72 hours: an import
+        may stay PROCESSING for 48
     :param account_id: Bandwidth account; the connection's by default; templated
-    :param bandwidth_conn_id: Airflow connection of type ``bandwidth``; templated
-    :raises ValueError: parameters that do not go together, or a limit that is none
+    :param bandwidth_conn_id: Airflow connection of type ``bandwidth``, by default ``bandwidth_default``; templated
+    :raises ValueError: parameters that do not go together, a limit that is none, or a mapped task group around this one
     """
-    account: dict[str, Any] = {"account_id": account_id, "bandwidth_conn_id": bandwidth_conn_id}
+    account = _given(account_id=account_id, bandwidth_conn_id=bandwidth_conn_id)
+    # What the tasks hand on to each other is in XComs.
+    always: dict[str, Any] = {"do_xcom_push": True}
     with TaskGroup(group_id=group_id) as group:
+        _refuse_mapping(group)
+        inherited = _default_args(group)
         plan = BandwidthNumberSyncPlanOperator(
             task_id="plan",
-            telephone_numbers=telephone_numbers,
-            extract_path=extract_path,
-            column=column,
-            excluded_telephone_numbers=excluded_telephone_numbers,
-            remove_missing=remove_missing,
-            max_removals=max_removals,
-            min_desired=min_desired,
-            chunk_size=chunk_size,
-            preflight=preflight,
-            resend_errors_after=resend_errors_after,
-            ignore_error_codes=ignore_error_codes,
-            loa_type=loa_type,
-            dry_run=dry_run,
-            list_unchanged=report_path is not None,
-            site_id=site_id,
-            sip_peer_id=sip_peer_id,
+            list_unchanged=report_path is not None or "report_path" in inherited,
+            **_given(
+                telephone_numbers=telephone_numbers,
+                extract_path=extract_path,
+                column=column,
+                excluded_telephone_numbers=excluded_telephone_numbers,
+                remove_missing=remove_missing,
+                max_removals=max_removals,
+                min_desired=min_desired,
+                max_imports=max_imports,
+                max_unreadable=max_unreadable,
+                first_load=first_load,
+                chunk_size=chunk_size,
+                preflight=preflight,
+                resend_errors_after=resend_errors_after,
+                ignore_error_codes=ignore_error_codes,
+                loa_type=loa_type,
+                dry_run=dry_run,
+                if_running=if_running,
+                allow_older_run=allow_older_run,
+                site_id=site_id,
+                sip_peer_id=sip_peer_id,
+            ),
             **account,
+            **always,
         )
         submits: dict[str, str] = {}
         waits: dict[str, str] = {}
+        of_wait = _given(
+            ignore_error_codes=ignore_error_codes, deferrable=deferrable, poke_interval=poke_interval, timeout=timeout
+        )
+        wait_defaults = {name: value for name, value in _WAIT_DEFAULTS.items() if name not in inherited}
 
-        def add_branch(action: Action, **of_orders: Any) -> Any:
+        def add_branch(action: Action) -> Any:
             @task_group(group_id=action.lower())
             def order(customer_order_id: Any) -> None:
-                submit = BandwidthTnOrderOperator(
+                submit = BandwidthNumberSyncOrderOperator(
                     task_id="submit",
+                    plan_task_id=plan.task_id,
                     action=action.value,
-                    telephone_numbers=chunk_template(plan.task_id, action),
-                    site_id=site_id,
                     customer_order_id=customer_order_id,
-                    reuse_orders_ended_since=reuse_template(plan.task_id, action),
-                    **of_orders,
+                    map_index_template=_template(group, LABEL_KEY),
+                    **_given(plan_valid_for=plan_valid_for),
                     **account,
+                    **always,
                 )
                 wait = BandwidthTnOrderSensor(
                     task_id="wait",
                     order_id=cast(str, submit.output),
-                    ignore_error_codes=ignore_error_codes,
-                    deferrable=deferrable,
-                    poke_interval=poke_interval,
-                    timeout=timeout,
+                    # How the order ended is for the report to judge: it knows how many errors are tolerated.
+                    allowed_statuses=TERMINAL_STATUSES,
+                    map_index_template=_template(group, "task.order_id"),
+                    **{**wait_defaults, **of_wait},
                     **account,
+                    **always,
                 )
                 submits[action.value] = submit.task_id
                 waits[action.value] = wait.task_id
 
-            listed = list_sync_orders.override(task_id=f"{action.lower()}_orders")(cast(Any, plan.output), action.value)
-            return order.expand(customer_order_id=listed)
+            list_orders = list_sync_orders.override(task_id=f"{action.lower()}_orders", **always)
+            return order.expand(customer_order_id=list_orders(cast(Any, plan.output), action.value))
 
-        branches = [
-            add_branch(Action.IMPORT, sip_peer_id=sip_peer_id, loa_type=loa_type),
-            add_branch(Action.REMOVE),
-        ]
+        branches = [add_branch(Action.IMPORT), add_branch(Action.REMOVE)]
+        place = {"site_id": site_id, "sip_peer_id": sip_peer_id, "bandwidth_conn_id": bandwidth_conn_id}
+        defaults = {"bandwidth_conn_id": BandwidthHook.default_conn_name, **inherited}
+        asset = number_sync_asset(**{**{name: defaults.get(name) for name in place}, **_given(**place)})
         report = BandwidthNumberSyncReportOperator(
             task_id="report",
             plan_task_id=plan.task_id,
             submit_task_ids=submits,
             wait_task_ids=waits,
-            max_errors=max_errors,
-            report_path=report_path,
-            outlets=[number_sync_asset(site_id=site_id, sip_peer_id=sip_peer_id, bandwidth_conn_id=bandwidth_conn_id)],
+            outlets=[asset],
+            **_given(max_errors=max_errors, report_path=report_path),
+            **always,
         )
         [plan, *branches] >> report
     return group
+
+
+def _given(**parameters: Any) -> dict[str, Any]:
+    """The parameters that the caller gave."""
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _default_args(group: TaskGroup) -> dict[str, Any]:
+    """What the DAG and the task groups around say for all their tasks."""
+    of_dag: Mapping[str, Any] = getattr(group.dag, "default_args", None) or {}
+    return {**of_dag, **(group.default_args or {})}
+
+
+def _refuse_mapping(group: TaskGroup) -> None:
+    if next(iter(group.iter_mapped_task_groups()), None) is not None:
+        raise ValueError(
+            f"bandwidth_number_sync(group_id={group.group_id!r}) stands in a mapped task group, and Airflow cannot map "
+            "its orders there. Make one sync for each SIP peer in a Python loop instead."
+        )
+
+
+def _template(group: TaskGroup, expression: str) -> str:
+    """A template in the delimiters of the group's DAG."""
+    of_dag: Mapping[str, Any] = getattr(group.dag, "jinja_environment_kwargs", None) or {}
+    start, end = of_dag.get("variable_start_string", "{{"), of_dag.get("variable_end_string", "}}")
+    return f"{start} {expression} {end}"

@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_bandwidth.number_sync.report import (
-    Fate,
-    NumberFate,
-    OrderResult,
-    Tally,
-    account_for_order,
-    iter_plan_fates,
-)
+from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate, OrderResult, account_for_order
+from airflow_provider_bandwidth.number_sync.report import Tally, escape_cell
 from airflow_provider_bandwidth.orders import Action, TelephoneNumberError
 
 A, B, C, D, E, F = (f"919666010{last}" for last in range(6))
@@ -67,8 +61,9 @@ def test_tally_counts_each_number_once_and_says_what_to_do() -> None:
     tally = Tally()
     tally.add_unchanged(5)
     for fate in (
-        *iter_plan_fates([{"value": "12", "code": "length", "reason": "too short"}], [A]),
-        *iter_plan_fates([{"value": F, "code": "open_order", "reason": "busy", "action": "REMOVE"}], []),
+        NumberFate("12", "IMPORT", Fate.REJECTED, "length", "too short"),
+        NumberFate(A, "IMPORT", Fate.UNCHANGED),
+        NumberFate(F, "REMOVE", Fate.REJECTED, "open_order", "busy"),
         *account_for_order(
             Action.IMPORT, [B, C], OrderResult("o", "PARTIAL", [B], [TelephoneNumberError(C, "25060", "x")])
         ),
@@ -125,3 +120,60 @@ def test_fate_is_ready_for_json() -> None:
 def test_every_number_of_an_order_has_one_fate(requested: set[str], result: OrderResult) -> None:
     found = Counter(each.telephone_number for each in account_for_order(Action.IMPORT, requested, result))
     assert found == Counter(requested)
+
+
+def test_fate_is_read_back_as_it_was() -> None:
+    fate = NumberFate(A, "REMOVE", Fate.ERRORED, "25060", "x", "o")
+    assert NumberFate.from_dict(fate.to_dict()) == fate
+
+
+def test_lines_of_the_report_have_an_order_of_their_own() -> None:
+    fates = [
+        NumberFate(A, "REMOVE", Fate.ERRORED, "5003", "third"),
+        NumberFate(B, "IMPORT", Fate.ERRORED, "5003", "second"),
+        NumberFate(C, "IMPORT", Fate.ERRORED, "25060", "first"),
+        NumberFate(D, "IMPORT", Fate.REJECTED, "letters", "commonest"),
+        NumberFate(E, "IMPORT", Fate.REJECTED, "letters", "commonest"),
+    ]
+
+    def render(fates: list[NumberFate]) -> str:
+        tally = Tally()
+        for fate in fates:
+            tally.add(fate)
+        assert tally.error_counts() == {"5003": 2, "25060": 1}
+        assert list(tally.error_counts()) == ["5003", "25060"]
+        return tally.render("title", "verdict")
+
+    lines = render(fates).splitlines()
+    assert lines[:3] == ["title", "", "verdict"]
+    assert [line.strip() for line in lines if line.strip() in ("first", "second", "third", "commonest")] == [
+        "commonest",
+        "first",
+        "second",
+        "third",
+    ]
+    assert f"            {B}" in lines
+    assert f"            {D!r}, {E!r}" in lines
+    assert sorted(render(fates[::-1]).splitlines()) == sorted(
+        line.replace(f"{D!r}, {E!r}", f"{E!r}, {D!r}") for line in lines
+    )
+
+
+def test_report_names_the_first_ten_numbers() -> None:
+    tally = Tally()
+    for number in NUMBERS[:11]:
+        tally.add(NumberFate(number, "IMPORT", Fate.PLANNED))
+    lines = tally.render("title").splitlines()
+    assert "        11  IMPORT planned" in lines
+    assert f"            {', '.join(NUMBERS[:10])}, ..." in lines
+    assert NUMBERS[10] not in "".join(lines)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_no_cell_is_a_formula(start: str) -> None:
+    assert escape_cell(f"{start}SUM(1)") == f"'{start}SUM(1)"
+
+
+@pytest.mark.parametrize("text", ["9196660100", "", "a=b", "5003", "airflow-1", "'x"])
+def test_other_cells_stay_as_they_are(text: str) -> None:
+    assert escape_cell(text) == text

@@ -14,8 +14,7 @@ from unittest.mock import Mock
 import pandas as pd
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
-from jinja2 import Template
-from support.tasks import FakeTaskInstance, make_context
+from support.variables import FakeVariables, replace_variables
 
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
@@ -24,15 +23,15 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidResponseError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
+from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate
+from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.operators.number_sync import (
+    BandwidthNumberSyncOrderOperator,
     BandwidthNumberSyncPlanOperator,
     BandwidthNumberSyncReportOperator,
-    chunk_key,
     list_sync_orders,
     number_sync_asset,
     read_telephone_number_column,
-    reuse_template,
 )
 from airflow_provider_bandwidth.sandbox import Location, OrderError, Sandbox
 
@@ -50,8 +49,12 @@ class OutletEvents(dict[str, Any]):
 class XComs:
     """Task instance of one task, with the XComs of all."""
 
-    def __init__(self, task_id: str, values: dict[tuple[str, str, int], Any] | None = None) -> None:
+    def __init__(
+        self, task_id: str, values: dict[tuple[str, str, int], Any] | None = None, map_index: int = -1
+    ) -> None:
         self.task_id = task_id
+        self.map_index = map_index
+        self.try_number = 1
         self.values = {} if values is None else values
         self.dag_id, self.run_id = "dag", "run"
         #: States that are not what the XComs suggest.
@@ -66,7 +69,7 @@ class XComs:
 
     def xcom_push(self, key: str, value: Any) -> None:
         # What cannot be JSON cannot be an XCom.
-        self.values[self.task_id, key, -1] = json.loads(json.dumps(value))
+        self.values[self.task_id, key, self.map_index] = json.loads(json.dumps(value))
 
     def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> Any:
         return self.values.get((task_ids, key, map_indexes))
@@ -77,7 +80,13 @@ class XComs:
 
 
 @pytest.fixture
-def bandwidth(sandbox: Sandbox, connect: Callable[..., None]) -> Iterator[Sandbox]:
+def variables(monkeypatch: pytest.MonkeyPatch) -> FakeVariables:
+    monkeypatch.setattr("airflow_provider_bandwidth.operators._peer_reader._INVENTORY_PAUSE", 0)
+    return replace_variables(monkeypatch)
+
+
+@pytest.fixture
+def bandwidth(sandbox: Sandbox, connect: Callable[..., None], variables: FakeVariables) -> Iterator[Sandbox]:
     connect(sandbox.connection)
     yield sandbox
     sandbox.release()
@@ -87,9 +96,43 @@ def plan(numbers: Any = None, **parameters: Any) -> tuple[dict[str, Any], dict[s
     """The return value and the other XComs of a plan task."""
     ti = XComs(PLAN)
     given = {"extract_path" if isinstance(numbers, Path) else "telephone_numbers": numbers, **parameters}
-    operator = BandwidthNumberSyncPlanOperator(task_id="plan", **given)
+    operator = BandwidthNumberSyncPlanOperator(task_id=PLAN, **given)
     returned = operator.execute({"ti": ti})  # type: ignore[typeddict-item]
-    return json.loads(json.dumps(returned)), ti.own
+    assert json.loads(json.dumps(returned)) == ti.own["return_value"]
+    return ti.own["return_value"], {key: value for key, value in ti.own.items() if key != "return_value"}
+
+
+class SyncRun:
+    """One run of a sync, attempt by attempt: plan, submit tasks, report."""
+
+    def __init__(self, run_id: str = "run", dag_id: str = "dag", due: datetime | None = None) -> None:
+        self.values: dict[tuple[str, str, int], Any] = {}
+        self.run_id, self.dag_id, self.due = run_id, dag_id, due
+        self.tries: dict[str, int] = {}
+
+    def context(self, task_id: str, map_index: int = -1) -> Any:
+        ti = XComs(task_id, self.values, map_index)
+        ti.run_id, ti.dag_id = self.run_id, self.dag_id
+        key = f"{task_id}_{map_index}"
+        ti.try_number = self.tries[key] = self.tries.get(key, 0) + 1
+        start = self.due or datetime.now(UTC)
+        run = SimpleNamespace(start_date=start, clear_number=0, run_after=start, logical_date=start)
+        return {"ti": ti, "dag_run": run}
+
+    def plan(self, numbers: Any, **parameters: Any) -> dict[str, Any]:
+        operator = BandwidthNumberSyncPlanOperator(task_id=PLAN, telephone_numbers=numbers, **parameters)
+        operator.execute(self.context(PLAN))
+        return self.values[PLAN, "return_value", -1]
+
+    def submit(self, action: str, index: int, **parameters: Any) -> str:
+        taken_over = self.values[PLAN, "return_value", -1]["orders"][action][index]
+        task_id = f"sync.{action.lower()}.submit"
+        operator = BandwidthNumberSyncOrderOperator(
+            task_id=task_id, plan_task_id=PLAN, action=action, customer_order_id=taken_over, **parameters
+        )
+        order_id = operator.execute(self.context(task_id, index))
+        self.values[task_id, "return_value", index] = order_id
+        return order_id
 
 
 def location(sandbox: Sandbox) -> Location:
@@ -128,7 +171,7 @@ def test_no_xcom_outgrows_what_databases_take(bandwidth: Sandbox) -> None:
     assert len(json.dumps(returned)) < 64_000
     handed_on = [n for key, value in xcoms.items() if key.startswith("unchanged") for n in value.split(",")]
     assert handed_on == there
-    rejected = [row["value"] for key, rows in xcoms.items() if key.startswith("rejected") for row in rows]
+    rejected = [row["telephone_number"] for key, rows in xcoms.items() if key.startswith("rejected") for row in rows]
     assert len(rejected) == 3001
 
 
@@ -137,7 +180,7 @@ def test_no_xcom_outgrows_what_databases_take(bandwidth: Sandbox) -> None:
     [
         ([], {}, "empty"),
         (NUMBERS[:4], {}, "min_desired"),
-        (NUMBERS[:7], {"remove_missing": True}, "3 of 10"),
+        (NUMBERS[:7], {"remove_missing": True}, "10 % of 10 = 1 removals allowed; 3 planned"),
     ],
 )
 def test_guard_fails_for_good_and_sends_nothing(
@@ -160,7 +203,7 @@ def test_preflight_reports_what_bandwidth_would_refuse_and_leaves_it_out(bandwid
     bandwidth.seed(owned=[NUMBERS[1]], location=("9900000", "743", "303717"))
     returned, xcoms = plan([*NUMBERS[:3], "9195550035"], preflight=True)
     assert xcoms["import_00000"].split(",") == [NUMBERS[0], NUMBERS[2]]
-    rejected = {row["value"]: row["code"] for row in xcoms["rejected_00000"]}
+    rejected = {row["telephone_number"]: row["code"] for row in xcoms["rejected_00000"]}
     assert rejected == {NUMBERS[1]: "19006", "9195550035": "19002"}
     assert all("importTnChecker" in row["reason"] for row in xcoms["rejected_00000"])
     assert returned["rejected"] == 2
@@ -196,7 +239,9 @@ def test_open_order_that_holds_more_is_never_sent_again(bandwidth: Sandbox) -> N
     bandwidth.add_order(NUMBERS[:5], action="REMOVE", status="PROCESSING", customer_order_id="manual-1")
     returned, xcoms = plan(NUMBERS[:4], remove_missing=True, max_removals=1)
     assert returned["orders"]["REMOVE"] == []
-    assert {row["value"]: row["code"] for row in xcoms["rejected_00000"]} == dict.fromkeys(NUMBERS[:5], "open_order")
+    assert {row["telephone_number"]: row["code"] for row in xcoms["rejected_00000"]} == dict.fromkeys(
+        NUMBERS[:5], "open_order"
+    )
 
 
 def test_open_order_that_shows_no_numbers_stops_the_plan(bandwidth: Sandbox) -> None:
@@ -212,7 +257,9 @@ def test_order_in_an_unknown_status_is_open(bandwidth: Sandbox) -> None:
     bandwidth.set_status(order.order_id, "PENDING_APPROVAL")
     _, xcoms = plan(NUMBERS[:3])
     assert xcoms["import_00000"] == NUMBERS[2]
-    assert {row["value"]: row["code"] for row in xcoms["rejected_00000"]} == dict.fromkeys(NUMBERS[:2], "open_order")
+    assert {row["telephone_number"]: row["code"] for row in xcoms["rejected_00000"]} == dict.fromkeys(
+        NUMBERS[:2], "open_order"
+    )
 
 
 def test_order_that_was_open_when_it_was_planned_is_taken_over_however_old(bandwidth: Sandbox) -> None:
@@ -225,51 +272,26 @@ def test_order_that_was_open_when_it_was_planned_is_taken_over_however_old(bandw
         location=location(bandwidth),
         created_at=datetime.now(UTC) - timedelta(hours=27),
     )
-    returned, _ = plan(NUMBERS[:3])
+    run = SyncRun()
+    returned = run.plan(NUMBERS[:3])
     assert returned["orders"]["IMPORT"] == ["airflow-0", None]
     bandwidth.finish(order.order_id)
-
-    def since(index: int) -> str:
-        ti = SimpleNamespace(map_index=index, xcom_pull=lambda **_: returned)
-        return Template(reuse_template(PLAN, "IMPORT")).render(ti=ti)
-
-    assert (since(0), since(1)) == ("", returned["reuse_orders_ended_since"])
-    hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    assert hour_ago - timedelta(minutes=1) < datetime.fromisoformat(since(1)) < hour_ago
-    submit = BandwidthTnOrderOperator(
-        task_id="submit",
-        action="IMPORT",
-        telephone_numbers=NUMBERS[:2],
-        customer_order_id="airflow-0",
-        reuse_orders_ended_since=since(0),
-    )
-    assert submit.execute(make_context(FakeTaskInstance("submit"))) == order.order_id
+    assert run.submit("IMPORT", 0) == order.order_id
     assert bandwidth.resets == {}
 
 
 @pytest.mark.parametrize("parameter", ["remove_missing", "preflight"])
 def test_text_is_no_consent(parameter: str) -> None:
-    operator = BandwidthNumberSyncPlanOperator(task_id="plan", telephone_numbers=NUMBERS, **{parameter: "False"})
+    operator = BandwidthNumberSyncPlanOperator(task_id=PLAN, telephone_numbers=NUMBERS, **{parameter: "False"})
     assert getattr(operator, parameter) is False
     with pytest.raises(InvalidParameterError, match=parameter):
-        BandwidthNumberSyncPlanOperator(task_id="plan", telephone_numbers=NUMBERS, **{parameter: "{{ var.value.x }}"})
-
-
-@pytest.mark.parametrize(("runs", "warns"), [(1, False), (16, True)])
-def test_runs_at_the_same_time_are_warned_of(
-    bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch, runs: int, warns: bool
-) -> None:
-    log = Mock()
-    monkeypatch.setattr(BandwidthNumberSyncPlanOperator, "log", log)
-    operator = BandwidthNumberSyncPlanOperator(task_id="plan", telephone_numbers=NUMBERS)
-    operator.execute({"ti": XComs(PLAN), "dag": SimpleNamespace(max_active_runs=runs)})  # type: ignore[typeddict-item]
-    assert ("max_active_runs=1" in str(log.warning.mock_calls)) == warns
+        BandwidthNumberSyncPlanOperator(task_id=PLAN, telephone_numbers=NUMBERS, **{parameter: "{{ var.value.x }}"})
 
 
 def test_more_open_orders_than_bandwidth_lists_stop_the_plan(
     bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_bandwidth.operators.number_sync.MAX_LISTED_ORDERS", 2)
+    monkeypatch.setattr("airflow_provider_bandwidth.operators._peer_reader.MAX_LISTED_ORDERS", 2)
     bandwidth.hold()
     for number in NUMBERS[:2]:
         bandwidth.add_order([number], status="PROCESSING")
@@ -284,7 +306,7 @@ def test_numbers_of_somebody_elses_open_order_wait(bandwidth: Sandbox) -> None:
     add([NUMBERS[9]], action="REMOVE", status="PROCESSING")
     returned, xcoms = plan([NUMBERS[0], NUMBERS[1], NUMBERS[9]])
     assert xcoms["import_00000"] == NUMBERS[1]
-    rows = {row["value"]: row for row in xcoms["rejected_00000"]}
+    rows = {row["telephone_number"]: row for row in xcoms["rejected_00000"]}
     assert rows.keys() == {NUMBERS[0], NUMBERS[9]}
     assert theirs.order_id in rows[NUMBERS[0]]["reason"]
     assert {row["code"] for row in rows.values()} == {"open_order"}
@@ -307,13 +329,14 @@ def test_numbers_refused_for_good_are_not_sent_again_every_night(bandwidth: Sand
     order_id = refuse(bandwidth, NUMBERS[:2], "25060")
     refuse(bandwidth, NUMBERS[2:3], "25070")
     refuse(bandwidth, NUMBERS[3:4], "25060", days=8)
-    returned, xcoms = plan(NUMBERS[:5])
-    assert xcoms["import_00000"].split(",") == NUMBERS[2:5]
-    rows = {row["value"]: row for row in xcoms["rejected_00000"]}
-    assert rows.keys() == set(NUMBERS[:2])
+    refuse(bandwidth, NUMBERS[4:5], "25070", days=4)
+    returned, xcoms = plan(NUMBERS[:6])
+    assert xcoms["import_00000"].split(",") == NUMBERS[3:6]
+    rows = {row["telephone_number"]: row for row in xcoms["rejected_00000"]}
+    assert rows.keys() == set(NUMBERS[:3])
     assert rows[NUMBERS[0]]["fate"] == "errored"
     assert rows[NUMBERS[0]]["order_id"] == order_id
-    assert (returned["refused_before"], returned["rejected"]) == (2, 0)
+    assert (returned["refused_before"], returned["rejected"]) == (3, 0)
 
 
 def test_desired_number_that_is_there_but_was_not_imported_is_left_alone(bandwidth: Sandbox) -> None:
@@ -324,7 +347,9 @@ def test_desired_number_that_is_there_but_was_not_imported_is_left_alone(bandwid
     returned, xcoms = plan(NUMBERS[:5], remove_missing=True)
     assert xcoms["unchanged_00000"] == NUMBERS[0]
     assert [xcoms["import_00000"], xcoms["import_00001"]] == [NUMBERS[3], NUMBERS[4]]
-    assert {row["value"]: row["code"] for row in xcoms["rejected_00000"]} == dict.fromkeys(NUMBERS[1:3], "not_imported")
+    assert {row["telephone_number"]: row["code"] for row in xcoms["rejected_00000"]} == dict.fromkeys(
+        NUMBERS[1:3], "not_imported"
+    )
     assert (returned["current"], returned["rejected"]) == (1, 2)
 
 
@@ -373,13 +398,13 @@ def test_more_orders_than_airflow_maps_over_is_said_clearly(
 
 def test_unknown_site_or_peer_is_named(bandwidth: Sandbox) -> None:
     for site_id, sip_peer_id in ((743, 1), (1, 303716)):
-        with pytest.raises(InvalidParameterError, match=f"no site {site_id} with SIP peer {sip_peer_id}"):
+        with pytest.raises(AirflowFailException, match=f"no site {site_id} with SIP peer {sip_peer_id}"):
             plan(NUMBERS, site_id=site_id, sip_peer_id=sip_peer_id)
 
 
 def test_missing_peer_is_named(bandwidth: Sandbox, connect: Callable[..., None]) -> None:
     connect(bandwidth.connection, extra={"sip_peer_id": None})
-    with pytest.raises(InvalidParameterError, match=r"SipPeerId.*sip_peer_id"):
+    with pytest.raises(AirflowFailException, match=r"SipPeerId.*sip_peer_id"):
         plan(NUMBERS)
 
 
@@ -404,7 +429,7 @@ def test_look_at_open_orders_that_fails_plans_nothing(bandwidth: Sandbox, monkey
 )
 def test_wrong_parameter_is_named_when_the_dag_is_parsed(parameters: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        BandwidthNumberSyncPlanOperator(task_id="plan", **parameters)
+        BandwidthNumberSyncPlanOperator(task_id=PLAN, **parameters)
 
 
 def test_any_iterable_can_be_desired_or_excluded(bandwidth: Sandbox) -> None:
@@ -462,24 +487,34 @@ def test_path_of_an_unknown_kind_says_what_to_install() -> None:
 # --- report ---
 
 
+def handover(**changes: Any) -> Handover:
+    figures: dict[str, Any] = {
+        "account_id": "9900000",
+        "site_id": 743,
+        "sip_peer_id": 303716,
+        "loa_type": None,
+        "counts": {"unchanged": 0, "current": 0},
+        "orders": {"IMPORT": [None], "REMOVE": []},
+        "unchanged_xcoms": 0,
+        "fate_xcoms": 0,
+        "planned_at": datetime.now(UTC),
+        "known_order_ids": [],
+        "orders_made_since": datetime.now(UTC),
+        "reuse_orders_ended_since": datetime.now(UTC),
+        "nonce": "n",
+        "digest": "d",
+    }
+    return Handover(**{**figures, **changes})
+
+
 class Run:
     """XComs of a run whose plan had one import order, and the report on it."""
 
-    def __init__(self, numbers: list[str], **returned: Any) -> None:
+    def __init__(self, numbers: list[str], *, unchanged: int = 0, **changes: Any) -> None:
+        plan = handover(counts={"unchanged": unchanged, "current": unchanged}, **changes)
         self.values: dict[tuple[str, str, int], Any] = {
-            (PLAN, "return_value", -1): {
-                "orders": {"IMPORT": [None], "REMOVE": []},
-                "unchanged": 0,
-                "unchanged_xcoms": 0,
-                "rejected_xcoms": 0,
-                "current": 0,
-                "dry_run": False,
-                "account_id": "9900000",
-                "site_id": 743,
-                "sip_peer_id": 303716,
-                **returned,
-            },
-            (PLAN, chunk_key("IMPORT", 0), -1): ",".join(numbers),
+            (PLAN, "return_value", -1): plan.to_dict(),
+            (PLAN, "import_00000", -1): ",".join(numbers),
         }
         self.events: dict[Any, Any] = {}
         self.states: dict[str, str] = {}
@@ -544,7 +579,7 @@ def test_errors_beyond_the_limit_fail_the_run_after_the_counts_are_there(max_err
 
 def test_unaccounted_numbers_fail_the_run_whatever_is_allowed() -> None:
     run = Run(NUMBERS[:3]).ended("COMPLETE", NUMBERS[:2])
-    with pytest.raises(AirflowFailException, match="1 telephone numbers are unaccounted for"):
+    with pytest.raises(AirflowFailException, match="1 telephone number is unaccounted for"):
         run.report(max_errors=1.0)
 
 
@@ -596,9 +631,11 @@ def test_dry_run_reports_and_touches_no_asset(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["report.csv", "new/folder/report.jsonl"])
 def test_file_has_a_line_for_every_number(tmp_path: Path, name: str) -> None:
-    run = Run(NUMBERS[:3], unchanged_xcoms=1, rejected_xcoms=1).ended("PARTIAL", NUMBERS[:2], [(NUMBERS[2], "25060")])
+    run = Run(NUMBERS[:3], unchanged_xcoms=1, fate_xcoms=1).ended("PARTIAL", NUMBERS[:2], [(NUMBERS[2], "25060")])
     run.values[PLAN, "unchanged_00000", -1] = NUMBERS[9]
-    run.values[PLAN, "rejected_00000", -1] = [{"value": 'a "b", ü', "code": "letters", "reason": "holds letters"}]
+    run.values[PLAN, "rejected_00000", -1] = [
+        NumberFate('a "b", ü', "IMPORT", Fate.REJECTED, "letters", "holds letters").to_dict()
+    ]
     path = tmp_path / name
     summary = run.report(report_path=str(path), max_errors=1)
     assert summary["report_path"] == str(path)

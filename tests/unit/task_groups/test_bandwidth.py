@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,8 +16,8 @@ from airflow_provider_bandwidth.task_groups.bandwidth import bandwidth_number_sy
 HEAVY = ("aiohttp", "lxml", "phonenumbers", "starlette", "uvicorn")
 
 
-def make_dag(**parameters: Any) -> DAG:
-    with DAG("nightly", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) as dag:
+def make_dag(of_dag: dict[str, Any] | None = None, **parameters: Any) -> DAG:
+    with DAG("nightly", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None, **(of_dag or {})) as dag:
         bandwidth_number_sync(group_id="sync", **{"telephone_numbers": ["9196660100"], **parameters})
     return dag
 
@@ -40,10 +40,14 @@ def test_group_is_plan_then_orders_by_action_then_report() -> None:
 def test_defaults_are_safe() -> None:
     dag = make_dag()
     plan, report = dag.get_task("sync.plan"), dag.get_task("sync.report")
-    assert (plan.remove_missing, plan.max_removals, plan.min_desired, plan.is_dry_run) == (False, 0.1, 0.5, False)
+    assert (plan.remove_missing, plan.is_dry_run, plan.first_load, plan.allow_older_run) == (False, False, False, False)
+    assert plan.limits == {"max_removals": 0.1, "min_desired": 0.5, "max_unreadable": 0.01}
+    assert (plan.max_imports, plan.if_running) == (None, "wait")
     assert report.max_errors == 0
     assert report.trigger_rule == "all_done"
-    assert dag.get_task("sync.import.wait").deferrable is True
+    wait = dag.get_task("sync.import.wait")
+    assert (wait.deferrable, wait.poke_interval, wait.timeout) == (True, 30, 72 * 3600)
+    assert dag.get_task("sync.remove.submit").plan_valid_for == timedelta(hours=2)
 
 
 def test_parameters_reach_their_tasks() -> None:
@@ -58,13 +62,10 @@ def test_parameters_reach_their_tasks() -> None:
         timeout=70,
         report_path="r.csv",
     )
-    for task_id in ("sync.plan", "sync.import.submit", "sync.remove.submit"):
-        assert (dag.get_task(task_id).site_id, dag.get_task(task_id).account_id) == (1, "3")
+    plan = dag.get_task("sync.plan")
+    assert (plan.site_id, plan.sip_peer_id, plan.account_id, plan.loa_type) == (1, 2, "3", "SUBSCRIBER")
     for task_id in set(dag.task_ids) - {"sync.report", "sync.import_orders", "sync.remove_orders"}:
         assert dag.get_task(task_id).bandwidth_conn_id == "uat"
-    submit, remove = dag.get_task("sync.import.submit"), dag.get_task("sync.remove.submit")
-    assert (submit.sip_peer_id, submit.loa_type) == (2, "SUBSCRIBER")
-    assert (remove.sip_peer_id, remove.loa_type) == (None, None)
     for action in ("import", "remove"):
         wait = dag.get_task(f"sync.{action}.wait")
         assert (wait.ignore_error_codes, wait.poke_interval, wait.timeout) == (("5124",), 7, 70)
@@ -73,6 +74,97 @@ def test_parameters_reach_their_tasks() -> None:
     assert [asset.uri for asset in report.outlets] == [
         number_sync_asset(site_id=1, sip_peer_id=2, bandwidth_conn_id="uat").uri
     ]
+
+
+DEFAULT_ARGS = {
+    "bandwidth_conn_id": "eu",
+    "account_id": "12",
+    "site_id": 7,
+    "sip_peer_id": 8,
+    "deferrable": False,
+    "poke_interval": 3,
+    "timeout": 99,
+    "ignore_error_codes": [5124],
+    "loa_type": "SUBSCRIBER",
+    "max_errors": 5,
+    "remove_missing": True,
+    "max_removals": 3,
+    "plan_valid_for": timedelta(hours=1),
+    "report_path": "r.csv",
+}
+
+
+def test_default_args_reach_every_task_as_they_reach_any_operator() -> None:
+    dag = make_dag({"default_args": DEFAULT_ARGS})
+    plan, report = dag.get_task("sync.plan"), dag.get_task("sync.report")
+    assert (plan.site_id, plan.sip_peer_id, plan.loa_type, plan.ignore_error_codes) == (7, 8, "SUBSCRIBER", ("5124",))
+    assert (plan.remove_missing, plan.limits["max_removals"], plan.list_unchanged) == (True, 3, True)
+    for action in ("import", "remove"):
+        submit, wait = dag.get_task(f"sync.{action}.submit"), dag.get_task(f"sync.{action}.wait")
+        assert submit.plan_valid_for == timedelta(hours=1)
+        assert (wait.deferrable, wait.poke_interval, wait.timeout) == (False, 3, 99)
+        assert wait.ignore_error_codes == ("5124",)
+        for task in (plan, submit, wait):
+            assert (task.bandwidth_conn_id, task.account_id) == ("eu", "12")
+    assert (report.max_errors, report.report_path) == (5, "r.csv")
+    assert [asset.uri for asset in report.outlets] == ["bandwidth://eu/sites/7/sippeers/8/telephone-numbers"]
+
+
+def test_what_the_caller_gives_wins_over_default_args() -> None:
+    given = {"bandwidth_conn_id": "uat", "deferrable": True, "timeout": 5, "site_id": 1, "max_removals": 0}
+    dag = make_dag({"default_args": DEFAULT_ARGS}, **given)
+    plan, wait = dag.get_task("sync.plan"), dag.get_task("sync.import.wait")
+    assert (plan.bandwidth_conn_id, plan.site_id, plan.limits["max_removals"]) == ("uat", 1, 0)
+    assert (wait.bandwidth_conn_id, wait.deferrable, wait.timeout, wait.poke_interval) == ("uat", True, 5, 3)
+    (asset,) = dag.get_task("sync.report").outlets
+    assert asset.uri == "bandwidth://uat/sites/1/sippeers/8/telephone-numbers"
+
+
+def test_default_args_of_a_task_group_count_too() -> None:
+    from airflow.providers.common.compat.sdk import TaskGroup
+
+    with (
+        DAG("nightly", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None, default_args=DEFAULT_ARGS) as dag,
+        TaskGroup("all", default_args={"bandwidth_conn_id": "inner"}),
+    ):
+        bandwidth_number_sync(group_id="sync", telephone_numbers=["9196660100"])
+    assert dag.get_task("all.sync.plan").bandwidth_conn_id == "inner"
+    assert dag.get_task("all.sync.remove.wait").bandwidth_conn_id == "inner"
+    (asset,) = dag.get_task("all.sync.report").outlets
+    assert asset.uri == "bandwidth://inner/sites/7/sippeers/8/telephone-numbers"
+
+
+def test_tasks_hand_on_whatever_default_args_say_of_xcoms() -> None:
+    dag = make_dag({"default_args": {"do_xcom_push": False}})
+    assert {task_id: dag.get_task(task_id).do_xcom_push for task_id in dag.task_ids} == dict.fromkeys(
+        dag.task_ids, True
+    )
+
+
+def test_mapped_group_is_refused_when_the_dag_is_parsed() -> None:
+    from airflow.providers.common.compat.sdk import task_group
+
+    @task_group
+    def peer(sip_peer_id: int) -> None:
+        bandwidth_number_sync(group_id="sync", telephone_numbers=["9196660100"], sip_peer_id=sip_peer_id)
+
+    with (
+        DAG("nightly", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None),
+        pytest.raises(ValueError, match=r"mapped task group.*Python loop"),
+    ):
+        peer.expand(sip_peer_id=[1, 2])
+
+
+def test_labels_are_templates_in_the_delimiters_of_the_dag() -> None:
+    brackets = {"variable_start_string": "[[", "variable_end_string": "]]"}
+    dag = make_dag({"jinja_environment_kwargs": brackets})
+    assert dag.get_task("sync.import.submit").map_index_template == "[[ bandwidth_order_label ]]"
+    assert dag.get_task("sync.import.wait").map_index_template == "[[ task.order_id ]]"
+    assert make_dag().get_task("sync.import.submit").map_index_template == "{{ bandwidth_order_label }}"
+
+
+def test_wait_leaves_it_to_the_report_how_an_order_may_end() -> None:
+    assert set(make_dag().get_task("sync.import.wait").allowed_statuses) == {"COMPLETE", "PARTIAL", "FAILED"}
 
 
 def test_unchanged_numbers_are_listed_for_a_file_only() -> None:
@@ -86,8 +178,7 @@ def test_group_can_be_nested_and_stand_twice_in_a_dag() -> None:
     with DAG("nightly", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) as dag, TaskGroup("all"):
         for group_id in ("east", "west"):
             bandwidth_number_sync(group_id=group_id, telephone_numbers=["9196660100"])
-    submit = dag.get_task("all.west.import.submit")
-    assert "'all.west.plan'" in submit.telephone_numbers
+    assert dag.get_task("all.west.import.submit").plan_task_id == "all.west.plan"
     assert dag.get_task("all.west.report").wait_task_ids["REMOVE"] == "all.west.remove.wait"
 
 

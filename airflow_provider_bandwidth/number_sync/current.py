@@ -1,0 +1,89 @@
+"""What is at a SIP peer now: what its inventory shows, and what orders have done that it may not show yet.
+
+Pure: no Airflow, no network. An inventory may lag behind orders that have ended, and may be cut: it is believed only
+where it fits the peer's own count, and the effects of orders that ended lately are laid over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from airflow_provider_bandwidth.orders import Action, TnOrder
+
+#: Longest time from an order's end until the inventory shows its effect, differences between clocks included.
+SETTLED_AFTER: Final = timedelta(hours=1)
+#: An order that does not show when it was modified last ended at the latest so long after it was made.
+_LONGEST_WORK: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerNumbers:
+    """The telephone numbers at a SIP peer, ten digits each.
+
+    :param imported: those that an order brought there
+    :param others: those that no order is known to have brought there, such as Bandwidth's own
+    """
+
+    imported: frozenset[str]
+    others: frozenset[str]
+
+    def lay_over(self, orders: Iterable[TnOrder], *, site_id: int, sip_peer_id: int, since: datetime) -> PeerNumbers:
+        """The numbers with the effects of orders that ended lately: what was imported is there, what was removed gone.
+
+        :param orders: in any state; those of other places and those that ended before ``since`` are passed over
+        """
+        imported = set(self.imported)
+        for order in _in_order_of_their_end(orders, site_id, sip_peer_id):
+            if _ended_at(order) < since:
+                continue
+            if order.action == Action.IMPORT:
+                imported.update(order.completed_telephone_numbers)
+            else:
+                imported.difference_update(order.completed_telephone_numbers)
+        return PeerNumbers(frozenset(imported), self.others - imported)
+
+    def fits(self, counts: Iterable[int], moving: Collection[str]) -> bool:
+        """Whether the peer's own counts agree with the numbers that its inventory shows.
+
+        :param counts: how many numbers the peer says that it has, before and after its inventory was read
+        :param moving: numbers of orders that are open or ended lately: the counts may hold them or not
+        """
+        shown = self.imported | self.others
+        fewest, most = len(shown.difference(moving)), len(shown.union(moving))
+        return all(fewest <= count <= most for count in counts)
+
+
+def find_moving(orders: Iterable[TnOrder], *, site_id: int, sip_peer_id: int, since: datetime) -> frozenset[str]:
+    """The numbers of orders that are open, or that ended at that time or later."""
+    moving: set[str] = set()
+    for order in orders:
+        if is_at(order, site_id, sip_peer_id) and (not order.is_terminal or _ended_at(order) >= since):
+            moving.update(order.mentioned_telephone_numbers)
+    return frozenset(moving)
+
+
+def find_imported_before(orders: Iterable[TnOrder], *, site_id: int, sip_peer_id: int) -> frozenset[str]:
+    """The numbers that orders brought to a SIP peer and that no later order took away."""
+    nothing = PeerNumbers(frozenset(), frozenset())
+    beginning = datetime.min.replace(tzinfo=UTC)
+    return nothing.lay_over(orders, site_id=site_id, sip_peer_id=sip_peer_id, since=beginning).imported
+
+
+def is_at(order: TnOrder, site_id: int, sip_peer_id: int) -> bool:
+    """Whether an order is for this SIP peer; one that shows no peer may be."""
+    return order.site_id == site_id and order.sip_peer_id in (None, sip_peer_id)
+
+
+def _in_order_of_their_end(orders: Iterable[TnOrder], site_id: int, sip_peer_id: int) -> list[TnOrder]:
+    ended = [order for order in orders if order.is_terminal and is_at(order, site_id, sip_peer_id)]
+    return sorted(ended, key=_ended_at)
+
+
+def _ended_at(order: TnOrder) -> datetime:
+    """When an order ended; the latest possible time where it does not show."""
+    if order.last_modified_at is not None:
+        return order.last_modified_at
+    return datetime.max.replace(tzinfo=UTC) if order.created_at is None else order.created_at + _LONGEST_WORK

@@ -1,0 +1,224 @@
+"""What a sync reads at Bandwidth before it plans: orders, the inventory of a SIP peer, and what was refused before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from airflow_provider_bandwidth.exceptions import BandwidthApiError, InvalidParameterError, InvalidResponseError
+from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.number_sync.current import (
+    SETTLED_AFTER,
+    PeerNumbers,
+    find_imported_before,
+    find_moving,
+)
+from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate
+from airflow_provider_bandwidth.number_sync.layout import hold_back_refused
+from airflow_provider_bandwidth.orders import (
+    MAX_LISTED_ORDERS,
+    OPEN_STATUSES,
+    TERMINAL_STATUSES,
+    Action,
+    ProcessingStatus,
+    TnOrder,
+)
+
+#: Looks at the inventory before it is not believed, and the seconds between them.
+_INVENTORY_LOOKS: Final = 3
+_INVENTORY_PAUSE: Final = 10.0
+#: Orders that were made so long before a look are known to it by their ids, older ones by their age.
+_KNOWN_BY_ID: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a plan saw at Bandwidth.
+
+    :param now: the time of the look, by Bandwidth's clock
+    :param open_orders: orders that are not known to have ended
+    :param recent_orders: orders that were made or have changed lately, in any state
+    :param numbers: the numbers at the SIP peer, effects of orders that ended lately included
+    """
+
+    now: datetime
+    open_orders: Sequence[TnOrder]
+    recent_orders: Sequence[TnOrder]
+    numbers: PeerNumbers
+
+    @property
+    def known_since(self) -> datetime:
+        """An order that is made after the look is made later than this, by Bandwidth's clock."""
+        made = [order.created_at for order in self.recent_orders if order.created_at is not None]
+        return max(made, default=self.now) - _KNOWN_BY_ID
+
+    @property
+    def known_order_ids(self) -> list[str]:
+        """The orders made since then that the look showed."""
+        since = self.known_since
+        return [order.order_id for order in self.recent_orders if order.created_at and order.created_at >= since]
+
+
+class PeerReader:
+    """Reads what concerns one SIP peer.
+
+    :param hook: calls Bandwidth
+    :param site_id: SiteId
+    :param sip_peer_id: SipPeerId
+    :param log: the task's
+    """
+
+    def __init__(self, hook: BandwidthHook, site_id: int, sip_peer_id: int, log: Any) -> None:
+        self._hook = hook
+        self.site_id = site_id
+        self.sip_peer_id = sip_peer_id
+        self._log = log
+
+    def look(self) -> Look:
+        """Read orders and inventory, in this order: an order that ends in between is then in both, not in neither.
+
+        :raises InvalidResponseError: what Bandwidth shows cannot be believed now
+        :raises InvalidParameterError: there is no such SIP peer
+        """
+        open_orders = self._list_open_orders()
+        now = self._hook.bandwidth_now()
+        recent = self._hook.list_tn_orders(modified_from=now - timedelta(days=1))
+        if len(recent) >= MAX_LISTED_ORDERS:
+            self._log.warning(
+                "Bandwidth lists the newest %d orders that changed since yesterday and no more: the effect of others "
+                "may not show in the inventory yet.",
+                len(recent),
+            )
+        known = {order.order_id for order in open_orders}
+        # A status that Bandwidth has not documented is not one to ask for.
+        open_orders += [order for order in recent if not order.is_terminal and order.order_id not in known]
+        _refuse_blank(open_orders)
+        numbers = self._read_inventory([*open_orders, *recent], since=now - SETTLED_AFTER)
+        return Look(now, open_orders, recent, numbers)
+
+    def _list_open_orders(self) -> list[TnOrder]:
+        orders = self._hook.list_tn_orders(status=OPEN_STATUSES)
+        if len(orders) >= MAX_LISTED_ORDERS:
+            raise InvalidResponseError(
+                f"Account {self._hook.account_id} has {len(orders)} open orders or more, and Bandwidth lists no "
+                "further: which numbers are being worked on cannot be told. Nothing was sent. Run again when fewer "
+                "are open."
+            )
+        return orders
+
+    def _read_inventory(self, orders: Sequence[TnOrder], since: datetime) -> PeerNumbers:
+        """The numbers at the peer, if its inventory fits its own count."""
+        moving = find_moving(orders, site_id=self.site_id, sip_peer_id=self.sip_peer_id, since=since)
+        problem = ""
+        for left in reversed(range(_INVENTORY_LOOKS)):
+            before, shown, after = self._read_pages_and_counts()
+            if shown.fits((before, after), moving):
+                return shown.lay_over(orders, site_id=self.site_id, sip_peer_id=self.sip_peer_id, since=since)
+            problem = (
+                f"SIP peer {self.sip_peer_id} counts {before:,} telephone numbers before and {after:,} after its "
+                f"inventory showed {len(shown.imported) + len(shown.others):,}"
+            )
+            if left:
+                self._log.warning("%s. Reading it again in %d seconds.", problem, _INVENTORY_PAUSE)
+                time.sleep(_INVENTORY_PAUSE)
+        raise InvalidResponseError(
+            f"{problem}: the inventory cannot be believed, and numbers that it leaves out would be imported again. "
+            "Nothing was sent. Run again later."
+        )
+
+    def _read_pages_and_counts(self) -> tuple[int, PeerNumbers, int]:
+        imported: set[str] = set()
+        others: set[str] = set()
+        try:
+            before = self._hook.count_sip_peer_telephone_numbers(self.site_id, self.sip_peer_id)
+            for number, is_imported in self._hook.iter_sip_peer_telephone_numbers(self.site_id, self.sip_peer_id):
+                (imported if is_imported else others).add(number)
+            after = self._hook.count_sip_peer_telephone_numbers(self.site_id, self.sip_peer_id)
+        except BandwidthApiError as error:
+            if error.status != 404:
+                raise
+            raise InvalidParameterError(
+                "SipPeerId",
+                f"account {self._hook.account_id} has no site {self.site_id} with SIP peer {self.sip_peer_id}: {error}",
+            ) from error
+        return before, PeerNumbers(frozenset(imported), frozenset(others - imported)), after
+
+    def find_vanished(self) -> frozenset[str]:
+        """The numbers that orders brought to the peer and that no order took away: they should be in its inventory."""
+        ended = self._hook.list_tn_orders(status=(ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL))
+        return find_imported_before(ended, site_id=self.site_id, sip_peer_id=self.sip_peer_id)
+
+    def hold_back_refused(
+        self, to_import: Sequence[str], *, days: int, now: datetime, ignore_error_codes: Sequence[str]
+    ) -> Sequence[NumberFate]:
+        """The numbers that Bandwidth refused lately, and that would fail again.
+
+        :param to_import: numbers about to be imported
+        :param days: after which a number is sent again; ``0`` holds none back
+        :param now: by Bandwidth's clock
+        :param ignore_error_codes: codes that count as done
+        """
+        if not days or not to_import:
+            return ()
+        orders = self._hook.list_tn_orders(
+            status=TERMINAL_STATUSES, action=Action.IMPORT, created_from=now - timedelta(days=days + 1)
+        )
+        if len(orders) >= MAX_LISTED_ORDERS:
+            self._log.warning(
+                "Bandwidth lists the newest %d imports of the last %d days and no more: numbers that an older one "
+                "refused are sent again.",
+                len(orders),
+                days,
+            )
+        held_back = hold_back_refused(
+            to_import,
+            orders,
+            site_id=self.site_id,
+            sip_peer_id=self.sip_peer_id,
+            now=now,
+            resend_after=timedelta(days=days),
+            ignore_error_codes=ignore_error_codes,
+        )
+        if held_back:
+            self._log.info("Holding back %d telephone numbers that Bandwidth refused lately.", len(held_back))
+        return held_back
+
+    def preflight(self, to_import: Sequence[str]) -> Sequence[NumberFate]:
+        """The numbers that importTnChecker refuses.
+
+        :param to_import: numbers about to be imported
+        """
+        if not to_import:
+            return ()
+        asked = set(to_import)
+        refused: dict[str, NumberFate] = {}
+        for error in self._hook.check_importable(to_import, self.site_id, self.sip_peer_id):
+            number = error.telephone_number
+            if number in asked:
+                reason = f"importTnChecker: {error.description}"
+                refused[number] = NumberFate(number, Action.IMPORT, Fate.REJECTED, error.code, reason)
+        self._log.info("importTnChecker refuses %d of %d telephone numbers.", len(refused), len(to_import))
+        return tuple(refused.values())
+
+    def hides(self, customer_order_ids: Sequence[str] | None) -> bool:
+        """Whether Bandwidth's lists show fewer than all of these orders.
+
+        :param customer_order_ids: ``None`` if they are not known
+        """
+        if not customer_order_ids:
+            return customer_order_ids is None
+        entries = self._hook.iter_tn_orders(statuses=(), created_from=self._hook.bandwidth_now() - timedelta(days=1))
+        shown = {str(entry.order.customer_order_id).lower() for entry in entries}
+        return not shown.issuperset(each.lower() for each in customer_order_ids)
+
+
+def _refuse_blank(open_orders: Sequence[TnOrder]) -> None:
+    blank = [order.order_id for order in open_orders if not order.telephone_numbers]
+    if blank:
+        raise InvalidResponseError(
+            f"{len(blank)} open orders show no telephone numbers (yet): {', '.join(blank[:5])}. Which numbers are "
+            "being worked on cannot be told. Nothing was sent. Run again when they show them, or have ended."
+        )

@@ -1,0 +1,256 @@
+"""The end of a sync: every number of its plan is accounted for, and the run fails if that is not good enough."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSkipException,
+    BaseOperator,
+    ObjectStoragePath,
+)
+
+from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate, OrderResult, account_for_order
+from airflow_provider_bandwidth.number_sync.guards import parse_limit
+from airflow_provider_bandwidth.number_sync.handover import Handover
+from airflow_provider_bandwidth.number_sync.report import Tally, escape_cell
+from airflow_provider_bandwidth.orders import Action, TelephoneNumberError
+from airflow_provider_bandwidth.sensors.bandwidth import COMPLETED_KEY, ERRORS_KEY
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+#: States in which a sensor may have left what it read: it succeeded, failed the task, or skipped it (``soft_fail``).
+_ENDED_STATES: Final = frozenset({"success", "failed", "skipped"})
+_REPORT_COLUMNS: Final = ("telephone_number", "action", "fate", "code", "reason", "order_id")
+
+
+class BandwidthNumberSyncReportOperator(BaseOperator):
+    """Account for every number of a plan, whatever happened to its orders, and fail if that is not good enough.
+
+    Runs whatever became of the tasks before it. Every desired number has exactly one fate: unchanged, imported, errored
+    (with Bandwidth's code and text), rejected (with a reason) or unaccounted; every number to remove likewise. The log
+    shows the counts and what to do about each error code; ``report_path`` gets a line for every number.
+
+    The task fails, without retries, if the plan failed, if a number is unaccounted, or if more numbers than
+    ``max_errors`` errored. Otherwise Assets among its ``outlets`` get an event with the counts in ``extra``. On a dry
+    run it ends as skipped, so that no Asset is touched; the report is there all the same.
+
+    :param plan_task_id: the plan task
+    :param submit_task_ids: the mapped task that submits the orders, by action
+    :param wait_task_ids: the mapped sensor that waits for them, by action
+    :param max_errors: the most errored numbers, as a count (``20``) or a share of all numbers that are desired or
+        to be removed (``0.01``)
+    :param report_path: where to write the fates: a ``.csv``, ``.jsonl`` or ``.ndjson`` file, anything
+        ``ObjectStoragePath`` takes; templated
+    :return: (XCom, pushed before the task fails) the counts, ``error_counts`` by code, ``order_ids``, ``report_path``
+    """
+
+    template_fields: Sequence[str] = ("report_path",)
+    ui_color = "#e8f4fd"
+
+    def __init__(
+        self,
+        *,
+        plan_task_id: str,
+        submit_task_ids: Mapping[str, str],
+        wait_task_ids: Mapping[str, str],
+        max_errors: float = 0,
+        report_path: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{"trigger_rule": "all_done", **kwargs})
+        parse_limit("max_errors", max_errors, 0)
+        if report_path is not None and not report_path.endswith((".csv", ".jsonl", ".ndjson")):
+            raise ValueError(f"report_path: expected a .csv, .jsonl or .ndjson file, got {report_path!r}")
+        self.plan_task_id = plan_task_id
+        self.submit_task_ids = dict(submit_task_ids)
+        self.wait_task_ids = dict(wait_task_ids)
+        self.max_errors = max_errors
+        self.report_path = report_path
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Account, write, log, judge."""
+        ti = context["ti"]
+        states = _read_states(context)
+        plan = self._pull_plan(ti, states)
+        tally = Tally()
+        order_ids: list[str] = []
+        fates = self._iter_fates(ti, plan, states, order_ids)
+        path = None if self.report_path is None else _write_report(str(self.report_path), fates, tally)
+        for fate in fates:
+            tally.add(fate)
+        if not plan.unchanged_xcoms:
+            tally.add_unchanged(plan.counts["unchanged"])
+        summary = {
+            **tally.counts(),
+            "error_counts": tally.error_counts(),
+            "order_ids": order_ids,
+            "report_path": path,
+            "dry_run": plan.dry_run,
+        }
+        problems = self._find_problems(tally)
+        self.log.info("%s", tally.render(_title(plan, len(order_ids)), _verdict(plan, problems)))
+        if path is not None:
+            self.log.info("The fate of each number is in %s.", path)
+        ti.xcom_push(key="return_value", value=summary)
+        self._judge(plan, problems, path)
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra.update(cast("dict[str, Any]", summary))
+        return summary
+
+    def _pull_plan(self, ti: Any, states: Mapping[str, str]) -> Handover:
+        """The plan of this attempt.
+
+        Airflow deletes a task's XComs when the task starts, not when it is cleared: one that did not run in this
+        attempt still shows those of the last. A plan that failed may have left what a guard has to say.
+        """
+        state = states.get(self.plan_task_id)
+        if state == "skipped":
+            raise AirflowSkipException(f"Task {self.plan_task_id!r} was skipped: there is nothing to sync.")
+        plan = Handover.pull(ti, self.plan_task_id) if state in ("success", "failed") else None
+        if plan is None or (state == "failed" and not plan.unsafe):
+            why = "did not run, since a task before it failed" if state == "upstream_failed" else "failed"
+            raise AirflowFailException(
+                f"There is no plan, so nothing was sent: task {self.plan_task_id!r} {why}. Its log, or that of the "
+                "task before it, says why."
+            )
+        return plan
+
+    def _iter_fates(
+        self, ti: Any, plan: Handover, states: Mapping[str, str], order_ids: list[str]
+    ) -> Iterator[NumberFate]:
+        yield from plan.iter_fates(ti, self.plan_task_id)
+        for action in Action:
+            for index in range(len(plan.orders[action])):
+                requested = plan.pull_order(ti, self.plan_task_id, action, index)
+                if not plan.is_sent:
+                    yield from (NumberFate(number, action, Fate.PLANNED) for number in requested)
+                    continue
+                result = self._read_result(ti, states, action, index)
+                if result.order_id is not None:
+                    order_ids.append(result.order_id)
+                yield from account_for_order(action, requested, result)
+
+    def _read_result(self, ti: Any, states: Mapping[str, str], action: Action, index: int) -> OrderResult:
+        submit_task_id, wait_task_id = self.submit_task_ids[action], self.wait_task_ids[action]
+        if states.get(f"{submit_task_id}_{index}") != "success":
+            return OrderResult()
+        order_id = self._pull(ti, submit_task_id, map_index=index)
+        ended = None
+        if states.get(f"{wait_task_id}_{index}") in _ENDED_STATES:
+            ended = self._pull(ti, wait_task_id, map_index=index)
+        if order_id is None or ended is None or ended["order_id"] != order_id:
+            # What another attempt waited for says nothing about this order.
+            return OrderResult(order_id)
+        errors = self._pull(ti, wait_task_id, ERRORS_KEY, index) or ()
+        return OrderResult(
+            order_id,
+            ended["processing_status"],
+            self._pull(ti, wait_task_id, COMPLETED_KEY, index) or (),
+            [TelephoneNumberError(**error) for error in errors],
+        )
+
+    def _pull(self, ti: Any, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+
+    def _find_problems(self, tally: Tally) -> list[str]:
+        unaccounted, errored = tally.count(Fate.UNACCOUNTED), tally.count(Fate.ERRORED)
+        counts = tally.counts()
+        total = counts["desired"] + counts["to_remove"]
+        problems = []
+        if unaccounted:
+            numbers = "1 telephone number is" if unaccounted == 1 else f"{unaccounted:,} telephone numbers are"
+            problems.append(f"{numbers} unaccounted for")
+        if errored > parse_limit("max_errors", self.max_errors, total):
+            codes = ", ".join(f"{code or 'no code'} x {count:,}" for code, count in tally.error_counts().items())
+            problems.append(
+                f"{errored:,} of {total:,} errored ({codes}), more than max_errors={self.max_errors} allows"
+            )
+        return problems
+
+    def _judge(self, plan: Handover, problems: Sequence[str], path: str | None) -> None:
+        if plan.dry_run:
+            raise AirflowSkipException(
+                "A dry run: nothing was sent, so no Asset event is emitted. The report is above."
+            )
+        if plan.unsafe:
+            raise AirflowFailException(f"The plan is unsafe: {plan.unsafe}")
+        if problems:
+            raise AirflowFailException(
+                f"{'; '.join(problems)}. What ended well stays done; each number's fate is in "
+                f"{path or 'the log and the XComs of the orders, or in a file if report_path is set'}."
+            )
+
+
+def _title(plan: Handover, order_count: int) -> str:
+    orders = _count_orders(order_count)
+    title = f"number sync of {plan.place}: {orders}, {plan.counts['current']:,} numbers there before"
+    if plan.dry_run:
+        return f"DRY RUN, nothing was sent: {title}"
+    return f"UNSAFE PLAN, nothing was sent: {title}" if plan.unsafe else title
+
+
+def _verdict(plan: Handover, problems: Sequence[str]) -> str:
+    """What a real run would do, where this one sent nothing."""
+    if not plan.dry_run:
+        return plan.unsafe
+    if plan.unsafe:
+        return f"A real run would stop: {plan.unsafe}"
+    would_fail = f" It would fail: {'; '.join(problems)}." if problems else ""
+    return f"A real run would send {_count_orders(plan.order_count)}.{would_fail}"
+
+
+def _count_orders(count: int) -> str:
+    return "1 order" if count == 1 else f"{count:,} orders"
+
+
+def _read_states(context: Context) -> dict[str, str]:
+    """The states of the run's tasks in this attempt, by task id, with ``_`` and the map index behind mapped ones."""
+    ti = context["ti"]
+    if hasattr(ti, "get_task_states"):  # Airflow 3
+        found = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
+        return {task_id: str(state) for task_id, state in found.items()}
+    instances = cast(Any, context["dag_run"]).get_task_instances()
+    return {
+        each.task_id if each.map_index < 0 else f"{each.task_id}_{each.map_index}": str(each.state)
+        for each in instances
+    }
+
+
+def _write_report(path: str, fates: Iterable[NumberFate], tally: Tally) -> str:
+    """Write a line for each number, and count them.
+
+    :return: where they are: a file that exists already, of an earlier attempt say, is never overwritten
+    """
+    path = _find_free(path)
+    target = ObjectStoragePath(path)
+    if target.protocol in ("", "file"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as stream, io.TextIOWrapper(stream, encoding="utf-8", newline="") as text:
+        writer = csv.DictWriter(text, _REPORT_COLUMNS) if path.endswith(".csv") else None
+        if writer is not None:
+            writer.writeheader()
+        for fate in fates:
+            tally.add(fate)
+            row = fate.to_dict()
+            if writer is not None:
+                writer.writerow({name: escape_cell(value) for name, value in row.items()})
+            else:
+                text.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return path
+
+
+def _find_free(path: str) -> str:
+    """The path itself, or the first of name-2, name-3 and on that is free."""
+    stem, dot, suffix = path.rpartition(".")
+    free, number = path, 1
+    while ObjectStoragePath(free).exists():
+        number += 1
+        free = f"{stem}-{number}{dot}{suffix}"
+    return free
