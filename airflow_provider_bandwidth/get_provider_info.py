@@ -94,8 +94,9 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     },
     "timeout": {
         "label": "Timeout",
-        "schema": {"type": ["number", "null"], "default": 30, "exclusiveMinimum": 0},
-        "description": "Seconds to wait for a connection, and for each piece of an answer.",
+        "schema": {"type": ["number", "null"], "default": 30, "exclusiveMinimum": 0, "maximum": 3600},
+        "description": "Seconds to wait for a connection, and for each piece of an answer; a whole answer gets five "
+        "times as many.",
     },
     "verify": {
         "label": "Verify TLS",
@@ -115,6 +116,6 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     "order_url": {
         "label": "Order page URL",
         "schema": {"type": _TEXT},
-        "description": "Link to an order, with {base_url}, {account_id}, {order_id}; the API's address if empty.",
+        "description": "Web page of an order, with {base_url}, {account_id}, {order_id}; the API's address if empty.",
     },
 }

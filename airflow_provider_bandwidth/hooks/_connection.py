@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from airflow_provider_bandwidth.exceptions import InvalidConnectionError, InvalidParameterError
 from airflow_provider_bandwidth.orders import parse_id
@@ -17,6 +18,7 @@ DEFAULT_BASE_URL: Final = "https://dashboard.bandwidth.com/api"
 _BANDWIDTH_TOKEN_URL: Final = "https://api.bandwidth.com/api/v1/oauth2/token"  # noqa: S105
 _TOKEN_PATH: Final = "/api/v1/oauth2/token"  # noqa: S105
 _DEFAULT_TIMEOUT: Final = 30.0
+_MAX_TIMEOUT: Final = 3600.0
 #: Bandwidth's support names 100 calls a minute, sustained; this leaves room for everybody else of the account.
 _DEFAULT_MAX_REQUESTS_PER_MINUTE: Final = 60
 _FLAGS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -27,7 +29,7 @@ class ConnectionSettings:
     """What a connection says. The password never shows in a repr.
 
     :param base_url: without a trailing slash; https, or http to this very machine
-    :param timeout: seconds
+    :param timeout: seconds to wait for a connection, and for each piece of an answer
     :param verify: whether TLS certificates are checked, or the path of a CA bundle to check them with
     :param customer_order_id_element: ``CustomerOrderID`` [seed] or ``CustomerOrderId`` [oas1], as requests spell it
     :param max_requests_per_minute: how many calls a minute one triggerer may spend on waiting for orders
@@ -63,17 +65,16 @@ class ConnectionSettings:
                 f"Connection {connection.conn_id!r}, field Extra: expected a JSON object, got a {type(extra).__name__}"
             )
         try:
-            return cls._read(connection, {name: str(v).strip() for name, v in extra.items() if v is not None})
+            if not extra:
+                _check_json(getattr(connection, "extra", None))
+            return cls._read(connection, {name: _to_text(name, v) for name, v in extra.items() if v is not None})
         except InvalidParameterError as error:
             raise InvalidConnectionError(f"Connection {connection.conn_id!r}, field {error}") from None
 
     @classmethod
     def _read(cls, connection: Any, extra: Mapping[str, str]) -> ConnectionSettings:
-        for name, value in (("Login", connection.login), ("Password", connection.password)):
-            if not value:
-                raise InvalidParameterError(
-                    name, "it is empty. Give client id and secret (oauth2), or API user and password (basic)."
-                )
+        login = _parse_credential("Login", connection.login)
+        password = _parse_credential("Password", connection.password)
         if connection.schema:
             raise InvalidParameterError(
                 "Schema", "it is not used; put the whole base URL into Host (in a connection URI, percent-encoded)."
@@ -86,8 +87,8 @@ class ConnectionSettings:
         return cls(
             conn_id=str(connection.conn_id),
             base_url=base_url,
-            login=str(connection.login),
-            password=str(connection.password),
+            login=login,
+            password=password,
             auth_type=_parse_choice("auth_type", extra, ("oauth2", "basic")),
             token_url=_parse_url("extra.token_url", token_url) if token_url else _derive_token_url(base_url),
             account_id=parse_account_id(account_id, "extra.account_id") if account_id else None,
@@ -99,8 +100,30 @@ class ConnectionSettings:
                 "customer_order_id_element", extra, ("CustomerOrderID", "CustomerOrderId")
             ),
             max_requests_per_minute=_parse_max_requests(extra.get("max_requests_per_minute")),
-            order_url=extra.get("order_url") or None,
+            order_url=_parse_order_url(extra.get("order_url")),
         )
+
+    @property
+    def credentials_hint(self) -> str:
+        """What to do about refused credentials."""
+        hint = "Check its Login and Password, and its Auth type (oauth2 is the default)."
+        if self.auth_type == "basic":
+            hint = (
+                "Check its Login and Password. Bandwidth takes no API-user passwords from 2026-12-02 on: create OAuth2 "
+                "client credentials and set auth_type to oauth2."
+            )
+        if self.login != self.login.strip() or self.password != self.password.strip():
+            hint += " There is white space around one of the two."
+        return hint
+
+
+def fill_order_url(pattern: str, **values: str) -> str:
+    """Fill in a pattern of order pages.
+
+    :param values: what its names stand for; ``base_url`` as it is, the others as a part of a path or query
+    """
+    quoted = {name: value if name == "base_url" else quote(value, safe="") for name, value in values.items()}
+    return _PLACEHOLDER.sub(lambda found: quoted.get(found[1], found[0]), pattern)
 
 
 def parse_account_id(value: object, name: str = "account_id") -> str:
@@ -115,6 +138,36 @@ def parse_account_id(value: object, name: str = "account_id") -> str:
     return text
 
 
+def _check_json(text: object) -> None:
+    """Airflow takes Extra that is no JSON for none at all; its text may hold secrets, so it is not shown."""
+    try:
+        json.loads(text) if isinstance(text, str) and text.strip() else None
+    except ValueError:
+        raise InvalidParameterError("Extra", "it is not JSON") from None
+
+
+def _to_text(name: str, value: object) -> str:
+    if isinstance(value, list | dict):
+        raise InvalidParameterError(f"extra.{name}", f"expected a text or a number, got a {type(value).__name__}")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip()
+
+
+def _parse_credential(name: str, value: object) -> str:
+    # A secret that was read from a file often ends with the file's line break.
+    text = "" if value is None else str(value).strip("\r\n")
+    if not text:
+        raise InvalidParameterError(
+            name, "it is empty. Give client id and secret (oauth2), or API user and password (basic)."
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidParameterError(name, "it has a character that is none, perhaps half of an emoji") from None
+    return text
+
+
 def _parse_choice(name: str, extra: Mapping[str, str], options: tuple[str, ...]) -> str:
     value = extra.get(name) or options[0]
     if value not in options:
@@ -125,6 +178,8 @@ def _parse_choice(name: str, extra: Mapping[str, str], options: tuple[str, ...])
 def _parse_url(name: str, url: str, port: int | None = None) -> str:
     if "@" in url:
         raise InvalidParameterError(name, "credentials belong into Login and Password, not into the URL")
+    if port and not 0 < port <= 65535:
+        raise InvalidParameterError("Port", f"expected 1 to 65535, or 0 for none, got {port!r}")
     try:
         parts = urlsplit(url.strip())
         own_port = parts.port
@@ -157,6 +212,27 @@ def _derive_token_url(base_url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc, _TOKEN_PATH, "", ""))
 
 
+_PLACEHOLDER: Final = re.compile(r"\{(base_url|account_id|order_id)\}")
+
+
+def _parse_order_url(pattern: str | None) -> str | None:
+    """A pattern that can only become the address of a web page: it is put behind a button."""
+    if not pattern:
+        return None
+    problem = "expected the http or https address of a page, like https://ui.example.com/{account_id}/{order_id}"
+    filled = fill_order_url(pattern, base_url=DEFAULT_BASE_URL, account_id="1", order_id="order.id")
+    try:
+        parts = urlsplit(filled)
+    except ValueError:
+        raise InvalidParameterError("extra.order_url", problem) from None
+    is_plain = filled.isascii() and filled.isprintable() and " " not in filled
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
+        raise InvalidParameterError("extra.order_url", problem)
+    if "@" in parts.netloc or "order.id" in parts.netloc:
+        raise InvalidParameterError("extra.order_url", "neither credentials nor {order_id} may stand in its host")
+    return pattern
+
+
 def _parse_timeout(text: str | None) -> float:
     if not text:
         return _DEFAULT_TIMEOUT
@@ -164,8 +240,10 @@ def _parse_timeout(text: str | None) -> float:
         timeout = float(text)
     except ValueError:
         timeout = 0.0
-    if not 0 < timeout < float("inf"):
-        raise InvalidParameterError("extra.timeout", f"expected a positive number of seconds, got {text!r}")
+    if not 0 < timeout <= _MAX_TIMEOUT:
+        raise InvalidParameterError(
+            "extra.timeout", f"expected a positive number of seconds, at most {_MAX_TIMEOUT:g}, got {text!r}"
+        )
     return timeout
 
 

@@ -5,26 +5,48 @@ Apart from the hook so that a DAG file that names the hook does not import reque
 
 from __future__ import annotations
 
+import http.client
+import math
 import random
 import re
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationParseError,
+    MaxRetryError,
+    NewConnectionError,
+    ProxySchemeUnknown,
+)
 
+from airflow_provider_bandwidth import __version__
 from airflow_provider_bandwidth.exceptions import (
     AmbiguousSubmissionError,
     BandwidthApiError,
     BandwidthAuthError,
+    BandwidthError,
     InvalidResponseError,
 )
+from airflow_provider_bandwidth.hooks._exchange import (
+    ACCEPT_ENCODING,
+    AnswerTooLargeError,
+    AnswerTooSlowError,
+    iter_body,
+    limit_answers_of,
+    limiting_answers,
+    read_body,
+)
 from airflow_provider_bandwidth.wire.answers import RETRYABLE_STATUSES, read_clock_offset, read_pause
+from airflow_provider_bandwidth.wire.documents import clean_text
 
 if TYPE_CHECKING:
     from airflow_provider_bandwidth.hooks._connection import ConnectionSettings
@@ -32,25 +54,51 @@ if TYPE_CHECKING:
 #: The longest single pause, in seconds, whatever a rate limit's reset time says.
 MAX_PAUSE: Final = 60.0
 _FIRST_PAUSE: Final = 1.0
-#: A token is renewed this many seconds before it expires.
+#: A whole answer may take as many times the connection's timeout, which limits each of its pieces.
+_ANSWER_TIMEOUTS: Final = 5
+#: The largest answer that is held whole, and the largest list that is read as it comes. An order of 5,000 numbers has
+#: about one MiB, a list of 1,000 such orders 200 to 600.
+_MAX_BODY: Final = 64 * 2**20
+_MAX_STREAM: Final = 2**30
+#: A token is renewed this many seconds before it expires, or after half its lifetime if that is later.
 _EXPIRY_MARGIN: Final = 60.0
 _DEFAULT_TOKEN_LIFETIME: Final = 3600.0
+#: What comes through requests from the layers below it. requests' own errors are OSErrors.
+_TRANSPORT_ERRORS: Final = (OSError, ValueError, OverflowError, urllib3.exceptions.HTTPError, http.client.HTTPException)
+#: Raised before anything is sent.
+_OWN_FAULTS: Final = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    LocationParseError,
+    ProxySchemeUnknown,
+    UnicodeError,
+    OverflowError,
+)
+
+_Error = TypeVar("_Error", bound=BaseException)
 
 
-def was_never_sent(error: requests.RequestException) -> bool:
+def was_never_sent(error: Exception) -> bool:
     """Whether the connection was never established, so that nothing can have happened at the other end."""
-    if isinstance(error, requests.ConnectTimeout):
+    if isinstance(error, _OWN_FAULTS):
+        return True
+    if not isinstance(error, requests.RequestException):
+        return isinstance(error, OSError)  # a file that is not there; a broken connection is requests' error
+    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
         return True
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     return isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
-def may_pass(error: requests.RequestException) -> bool:
+def may_pass(error: Exception) -> bool:
     """Whether the same request may get through a moment later; not if a certificate or the URL itself was refused."""
     if isinstance(error, requests.exceptions.SSLError):
         # TLS reports a connection that breaks off as an end of file.
         return _was_cut_off(error)
+    if isinstance(error, _OWN_FAULTS) or _find(error, AnswerTooLargeError):
+        return False
     return isinstance(
         error,
         requests.ConnectionError
@@ -60,18 +108,32 @@ def may_pass(error: requests.RequestException) -> bool:
     )
 
 
-def _was_cut_off(error: BaseException | None) -> bool:
-    while error is not None and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+def _find(error: BaseException | None, *kinds: type[_Error]) -> _Error | None:
+    """The error of one of these kinds that an error was raised for, or holds."""
+    while error is not None and not isinstance(error, kinds):
         error = error.__cause__ or error.__context__
-    return error is not None
+    return error
 
 
-def describe_transport_error(error: requests.RequestException) -> str:
-    """What went wrong on the way, without addresses of proxies or anything else that might hold a credential."""
+def _was_cut_off(error: Exception) -> bool:
+    return _find(error, ssl.SSLEOFError, ssl.SSLZeroReturnError) is not None
+
+
+def describe_transport_error(error: Exception, url: str) -> str:
+    """What went wrong on the way, without addresses of proxies or anything else that might hold a credential.
+
+    :param url: the URL asked
+    """
+    limit = _find(error, AnswerTooSlowError, AnswerTooLargeError)
+    if limit is not None:
+        return str(limit)
     if isinstance(error, requests.exceptions.SSLError) and not _was_cut_off(error):
-        return "the TLS connection failed; if the certificate is from your own authority, set the connection's verify"
-    if isinstance(error, requests.exceptions.InvalidURL):
-        return "the URL cannot be used; check the connection's Host"
+        return _describe_tls_error(error)
+    if isinstance(error, _OWN_FAULTS):
+        return _describe_own_fault(error, url)
+    file_error = _find(error, FileNotFoundError, PermissionError, IsADirectoryError)
+    if file_error is not None or not isinstance(error, requests.RequestException):
+        return _describe_local_error(file_error or error)
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy could not be used"
     if was_never_sent(error):
@@ -79,6 +141,45 @@ def describe_transport_error(error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return "no answer within the connection's timeout"
     return f"the connection broke before the answer was complete ({type(error).__name__})"
+
+
+def _describe_tls_error(error: Exception) -> str:
+    cause = _find(error, ssl.SSLError)
+    if cause is not None and cause.library in ("X509", "PEM"):
+        return "the CA bundle cannot be read; check the connection's verify, or REQUESTS_CA_BUNDLE in the environment"
+    reason = f" ({cause.reason})" if cause is not None and cause.reason else ""
+    return (
+        f"the TLS connection failed{reason}; if the certificate is from your own authority, set the connection's verify"
+    )
+
+
+def _describe_own_fault(error: Exception, url: str) -> str:
+    host = urlsplit(url).hostname or ""
+    if isinstance(error, OverflowError):
+        return "the connection's timeout is longer than this machine can wait"
+    location = _find(error, LocationParseError)
+    if (
+        isinstance(error, requests.exceptions.InvalidProxyURL | requests.exceptions.InvalidSchema)
+        or _find(error, ProxySchemeUnknown)
+        or (location is not None and host not in str(location).lower())
+    ):
+        return (
+            "the proxy could not be used; check HTTPS_PROXY and ALL_PROXY in the environment. A SOCKS proxy needs the "
+            "package pysocks"
+        )
+    return "the URL cannot be used; check the connection's Host"
+
+
+def _describe_local_error(error: Exception) -> str:
+    bundle = re.search(r"invalid path: (.*)", str(error))
+    if bundle is not None:
+        return (
+            f"the CA bundle {clean_text(bundle[1])} is not there; check the connection's verify, or REQUESTS_CA_BUNDLE "
+            "and CURL_CA_BUNDLE in the environment"
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return f"the request could not be made: {error.strerror}: {clean_text(str(error.filename or 'no file'))}"
+    return f"the request could not be made ({type(error).__name__})"
 
 
 @contextmanager
@@ -90,8 +191,10 @@ def naming_transport_errors(url: str, *, creates: str | None = None) -> Iterator
     """
     try:
         yield
-    except requests.RequestException as error:
-        problem = describe_transport_error(error)
+    except BandwidthError:  # some are ValueErrors
+        raise
+    except _TRANSPORT_ERRORS as error:
+        problem = describe_transport_error(error, url)
         never_sent = was_never_sent(error)
         if creates is not None and not never_sent:
             raise AmbiguousSubmissionError(creates, problem) from None
@@ -115,7 +218,8 @@ def next_pause(
     :param now: epoch seconds by the server's clock
     """
     if error is not None:
-        again = may_pass(error) and (may_resend or was_never_sent(error))
+        # An answer that takes too long once takes as long again.
+        again = may_pass(error) and not _find(error, AnswerTooSlowError) and (may_resend or was_never_sent(error))
     else:
         assert response is not None
         again = response.status_code == 429 or (may_resend and response.status_code in RETRYABLE_STATUSES)
@@ -151,6 +255,17 @@ class RetryingAdapter(HTTPAdapter):
         self._auth = auth
         self._clock_offset = 0.0
 
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools of connections."""
+        super().init_poolmanager(*args, **kwargs)
+        limit_answers_of(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Make the pools of connections to a proxy."""
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        limit_answers_of(manager)
+        return manager
+
     def now(self) -> float:
         """Epoch seconds by the server's clock, as its last answer showed it; by ours before the first answer."""
         return self._clock() + self._clock_offset
@@ -158,11 +273,13 @@ class RetryingAdapter(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send, and send again where that is safe. The last answer is returned, the last error raised."""
         kwargs["timeout"] = kwargs.get("timeout") or self._timeout
+        limits = (self._timeout * _ANSWER_TIMEOUTS, _MAX_STREAM if kwargs.get("stream") else _MAX_BODY + 2**20)
         may_resend = request.method == "GET" or self._resend_post
         attempt = 1
         renewed = False
         while True:
-            response, error = self._send_once(request, *args, **kwargs)
+            with limiting_answers(*limits):
+                response, error = self._send_once(request, *args, **kwargs)
             if response is not None and response.status_code == 401 and self._auth is not None and not renewed:
                 renewed = True
                 response.close()
@@ -189,9 +306,9 @@ class RetryingAdapter(HTTPAdapter):
             response = super().send(request, *args, **kwargs)
             offset = read_clock_offset(response.headers, sent_at, self._clock())
             self._clock_offset = self._clock_offset if offset is None else offset
-            if not kwargs.get("stream"):
+            if not (kwargs.get("stream") and response.status_code == 200):
                 # Read here, so that an answer that breaks off counts as a failed attempt.
-                response.content  # noqa: B018
+                read_body(response, _MAX_BODY)
         except requests.RequestException as error:
             return None, error
         return response, None
@@ -201,7 +318,7 @@ class ResponseStream:
     """The decoded body of a streamed answer as a file, read in whatever pieces come."""
 
     def __init__(self, response: requests.Response) -> None:
-        self._pieces = response.iter_content(65536)
+        self._pieces = iter_body(response, _MAX_STREAM)
 
     def read(self, size: int = -1) -> bytes:
         """The next piece, however large; empty at the end.
@@ -212,7 +329,20 @@ class ResponseStream:
 
 
 class Session(requests.Session):
-    """A session that follows no redirect: they would resend a POST, and could lead to another host."""
+    """A session that follows no redirect: they would resend a POST, and could lead to another host.
+
+    :param accept: the media type of its answers
+    """
+
+    def __init__(self, accept: str) -> None:
+        super().__init__()
+        self.headers.update(
+            {
+                "Accept": accept,
+                "Accept-Encoding": ACCEPT_ENCODING,
+                "User-Agent": f"airflow-provider-bandwidth/{__version__} {requests.utils.default_user_agent()}",
+            }
+        )
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """No answer is a redirect to be followed."""
@@ -250,7 +380,7 @@ class TokenAuth(AuthBase):
         self._lock = threading.Lock()
         self._token: str | None = None
         self._renew_at = 0.0
-        self._session = Session()
+        self._session = Session("application/json")
         self._session.verify = settings.verify
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, adapter)
@@ -273,8 +403,9 @@ class TokenAuth(AuthBase):
     def _get_token(self) -> str:
         with self._lock:
             if self._token is None or self._clock() >= self._renew_at:
+                asked_at = self._clock()
                 self._token, lifetime = self._fetch()
-                self._renew_at = self._clock() + lifetime - _EXPIRY_MARGIN
+                self._renew_at = asked_at + max(lifetime / 2, lifetime - _EXPIRY_MARGIN)
             return self._token
 
     def _fetch(self) -> tuple[str, float]:
@@ -285,33 +416,54 @@ class TokenAuth(AuthBase):
                 data={"grant_type": "client_credentials"},
                 auth=basic_auth(self._settings),
             )
-        if response.status_code in (400, 401, 403):
+        status = response.status_code
+        answer = _read_json(response)
+        problem = self._describe_refusal(answer)
+        if status in (400, 401, 403) or (status == 200 and problem):
             raise BandwidthAuthError(
-                f"the client id or client secret of connection {self._settings.conn_id!r} was refused. "
-                "Check its Login and Password, and its Auth type (oauth2 is the default).",
-                status=response.status_code,
+                f"the client id or client secret of connection {self._settings.conn_id!r} was refused{problem}. "
+                f"{self._settings.credentials_hint}",
+                status=status,
                 url=url,
             )
-        if response.status_code != 200:
+        if status != 200:
             raise BandwidthApiError(
                 "no token was given; check the connection's token_url",
-                status=response.status_code,
+                status=status,
                 url=url,
-                retryable=response.status_code in RETRYABLE_STATUSES,
+                retryable=status in RETRYABLE_STATUSES,
             )
-        token, lifetime = _read_token(response)
+        token, lifetime = _read_token(answer)
         if not token:
             raise InvalidResponseError(f"{url} answered 200 without an access token; check the connection's token_url.")
         self._mask(token)
         return token, lifetime
 
+    def _describe_refusal(self, answer: dict[str, Any]) -> str:
+        """What an OAuth2 error says, in brackets, without the credentials that it may repeat; else empty."""
+        said = (answer.get(name) for name in ("error", "error_description"))
+        text = clean_text(": ".join(part for part in said if isinstance(part, str) and part))[:200]
+        for secret in (self._settings.password, self._settings.login):
+            text = text.replace(secret, "***")
+        return f" ({text})" if text else ""
 
-def _read_token(response: requests.Response) -> tuple[str, float]:
-    """Token and lifetime in seconds; an empty token if there is none that a header can carry."""
+
+def _read_json(response: requests.Response) -> dict[str, Any]:
+    """The JSON object in an answer; empty if there is none."""
     try:
         answer = response.json()
-        token = str(answer["access_token"] or "")
-        lifetime = float(answer.get("expires_in") or _DEFAULT_TOKEN_LIFETIME)
-        return token if re.fullmatch("[!-~]+", token) else "", lifetime
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "", 0.0
+    except ValueError:  # also of requests
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _read_token(answer: dict[str, Any]) -> tuple[str, float]:
+    """Token and lifetime in seconds; an empty token if there is none that a header can carry."""
+    token = str(answer.get("access_token") or "")
+    try:
+        lifetime = float(answer.get("expires_in") or 0)
+    except (ValueError, TypeError, OverflowError):
+        lifetime = 0.0
+    # A token that is not good for any time, by its own account, is used until it is refused.
+    is_good = math.isfinite(lifetime) and lifetime > 0
+    return token if re.fullmatch("[!-~]+", token) else "", lifetime if is_good else _DEFAULT_TOKEN_LIFETIME

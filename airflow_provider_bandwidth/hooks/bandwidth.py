@@ -26,7 +26,7 @@ from airflow_provider_bandwidth.exceptions import (
     OrderNotFoundError,
 )
 from airflow_provider_bandwidth.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
-from airflow_provider_bandwidth.hooks._connection import ConnectionSettings, parse_account_id
+from airflow_provider_bandwidth.hooks._connection import ConnectionSettings, fill_order_url, parse_account_id
 from airflow_provider_bandwidth.hooks._submission import EarlierAttempt, OrderCalls, Submission, SubmissionJournal
 from airflow_provider_bandwidth.orders import (
     Action,
@@ -191,7 +191,7 @@ class BandwidthHook(BaseHook):
                 "sleep": self._sleep,
                 "clock": self._clock,
             }
-            session = Session()
+            session = Session("application/xml")
             session.verify = settings.verify
             if settings.auth_type == "oauth2":
                 token_adapter = RetryingAdapter(**limits, resend_post=True)
@@ -199,12 +199,11 @@ class BandwidthHook(BaseHook):
                 session.auth = self._token_auth
             else:
                 self.log.warning(
-                    "Connection %r uses basic authentication. Bandwidth stops accepting API-user passwords on "
-                    "2026-12-02: create OAuth2 client credentials and set the connection's auth_type to oauth2.",
+                    "Connection %r uses basic authentication. Bandwidth refuses API-user passwords from 2026-12-02 on: "
+                    "create OAuth2 client credentials and set the connection's auth_type to oauth2.",
                     settings.conn_id,
                 )
                 session.auth = basic_auth(settings)
-            session.headers["Accept"] = "application/xml"
             self._adapter = RetryingAdapter(**limits, auth=self._token_auth)
             session.mount("https://", self._adapter)
             session.mount("http://", self._adapter)
@@ -549,14 +548,12 @@ class BandwidthHook(BaseHook):
         """Where a person can look at an order: the connection's ``order_url`` pattern, filled in."""
         from airflow_provider_bandwidth.wire.orders import ORDERS_PATH
 
-        pattern = self.settings.order_url or f"{{base_url}}/accounts/{{account_id}}/{ORDERS_PATH}/{{order_id}}"
-        for name, value in (
-            ("base_url", self.settings.base_url),
-            ("account_id", self.account_id),
-            ("order_id", order_id),
-        ):
-            pattern = pattern.replace(f"{{{name}}}", value)
-        return pattern
+        return fill_order_url(
+            self.settings.order_url or f"{{base_url}}/accounts/{{account_id}}/{ORDERS_PATH}/{{order_id}}",
+            base_url=self.settings.base_url,
+            account_id=self.account_id,
+            order_id=order_id,
+        )
 
     # --- exactly once -------------------------------------------------------------------------------------------
 
@@ -652,9 +649,6 @@ class BandwidthHook(BaseHook):
         url = f"{self.settings.base_url}/accounts/{self.account_id}/{path}"
         with naming_transport_errors(url, creates=creates):
             response = self.get_conn().request(method, url, allow_redirects=False, stream=stream, **kwargs)
-            if stream and response.status_code != 200:
-                # Short, and all of it is needed to explain the status.
-                response.content  # noqa: B018
         if response.status_code in accept:
             return response
         answer = _to_answer(response)
@@ -714,7 +708,7 @@ class BandwidthHook(BaseHook):
             answer,
             conn_id=self.bandwidth_conn_id,
             account_id=self.account_id,
-            auth_type=self.settings.auth_type,
+            hint=self.settings.credentials_hint,
             now=self.bandwidth_now().timestamp(),
         )
 
@@ -722,7 +716,9 @@ class BandwidthHook(BaseHook):
 def _check_order_id(order_id: str) -> str:
     if not isinstance(order_id, str) or not order_id.strip() or order_id.strip() in ("None", "null"):
         raise InvalidParameterError(
-            "OrderId", f"expected an order id, got {order_id!r}. Was the task that submits the order skipped?"
+            "OrderId",
+            f"expected an order id, got {order_id!r}. Was the task that submits the order skipped? Has it "
+            "do_xcom_push=False, so that no xcom holds its id? If it is mapped, expand the waiting task, too.",
         )
     return order_id.strip()
 

@@ -22,6 +22,6 @@ class BandwidthOrderLink(BaseOperatorLink):
         """The order's URL, or empty text until the task knows its order."""
         # Airflow 3.x asks in the task's own process, also after a failure: a read of an XCom that is not there would
         # put an error line of Airflow's below the task's own. 2.11's web server has a deserialised operator.
-        if hasattr(operator, "order_url"):
-            return operator.order_url or ""
-        return XCom.get_value(key=ORDER_URL_KEY, ti_key=ti_key) or ""
+        url = operator.order_url if hasattr(operator, "order_url") else XCom.get_value(key=ORDER_URL_KEY, ti_key=ti_key)
+        # A task of the same DAG may push anything under this key.
+        return url if isinstance(url, str) and url.startswith(("https://", "http://")) else ""

@@ -10,7 +10,7 @@ from datetime import UTC
 from typing import Final
 
 from airflow_provider_bandwidth.exceptions import BandwidthApiError, BandwidthAuthError, InvalidResponseError
-from airflow_provider_bandwidth.wire.documents import describe_errors, read_errors
+from airflow_provider_bandwidth.wire.documents import clean_text, describe_errors, read_errors
 
 #: Statuses that say nothing about the request itself: the same GET may succeed a moment later.
 RETRYABLE_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
@@ -48,22 +48,19 @@ class Answer:
         return self.status in (204, 404)
 
 
-def to_error(answer: Answer, *, conn_id: str, account_id: str, auth_type: str, now: float) -> BandwidthApiError:
+def to_error(answer: Answer, *, conn_id: str, account_id: str, hint: str, now: float) -> BandwidthApiError:
     """The error that a refusal is. Whoever catches it finds its status, Bandwidth's code and text, and what to do.
 
     :param conn_id: the connection whose credentials were sent, for the message
     :param account_id: the account asked, for the message
-    :param auth_type: ``oauth2`` or ``basic``
+    :param hint: what to do about refused credentials
     :param now: epoch seconds by Bandwidth's clock
     """
     status, url = answer.status, answer.url
     code, description = _describe(answer)
     if status == 401:
-        hint = "check Login and Password"
-        if auth_type == "basic":
-            hint += "; Bandwidth takes no API-user passwords from 2026-12-02 on"
         return BandwidthAuthError(
-            f"{description}. The credentials of connection {conn_id!r} were refused: {hint}.",
+            f"{description}. The credentials of connection {conn_id!r} were refused. {hint}",
             status=status,
             code=code,
             url=url,
@@ -92,7 +89,7 @@ def to_error(answer: Answer, *, conn_id: str, account_id: str, auth_type: str, n
 
 def _describe(answer: Answer) -> tuple[str | None, str]:
     """Bandwidth's code and what it says; else the words after the status."""
-    description = answer.reason or "no reason given"
+    description = clean_text(answer.reason) or "no reason given"
     try:
         errors = read_errors(answer.body) if answer.body else ()
     except InvalidResponseError as error:

@@ -89,7 +89,7 @@ def open_document(body: bytes) -> Document:
     if problem is not None:
         raise InvalidResponseError(f"The answer {problem}")
     root_name = cast(re.Match[bytes], _ROOT_NAME.match(body))[1]
-    return Document(body, encoding, root_name.decode(encoding, "replace"))
+    return Document(body, encoding, clean_text(root_name.decode(encoding, "replace")))
 
 
 def parse_document(body: bytes) -> _Element:
@@ -108,7 +108,7 @@ def parse_document(body: bytes) -> _Element:
 
 def not_well_formed(error: etree.XMLSyntaxError) -> InvalidResponseError:
     """The parser's complaint as an error of ours; it quotes nothing of the body."""
-    reason = " ".join(str(error.msg).split())
+    reason = clean_text(str(error.msg))
     return InvalidResponseError(f"The answer is not well-formed XML, perhaps cut short: {reason}")
 
 
@@ -145,9 +145,16 @@ def local_name(tag: Any) -> str:
 name_of: Callable[[Any], str] = lru_cache(maxsize=256)(lambda tag: local_name(tag).lower())
 
 
+def clean_text(text: str) -> str:
+    """A text in one line: what breaks a line or steers a terminal is a space, so that it forges no line of a log."""
+    if not text.isprintable():
+        text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return text.strip()
+
+
 def text_of(element: _Element) -> str:
-    """An element's own text, without the white space around it."""
-    return (element.text or "").strip()
+    """An element's own text in one line, without the white space around it."""
+    return clean_text(element.text or "")
 
 
 def children_of(element: _Element) -> Children:
@@ -227,7 +234,7 @@ _WITH_COUNTRY_CODE = re.compile(f"1?({TEN_DIGITS.pattern})")
 def to_ten_digits(text: str) -> str:
     """Ten digits where the text is a NANP number in some notation, else the text as Bandwidth gave it."""
     number = _WITH_COUNTRY_CODE.fullmatch(re.sub(r"\D", "", text))
-    return number[1] if number else text
+    return number[1] if number else clean_text(text)
 
 
 # --- errors ---

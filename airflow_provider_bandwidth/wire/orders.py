@@ -39,6 +39,7 @@ from airflow_provider_bandwidth.wire.documents import (
     add_element,
     add_telephone_numbers,
     children_of,
+    clean_text,
     first_text,
     local_name,
     name_of,
@@ -199,7 +200,7 @@ def _read_order_summary(levels: Sequence[Children], fallback_order_id: str | Non
     for level in levels:
         if "responsestatus" in level:
             raise_refusal({"responsestatus": level["responsestatus"]})
-    order_id = only_text(levels, "orderid") or fallback_order_id
+    order_id = only_text(levels, "orderid") or clean_text(fallback_order_id or "")
     status = only_text(levels, "processingstatus", "orderstatus")
     if not order_id or not status:
         missing = "ProcessingStatus" if order_id else "OrderId"

@@ -6,9 +6,13 @@ import socket
 import ssl
 import struct
 import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+#: What a server may do with a connection: see :class:`RawServer`.
+Script = bytes | str | Callable[[socket.socket], None]
 #: A script: read one request, then close the connection with a reset.
 RESET = "reset"
 #: A script: read one request and say nothing until the server is stopped.
@@ -26,11 +30,11 @@ def http_answer(body: bytes, status: str = "200 OK", *headers: str, length: int 
 class RawServer:
     """Plays one script a connection, and the last one for ever; ``requests`` holds what was sent to it.
 
-    :param scripts: bytes to answer with, or one of the words above
+    :param scripts: bytes to answer with, one of the words above, or a function that is given the connection
     :param tls: speaks TLS with this context's certificate
     """
 
-    def __init__(self, *scripts: bytes | str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
         self._scripts = list(scripts)
@@ -67,7 +71,7 @@ class RawServer:
             with connection:
                 self._play(script, connection)
 
-    def _play(self, script: bytes | str, connection: socket.socket) -> None:
+    def _play(self, script: Script, connection: socket.socket) -> None:
         if script == HANG_UP:
             return
         try:
@@ -80,8 +84,25 @@ class RawServer:
                 talker.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             elif script == SILENCE:
                 self._stopped.wait()
+            elif callable(script):
+                script(talker)
             else:
                 talker.sendall(script if isinstance(script, bytes) else script.encode())
+
+
+def drip(head: bytes, piece: bytes, seconds: float = 0.03) -> Callable[[socket.socket], None]:
+    """A script: send ``head``, then ``piece`` again and again, until nobody reads any more or ten seconds are over."""
+
+    def play(connection: socket.socket) -> None:
+        try:
+            connection.sendall(head)
+            for _ in range(int(10 / seconds)):
+                connection.sendall(piece)
+                time.sleep(seconds)
+        except OSError:
+            pass
+
+    return play
 
 
 def _read_request(connection: socket.socket) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -196,6 +197,30 @@ WRONG = [
     ({"extra": {"timeout": "soon"}}, "extra.timeout", "seconds"),
     ({"extra": {"timeout": 0}}, "extra.timeout", "seconds"),
     ({"extra": {"timeout": "nan"}}, "extra.timeout", "seconds"),
+    ({"extra": {"timeout": "1e12"}}, "extra.timeout", "at most 3600"),
+    ({"extra": {"account_id": ["9900000"]}}, "extra.account_id", "text or a number"),
+    ({"extra": {"site_id": {"a": 1}}}, "extra.site_id", "text or a number"),
+    ({"port": 99999}, "Port", "65535"),
+    ({"password": "\n"}, "Password", "empty"),
+    *(
+        ({"extra": {"order_url": pattern}}, "extra.order_url", "http")
+        for pattern in (
+            "javascript:fetch('//evil.example/')//{order_id}",
+            "java\tscript:alert(1)//{order_id}",
+            "JavaScript:alert(1)",
+            "data:text/html,{order_id}",
+            "//ui.example.com/{order_id}",
+            "/orders/{order_id}",
+            "ui.example.com/{order_id}",
+            "https:///{order_id}",
+            "https://[::1/{order_id}",
+            "https://ui.example.com/a b/{order_id}",
+            "https://ui.example.com/\x85{order_id}",
+            "ftp://ui.example.com/{order_id}",
+        )
+    ),
+    ({"extra": {"order_url": "https://{order_id}.example.com/"}}, "extra.order_url", "host"),
+    ({"extra": {"order_url": "https://me:secret@ui.example.com/{order_id}"}}, "extra.order_url", "host"),
     ({"extra": {"timeout": "inf"}}, "extra.timeout", "seconds"),
     ({"extra": {"verify": "flase"}}, "extra.verify", "path of a CA bundle"),
     ({"extra": {"customer_order_id_element": "OrderID"}}, "extra.customer_order_id_element", "CustomerOrderID"),
@@ -270,3 +295,51 @@ def test_the_order_url_pattern_is_filled_in(connect: Callable[..., None]) -> Non
     assert BandwidthHook().order_url("o-1") == "https://dashboard.bandwidth.com/api/accounts/7/externalTns/o-1"
     connect(CREDENTIALS, extra={"account_id": "7", "order_url": "https://ui.example.net/{account_id}?o={order_id}"})
     assert BandwidthHook(account_id="8").order_url("o-1") == "https://ui.example.net/8?o=o-1"
+
+
+@pytest.mark.parametrize(
+    ("order_id", "shown"),
+    [
+        ("../../x?y=#z", "..%2F..%2Fx%3Fy%3D%23z"),
+        ("javascript:alert(1)", "javascript%3Aalert%281%29"),
+        ("{account_id}", "%7Baccount_id%7D"),
+        ("a b\r\n", "a%20b%0D%0A"),
+        ("käse", "k%C3%A4se"),
+    ],
+)
+def test_an_order_id_is_one_part_of_the_address(order_id: str, shown: str, connect: Callable[..., None]) -> None:
+    connect(CREDENTIALS, extra={"account_id": "7", "order_url": "https://ui.example.net/{account_id}?o={order_id}&{x}"})
+    assert BandwidthHook().order_url(order_id) == f"https://ui.example.net/7?o={shown}&{{x}}"
+
+
+@pytest.mark.parametrize("value", [9900000, 9900000.0, "9900000", " 9900000\n"])
+def test_an_id_may_be_a_number(value: Any, connect: Callable[..., None]) -> None:
+    settings = settings_of(connect, extra={"account_id": value, "site_id": value, "sip_peer_id": value})
+    assert (settings.account_id, settings.site_id, settings.sip_peer_id) == ("9900000", 9900000, 9900000)
+
+
+def test_the_line_break_at_the_end_of_a_secret_from_a_file_is_none_of_it(connect: Callable[..., None]) -> None:
+    settings = settings_of(connect, login="id\n", password=" se\ncret \r\n")
+    assert (settings.login, settings.password) == ("id", " se\ncret ")
+    assert "white space" in settings.credentials_hint
+    assert "white space" not in settings_of(connect).credentials_hint
+
+
+def test_refused_basic_credentials_name_the_day_from_which_there_are_none(connect: Callable[..., None]) -> None:
+    hint = settings_of(connect, extra={"auth_type": "basic"}).credentials_hint
+    assert "2026-12-02" in hint
+    assert "oauth2" in hint
+
+
+@pytest.mark.parametrize("text", ["{", "account_id=7", '{"account_id": "7", "password": "hidden"'])
+def test_an_extra_that_is_no_json_is_named_and_not_shown(text: str) -> None:
+    with pytest.raises(InvalidConnectionError, match="Connection 'c', field Extra: it is not JSON") as caught:
+        ConnectionSettings.from_connection(SimpleNamespace(conn_id="c", extra=text), {})
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_secret_with_half_a_character_is_named_and_not_shown() -> None:
+    connection = SimpleNamespace(conn_id="c", extra=None, login="id", password="hidden\ud83d", schema=None)
+    with pytest.raises(InvalidConnectionError, match="field Password: it has a character") as caught:
+        ConnectionSettings.from_connection(connection, {})
+    assert "hidden" not in str(caught.value)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
+import socket
 import ssl
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -16,6 +19,7 @@ from support.clock import ManualClock
 from support.raw_server import HANG_UP, RESET, SILENCE, RawServer, closed_port, http_answer
 from support.task_log import TaskLog
 
+from airflow_provider_bandwidth import __version__
 from airflow_provider_bandwidth.exceptions import (
     AmbiguousSubmissionError,
     BandwidthApiError,
@@ -224,6 +228,114 @@ def test_a_token_is_kept_until_a_minute_before_it_expires(
     assert tokens_after(0) == 2
 
 
+@pytest.mark.parametrize("lifetime", [3600, 60, 45, 1, 0.5, "45", 0, -5, '"soon"', "null", "NaN", "1e999", "[]"])
+def test_a_token_of_any_lifetime_serves_many_calls(lifetime: object, connect: Connect, clock: ManualClock) -> None:
+    token = f'{{"access_token": "a", "expires_in": {lifetime}}}'.encode()
+    with RawServer(http_answer(token)) as tokens, RawServer(http_answer(ORDER.encode())) as api:
+        hook = raw_hook(connect, clock, api.url, auth_type="oauth2", token_url=f"{tokens.url}/token")
+        for _ in range(3):
+            hook.get_tn_order(ORDER_ID)
+        assert tokens.connections == 1
+        clock.now += 3600
+        hook.get_tn_order(ORDER_ID)
+        assert tokens.connections == 2
+
+
+def test_a_token_is_fetched_once_for_all_threads(connect: Connect, clock: ManualClock) -> None:
+    def answer(connection: socket.socket) -> None:
+        time.sleep(0.2)
+        connection.sendall(http_answer(b'{"access_token": "a", "expires_in": 30}'))
+
+    with RawServer(answer) as tokens, RawServer(http_answer(ORDER.encode())) as api:
+        hook = raw_hook(connect, clock, api.url, auth_type="oauth2", token_url=f"{tokens.url}/token")
+        hook.get_conn()
+        threads = [threading.Thread(target=hook.get_tn_order, args=(ORDER_ID,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (tokens.connections, api.connections) == (1, 4)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "401 Unauthorized"])
+def test_a_token_endpoint_that_refuses_is_quoted_without_credentials(
+    status: str, connect: Connect, clock: ManualClock
+) -> None:
+    body = b'{"error": "invalid_client", "error_description": "no user\\nwith password of that name"}'
+    with RawServer(http_answer(body, status)) as server:
+        hook = raw_hook(connect, clock, server.url, auth_type="oauth2")
+        quoted = r"\(invalid_client: no \*\*\* with \*\*\* of that name\)"
+        with pytest.raises(BandwidthAuthError, match=quoted) as caught:
+            hook.get_tn_order(ORDER_ID)
+        assert "Login and Password" in str(caught.value)
+
+
+def test_calls_name_package_and_version_and_ask_for_what_can_be_read(connect: Connect, clock: ManualClock) -> None:
+    with RawServer(http_answer(TOKEN)) as tokens, RawServer(http_answer(ORDER.encode())) as api:
+        hook = raw_hook(connect, clock, api.url, auth_type="oauth2", token_url=f"{tokens.url}/token")
+        hook.get_tn_order(ORDER_ID)
+        with contextlib.suppress(BandwidthError):
+            hook.create_tn_order(make_request())
+        for request in (*tokens.requests, *api.requests):
+            assert f"\r\nUser-Agent: airflow-provider-bandwidth/{__version__} python-requests/".encode() in request
+            assert b"\r\nAccept-Encoding: gzip\r\n" in request
+        assert b"\r\nAccept: application/json\r\n" in tokens.requests[0]
+        assert all(b"\r\nAccept: application/xml\r\n" in request for request in api.requests)
+
+
+# --- what is wrong on this side ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "extra", "environment", "says"),
+    [
+        ("https://127.0.0.1:9/api", {}, {"REQUESTS_CA_BUNDLE": "/gone.pem"}, "CA bundle /gone.pem is not there"),
+        ("https://127.0.0.1:9/api", {}, {"CURL_CA_BUNDLE": "/gone.pem"}, "CA bundle /gone.pem is not there"),
+        ("https://LISTENER", {}, {"REQUESTS_CA_BUNDLE": __file__}, "CA bundle cannot be read"),
+        ("https://a..example.invalid/api", {}, {}, "Host"),
+        (f"https://{'a' * 70}.example.invalid/api", {}, {}, "Host"),
+        ("https://exa mple.invalid/api", {}, {}, "Host"),
+        ("https://.example.invalid/api", {}, {}, "Host"),
+        ("https://*.example.invalid/api", {}, {}, "Host"),
+        ("https://dash.example.invalid/api", {}, {"HTTPS_PROXY": "socks5://127.0.0.1:1"}, "proxy"),
+        ("https://dash.example.invalid/api", {}, {"HTTPS_PROXY": "http://"}, "proxy"),
+        ("https://dash.example.invalid/api", {}, {"HTTPS_PROXY": "ftp://proxy.invalid"}, "proxy"),
+        ("https://dash.example.invalid/api", {}, {"HTTPS_PROXY": "http://me:hidden@a..b:1"}, "proxy"),
+        ("https://dash.example.invalid/api", {}, {"ALL_PROXY": "http://me:hidden@127.0.0.1:1"}, "proxy"),
+        ("https://LISTENER", {}, {"SSLKEYLOGFILE": "/gone/keys"}, "/gone/keys"),
+        ("https://127.0.0.1:9/api", {"timeout": "1e12"}, {}, r"extra\.timeout"),
+    ],
+)
+@pytest.mark.parametrize("auth_type", ["basic", "oauth2"])
+def test_an_error_of_any_layer_is_one_of_ours_and_names_its_cause(
+    host: str,
+    extra: dict[str, Any],
+    environment: dict[str, str],
+    says: str,
+    auth_type: str,
+    connect: Connect,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NO_PROXY", "no_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    extra = {"account_id": "1", "auth_type": auth_type, **extra}
+    with RawServer(HANG_UP) as server:
+        host = host.replace("LISTENER", server.url.removeprefix("http://"))
+        connect({"host": host, "login": "id", "password": "hidden"}, extra=extra)
+        hook = BandwidthHook(max_attempts=1, sleep=clock.sleep, clock=clock)
+        with pytest.raises(BandwidthError, match=says) as caught:
+            hook.get_tn_order(ORDER_ID)
+        assert "hidden" not in str(caught.value)
+        assert hook.test_connection()[0] is False
+        with pytest.raises(BandwidthError, match=says) as caught:
+            hook.create_tn_order(make_request())
+        # Behind a connection that was made, something may have been sent.
+        assert isinstance(caught.value, AmbiguousSubmissionError) is (server.connections > 0 and auth_type == "basic")
+
+
 def test_a_token_without_a_lifetime_lives_an_hour(connect: Connect, clock: ManualClock, sandbox: Sandbox) -> None:
     with RawServer(http_answer(b'{"access_token": "a"}')) as tokens, RawServer(http_answer(ORDER.encode())) as api:
         hook = raw_hook(connect, clock, api.url, auth_type="oauth2", token_url=f"{tokens.url}/token")
@@ -282,7 +394,7 @@ def test_a_refused_token_is_replaced_before_a_post_too(sandbox: Sandbox, hook: B
 
 def test_a_token_that_is_refused_again_is_not_replaced_again(sandbox: Sandbox, hook: BandwidthHook) -> None:
     sandbox.inject("unauthorized", operation="order", times=None)
-    with pytest.raises(BandwidthAuthError, match="check Login and Password"):
+    with pytest.raises(BandwidthAuthError, match="Check its Login and Password"):
         hook.get_tn_order(ORDER_ID)
     assert sandbox.count(operation="token") == 2
     assert sandbox.count(operation="order") == 2
@@ -346,7 +458,6 @@ def test_a_failing_token_request_says_whether_it_may_pass(
         b'{"access_token": "a b"}',
         b'{"access_token": "a\\r\\nX: y"}',
         b'{"access_token": "\\u20ac"}',
-        b'{"access_token": "a", "expires_in": "soon"}',
     ],
 )
 def test_an_answer_without_a_usable_token_names_the_token_url(

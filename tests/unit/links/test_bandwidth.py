@@ -82,3 +82,10 @@ def test_the_web_server_of_airflow_2_11_reads_the_xcom(xcoms: dict[str, str]) ->
     assert BandwidthOrderLink().get_link(deserialised, ti_key=KEY) == ""
     xcoms[ORDER_URL_KEY] = "https://ui.example.net/o-1"
     assert BandwidthOrderLink().get_link(deserialised, ti_key=KEY) == "https://ui.example.net/o-1"
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "//evil.example", 7])
+def test_a_link_is_a_web_address_or_none(url: Any, xcoms: dict[str, Any]) -> None:
+    xcoms[ORDER_URL_KEY] = url
+    assert BandwidthOrderLink().get_link(SimpleNamespace(order_url=url), ti_key=KEY) == ""  # type: ignore[arg-type]
+    assert BandwidthOrderLink().get_link(SimpleNamespace(), ti_key=KEY) == ""  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ import pytest
 from support.wire import EVERY_READER, READERS, SAMPLES, read_order_list_in_pieces, run_python, samples
 
 from airflow_provider_bandwidth import exceptions
-from airflow_provider_bandwidth.exceptions import InvalidResponseError
+from airflow_provider_bandwidth.exceptions import BandwidthApiError, InvalidResponseError
 from airflow_provider_bandwidth.orders import ExternalTnsOrderRequest, TelephoneNumberError, TnOrder
 from airflow_provider_bandwidth.wire.documents import describe_errors, read_errors
 from airflow_provider_bandwidth.wire.inventory import (
@@ -209,7 +209,7 @@ GUARDED = """
 import resource, sys, time
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-from airflow_provider_bandwidth.exceptions import InvalidResponseError
+from airflow_provider_bandwidth.exceptions import BandwidthApiError, InvalidResponseError
 from support.wire import READERS
 
 documents = [(path.name, path.read_bytes()) for path in Path(sys.argv[1]).iterdir()]
@@ -285,3 +285,47 @@ def test_the_errors_of_a_refusal_in_one_line() -> None:
     errors = (TelephoneNumberError(None, "7309", "site"), TelephoneNumberError("9195550101", "7312", ""))
     assert describe_errors(errors) == "site; 7312: no description"
     assert describe_errors(errors[1:]) == "no description"
+
+
+BREAKS = [
+    "\n",
+    "&#10;",
+    "&#13;",
+    "&#13;&#10;",
+    "\t",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    "&#x85;",
+    "\u202e",
+    "\x9b",
+    "\u200b",
+]
+
+
+@pytest.mark.parametrize("break_", BREAKS)
+def test_no_text_of_bandwidth_breaks_a_line_or_steers_a_terminal(break_: str) -> None:
+    def text(name: str) -> str:
+        return f"<{name}>{break_} {name}{break_}of{break_} {break_}mine {break_}</{name}>"
+
+    errors = f"<Errors><Error>{text('Code')}{text('Description')}{text('TelephoneNumber')}</Error></Errors>"
+    fields = "".join(map(text, ("OrderId", "ProcessingStatus", "CustomerOrderId", "AccountId", "Action", "SiteId")))
+    numbers = f"<TelephoneNumbers>{text('TelephoneNumber')}</TelephoneNumbers>"
+    order = read_order(f"<ExternalTnsOrder>{fields}{numbers}{errors}</ExternalTnsOrder>".encode())
+    shown = json.dumps(order.to_dict(), ensure_ascii=False)
+    assert shown.isprintable()
+    assert order.order_id == "OrderId of mine"
+    assert order.customer_order_id == "CustomerOrderId of mine"
+    assert str(exceptions.OrderFailedError(order)).isprintable()
+    with pytest.raises(BandwidthApiError) as caught:
+        read_order(f"<ExternalTnsOrderResponse>{errors}</ExternalTnsOrderResponse>".encode())
+    assert str(caught.value).isprintable()
+    assert (caught.value.code, caught.value.description.split(" (")[0]) == ("Code of mine", "Description of mine")
+
+
+def test_an_id_in_a_header_breaks_no_line() -> None:
+    order = read_order(
+        b"<ExternalTnsOrder><ProcessingStatus>RECEIVED</ProcessingStatus></ExternalTnsOrder>",
+        fallback_order_id="o-1\x85\x1b[2J",
+    )
+    assert order.order_id == "o-1 [2J"
