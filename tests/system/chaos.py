@@ -30,6 +30,7 @@ from support.chaos import (
     print_table,
 )
 from support.random_walk import walk
+from support.sync_walk import walk_syncs
 
 from airflow_provider_bandwidth.sandbox import Sandbox
 
@@ -80,12 +81,15 @@ def kill_tasks() -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Exactly one order, whatever dies.")
     parser.add_argument("--walks", type=int, default=1000, help="random fault sequences")
+    parser.add_argument("--sync-walks", type=int, default=500, help="random lives of a number sync")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**9))
     arguments = parser.parse_args()
     stop_on_termination()
     outcome = walk(arguments.seed, arguments.walks)
     print(outcome, flush=True)
-    return 0 if kill_tasks() and outcome.is_exactly_once else 1
+    syncs = walk_syncs(arguments.seed, arguments.sync_walks)
+    print(syncs, flush=True)
+    return 0 if kill_tasks() and outcome.is_exactly_once and not syncs.failures else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,26 @@
+"""The life of a sync, at random: no live number is reset, no wanted one removed, every fate is true."""
+
+from __future__ import annotations
+
+from support.sync_walk import Happenings, walk_syncs
+
+#: One run at a time, and an inventory that tells the truth at once.
+ORDERLY = Happenings(
+    side_by_side=False, second_dag=False, inventory_lag=0, broken_inventory=False, broken_extracts=False
+)
+
+
+def test_kills_clears_retries_and_lost_answers_do_no_harm() -> None:
+    outcome = walk_syncs(20310304, 30, happenings=ORDERLY)
+
+    assert not outcome.failures, outcome
+    assert outcome.deaths > 10
+    assert outcome.clears > 10
+    assert outcome.fates["imported"] > 100
+    assert outcome.fates["removed"] > 10
+
+
+def test_a_walk_can_be_repeated() -> None:
+    first, again = (walk_syncs(20310304, 2, first=3, happenings=ORDERLY) for _ in range(2))
+
+    assert str(first) == str(again)
