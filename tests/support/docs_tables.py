@@ -30,6 +30,7 @@ PARAMETER_TABLES: dict[str, str] = {
     "BandwidthHook": "hooks.bandwidth",
     "bandwidth_number_sync": "task_groups.bandwidth",
     "BandwidthNumberSyncPlanOperator": "operators.number_sync",
+    "BandwidthNumberSyncOrderOperator": "operators.number_sync",
     "BandwidthNumberSyncReportOperator": "operators.number_sync",
 }
 
