@@ -1,5 +1,8 @@
 """One poller for all orders of one account that the triggers of a process wait for.
 
+The file is longer than others because it is one state machine: who comes and goes, when to look, and what a look shows
+change the same few fields, and parts of it could only be read side by side.
+
 Waiting is cheap because no trigger looks alone. The words of this module:
 
 *waiter*

@@ -348,6 +348,182 @@ def test_unknown_fragment_parameter_is_noticed(
     assert bandwidth.count(operation="list") <= 17 + 2 * 6
 
 
+# --- what ends no wait ---
+
+
+def test_one_slow_list_delays_no_order(
+    bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch, release: threading.Event
+) -> None:
+    """Its answer hangs for ever: what is due is read one by one meanwhile."""
+    monkeypatch.setattr(_poller, "_SLOW", 0.3)
+    real = BandwidthHook.iter_tn_orders
+
+    def hang(self: BandwidthHook, **parameters: Any) -> Iterator[OrderListEntry]:
+        release.wait(20)
+        yield from real(self, **parameters)
+
+    monkeypatch.setattr(BandwidthHook, "iter_tn_orders", hang)
+    order_ids = add_orders(bandwidth, 20, status="COMPLETE")
+
+    async def scenario() -> list[OrderEvent]:
+        async with waits(order_ids, poke_interval=1.0, deadline=wall_clock() + 15) as tasks:
+            return list(await asyncio.gather(*tasks))
+
+    assert {event.processing_status for event in run_fast(scenario())} == {"COMPLETE"}
+    assert bandwidth.count(operation="order") == 20
+
+
+@pytest.mark.parametrize("hung", [1, 6])
+def test_slow_reads_delay_no_other_order(
+    hung: int, bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch, release: threading.Event
+) -> None:
+    """Also more of them than calls may run at the same time."""
+    monkeypatch.setattr(_poller, "_SLOW", 0.3)
+    order_ids = add_orders(bandwidth, 9, status="COMPLETE")
+    real = BandwidthHook.get_tn_order
+
+    def hang(self: BandwidthHook, order_id: str) -> Any:
+        if order_id in order_ids[:hung]:
+            release.wait(20)
+        return real(self, order_id)
+
+    monkeypatch.setattr(BandwidthHook, "get_tn_order", hang)
+
+    async def scenario() -> list[OrderEvent]:
+        async with waits(order_ids, poke_interval=1.0) as tasks:
+            events = list(await asyncio.gather(*tasks[hung:]))
+            release.set()
+            return events + list(await asyncio.gather(*tasks[:hung]))
+
+    assert {event.processing_status for event in run_fast(scenario())} == {"COMPLETE"}
+    assert bandwidth.count(operation="order") == 9
+
+
+@pytest.fixture
+def release() -> Iterator[threading.Event]:
+    """Lets go of calls that a test holds back."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.mark.parametrize("failures", [1, 20])
+def test_a_connection_that_cannot_be_looked_up_for_a_while_ends_no_wait(
+    failures: int, bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order_ids = add_orders(bandwidth, 30, status="COMPLETE")
+    real = BandwidthHook.load_settings
+    left = [failures]
+
+    async def hiccup(self: BandwidthHook) -> Any:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise ConnectionError("secrets backend: 503, try again")
+        return await real(self)
+
+    monkeypatch.setattr(BandwidthHook, "load_settings", hiccup)
+
+    async def scenario() -> list[OrderEvent]:
+        async with waits(order_ids) as tasks:
+            return list(await asyncio.gather(*tasks))
+
+    assert {event.processing_status for event in run_fast(scenario())} == {"COMPLETE"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"password": "new secret"},
+        {"login": "new client"},
+        {"host": "the sandbox"},
+        {"extra": {"account_id": "9900001"}},
+    ],
+    ids=str,
+)
+def test_a_connection_that_changes_is_picked_up_by_waits_that_run(
+    change: dict[str, Any], bandwidth: Sandbox, connect: Callable[..., None]
+) -> None:
+    """Rotated, moved or set right while orders are waited for; what was there before is refused, or not there."""
+    order_ids = add_orders(bandwidth, 30)
+    wrong = {"host": "http://127.0.0.1:9/api"} if "host" in change else change
+    fields = {name: value for name, value in wrong.items() if name != "extra"}
+
+    async def scenario() -> list[OrderEvent]:
+        connect({**bandwidth.connection, **fields}, extra=wrong.get("extra", {}))
+        async with waits(order_ids, poke_interval=5.0) as tasks:
+            await asyncio.sleep(12)
+            assert not any(task.done() for task in tasks)
+            connect(bandwidth.connection)
+            for order_id in order_ids:
+                bandwidth.finish(order_id, "COMPLETE")
+            return list(await asyncio.gather(*tasks))
+
+    assert {event.processing_status for event in run_fast(scenario())} == {"COMPLETE"}
+
+
+@pytest.mark.parametrize("operation", ["token", "order", "list"])
+def test_an_endpoint_that_is_down_for_twenty_minutes_ends_no_wait(operation: str, bandwidth: Sandbox) -> None:
+    order_ids = add_orders(bandwidth, 30)
+    bandwidth.inject("status", operation=operation, status=503, times=None)
+
+    async def scenario() -> list[OrderEvent]:
+        async with waits(order_ids, poke_interval=60.0) as tasks:
+            await asyncio.sleep(1200)
+            assert not any(task.done() for task in tasks)
+            bandwidth.clear_faults()
+            for order_id in order_ids:
+                bandwidth.finish(order_id, "COMPLETE")
+            return list(await asyncio.gather(*tasks))
+
+    assert {event.processing_status for event in run_fast(scenario())} == {"COMPLETE"}
+
+
+def test_a_log_that_cannot_be_written_ends_no_wait(bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither one trigger's nor the poller's own."""
+
+    def raise_disk_full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(BandwidthTnOrderTrigger, "_log_status", raise_disk_full)
+    monkeypatch.setattr(_poller._log, "warning", raise_disk_full)
+    order_ids = add_orders(bandwidth, 20)
+    bandwidth.inject("rate-limit", seconds=1)
+
+    _, events = run_fast(open_and_end(bandwidth, order_ids))
+
+    assert {event.processing_status for event in events} == {"COMPLETE"}
+
+
+def test_a_fresh_order_is_not_starved_by_old_ones(bandwidth: Sandbox) -> None:
+    old, (fresh,) = add_orders(bandwidth, 20), add_orders(bandwidth, 1, status="COMPLETE")
+
+    async def scenario() -> float:
+        loop = asyncio.get_running_loop()
+        async with waits(old, poke_interval=1.0, started_at=wall_clock() - 36_000):
+            await asyncio.sleep(30)
+            began = loop.time()
+            await wait(fresh, poke_interval=1.0)
+            return loop.time() - began
+
+    assert run_fast(scenario()) < 10
+
+
+def test_an_order_known_to_have_ended_has_not_timed_out(sandbox: Sandbox, connect: Callable[..., None]) -> None:
+    """Lists show summaries, and the budget has not allowed to read all of them before the deadline."""
+    connect(sandbox.connection, extra={"max_requests_per_minute": 12})
+    sandbox.configure(list_form="summary-only")
+    order_ids = add_orders(sandbox, 60)
+
+    async def scenario() -> list[OrderEvent]:
+        async with waits(order_ids, poke_interval=5.0, deadline=wall_clock() + 60) as tasks:
+            await asyncio.sleep(10)
+            for order_id in order_ids:
+                sandbox.finish(order_id, "COMPLETE")
+            return list(await asyncio.gather(*tasks))
+
+    assert {event.processing_status for event in run_fast(scenario())} == {"COMPLETE"}
+
+
 # --- budget and rate limits ---
 
 
