@@ -6,9 +6,23 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, quote
 
 _PATH = re.compile(r"(/sites/[1-9][0-9]{0,9})?(/sippeers/[1-9][0-9]{0,9})?/telephone-numbers", re.ASCII)
+
+
+def telephone_numbers_uri(owner: str, site_id: object = None, sip_peer_id: object = None) -> str:
+    """The Asset URI of telephone numbers.
+
+    :param owner: a connection id, any that Airflow allows, or an account; what a URI cannot hold is percent-encoded
+    :param site_id: SiteId; anything but digits, such as a template, is left out
+    :param sip_peer_id: SipPeerId, likewise
+    """
+    parts = [f"bandwidth://{quote(owner, safe='!()')}"]
+    for name, value in (("sites", site_id), ("sippeers", sip_peer_id)):
+        if value is not None and str(value).isdecimal():
+            parts.append(f"{name}/{value}")
+    return "/".join([*parts, "telephone-numbers"])
 
 
 def normalize_uri(uri: SplitResult) -> SplitResult:

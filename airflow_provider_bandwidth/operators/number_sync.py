@@ -22,6 +22,7 @@ from airflow.providers.common.compat.sdk import (
     task,
 )
 
+from airflow_provider_bandwidth.assets import telephone_numbers_uri
 from airflow_provider_bandwidth.error_codes import parse_error_codes
 from airflow_provider_bandwidth.exceptions import (
     InvalidExtractError,
@@ -115,12 +116,7 @@ def number_sync_asset(
     :param sip_peer_id: likewise
     :param bandwidth_conn_id: as given to the sync
     """
-    parts = [f"bandwidth://{bandwidth_conn_id}"]
-    if site_id is not None and str(site_id).isdecimal():
-        parts.append(f"sites/{site_id}")
-    if sip_peer_id is not None and str(sip_peer_id).isdecimal():
-        parts.append(f"sippeers/{sip_peer_id}")
-    return Asset("/".join([*parts, "telephone-numbers"]))
+    return Asset(telephone_numbers_uri(bandwidth_conn_id, site_id, sip_peer_id))
 
 
 @task
