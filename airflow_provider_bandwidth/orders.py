@@ -67,6 +67,8 @@ _Choice = TypeVar("_Choice", bound=CaselessEnum)
 #: Letters, digits, dash and space, at most 40 characters: Bandwidth refuses others with error 5052 [seed] [err].
 _CUSTOMER_ORDER_ID = re.compile(r"[A-Za-z0-9-](?:[A-Za-z0-9 -]{0,38}[A-Za-z0-9-])?", re.ASCII)
 _INT32_MAX = 2**31 - 1
+#: From here on a float cannot tell whole numbers apart.
+_FLOAT_MAX = 2**53
 #: Prefix plus 32 hex digits: exactly the 40 characters Bandwidth allows.
 _CUSTOMER_ORDER_ID_PREFIX = "airflow-"
 
@@ -90,26 +92,26 @@ def derive_customer_order_id(
 
     :return: 40 characters that Bandwidth accepts: ``airflow-`` and 32 hex digits of a SHA-256
     """
-    identity = [
-        dag_id,
-        task_id,
-        run_id,
-        account_id,
-        request.site_id,
-        request.sip_peer_id,
-        request.action,
-        request.loa_type,
-        sorted(request.telephone_numbers),
-    ]
+    identity = [dag_id, task_id, run_id, account_id, *request.identity()]
     digest = hashlib.sha256(json.dumps(identity, separators=(",", ":")).encode()).hexdigest()
     return f"{_CUSTOMER_ORDER_ID_PREFIX}{digest[:32]}"
 
 
-def validate_customer_order_id(value: str) -> str:
-    """The id itself, if Bandwidth takes it.
+def parse_whole_number(value: object) -> int | None:
+    """The number, if ``value`` is one without a fraction and, as a float, without lost digits; else ``None``."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < _FLOAT_MAX else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def validate_customer_order_id(value: str | float) -> str:
+    """The id itself, if Bandwidth takes it. An id of digits may come as a number, as native templates render it.
 
     :raises InvalidParameterError: illegal characters, blanks at an end, empty, or over 40 characters
     """
+    number = parse_whole_number(value)
+    if number is not None:
+        value = str(number)
     if not isinstance(value, str) or not value:
         raise InvalidParameterError("CustomerOrderId", f"expected text of 1 to 40 characters, got {value!r}")
     if len(value) > 40:
@@ -130,11 +132,9 @@ def parse_id(name: str, value: object) -> int:
     :param name: the field, for the error
     :raises InvalidParameterError: anything else
     """
-    number = None
-    if isinstance(value, int) and not isinstance(value, bool):
-        number = value
-    elif isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,10}\s*", value, re.ASCII):
-        number = int(value)
+    number = parse_whole_number(value)
+    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,10}(\.0)?\s*", value, re.ASCII):
+        number = int(float(value))
     if number is None or not 0 < number <= _INT32_MAX:
         raise InvalidParameterError(name, f"expected a positive number, got {value!r}")
     return number
@@ -202,7 +202,11 @@ class ExternalTnsOrderRequest:
             assign(self, "sip_peer_id", parse_id("SipPeerId", self.sip_peer_id))
         if self.loa_type is not None:
             assign(self, "loa_type", parse_choice("LoaType", LoaType, self.loa_type))
-        validate_customer_order_id(self.customer_order_id)
+        assign(self, "customer_order_id", validate_customer_order_id(self.customer_order_id))
+
+    def identity(self) -> tuple[Any, ...]:
+        """What makes it another order: everything but its CustomerOrderId, and the order of the numbers."""
+        return (self.site_id, self.sip_peer_id, self.action, self.loa_type, sorted(self.telephone_numbers))
 
     def difference(self, order: TnOrder) -> str | None:
         """How an order differs from this request, in words; ``None`` if it asks for the same.

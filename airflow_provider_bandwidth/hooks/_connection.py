@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from airflow_provider_bandwidth.exceptions import InvalidConnectionError, InvalidParameterError
-from airflow_provider_bandwidth.orders import parse_id
+from airflow_provider_bandwidth.orders import parse_id, parse_whole_number
 
 DEFAULT_BASE_URL: Final = "https://dashboard.bandwidth.com/api"
 _BANDWIDTH_TOKEN_URL: Final = "https://api.bandwidth.com/api/v1/oauth2/token"  # noqa: S105
@@ -132,7 +132,8 @@ def parse_account_id(value: object, name: str = "account_id") -> str:
     :param name: the field, for the error
     :raises InvalidParameterError: anything else
     """
-    text = str(value).strip()
+    number = parse_whole_number(value)  # native templates render an id to a number
+    text = str(value if number is None else number).strip()
     if not re.fullmatch(r"[0-9]{1,20}", text, re.ASCII):
         raise InvalidParameterError(name, f"expected the digits of a Bandwidth account, got {value!r}")
     return text

@@ -6,13 +6,13 @@ searched before every POST, and again after a POST whose answer leaves doubt. Th
 attempt
     An earlier try of the same task that may have sent the request.
 ours
-    An order that carries the request's CustomerOrderId and asks for what the request asks for.
+    An order that carries the request's CustomerOrderId, in whatever case, and asks for what the request asks for.
 live
     An order beside which sending the request again would do damage: it did not fail, and nothing has undone it since.
 recorded
-    The order whose id Bandwidth gave for an attempt. Until it is proven not to be live, nothing more is sent.
+    The order whose id Bandwidth gave for an attempt. Until it is seen not to be live, nothing more is sent.
 doubt
-    The answer to a POST that does not tell whether an order was created, or that tells of another order.
+    The answer to a POST that does not tell whether an order was created, or that contradicts the request.
 lag
     The time until Bandwidth's search shows a new order. Nobody documents it; it is given a minute.
 stray
@@ -24,7 +24,7 @@ twin
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -62,12 +62,14 @@ _MAX_POSTS: Final = 3
 class EarlierAttempt:
     """What is known of attempts that may have sent the same order before.
 
-    :param sent_since: aware time; none of them can have sent it before this
+    :param sent_since: aware time by Bandwidth's clock; none of them can have sent it before this
     :param order_id: the order id that Bandwidth answered, if an answer came
+    :param is_airflow_time: ``sent_since`` is by Airflow's clock
     """
 
     sent_since: datetime
     order_id: str | None = None
+    is_airflow_time: bool = False
 
 
 class SubmissionJournal:
@@ -81,7 +83,7 @@ class SubmissionJournal:
         return None
 
     def record_sending(self, at: datetime) -> None:
-        """Called right before a POST. An error raised here keeps the POST from being sent."""
+        """Called right before a POST, with the time by Bandwidth's clock. An error raised here prevents the POST."""
 
     def record_order(self, order_id: str) -> None:
         """Called as soon as the order's id is known, before anything else is done with it."""
@@ -95,6 +97,7 @@ class OrderCalls:
     :param get: reads the order of an id
     :param list: searches; takes ``customer_order_id``, ``telephone_number``, ``action`` and ``created_from``
     :param now: the time by Bandwidth's clock
+    :param local_now: the time by this machine's clock
     :param account_id: the account that all of them go to
     """
 
@@ -102,6 +105,7 @@ class OrderCalls:
     get: Callable[[str], TnOrder]
     list: Callable[..., Sequence[OrderListEntry]]
     now: Callable[[], datetime]
+    local_now: Callable[[], datetime]
     account_id: str
 
 
@@ -129,6 +133,8 @@ class Submission:
         self._ended_since = ended_since
         self._sleep = sleep
         self._log = log
+        self._was_sent_again = False
+        self._unproven = ""  # what is wrong with the recorded order
 
     def find_or_create(self) -> TnOrder:
         """The request's one order: found, or created now."""
@@ -160,13 +166,21 @@ class Submission:
         """Before a POST: the orders that are ours, those that are live first.
 
         An error of a call leaves: nothing is sent on "don't know". After an earlier attempt, "none" is believed only
-        when the search has had its lag.
+        when the search has had its lag, and never of a recorded order.
         """
-        for is_last in self._looks(attempt is not None, "an earlier attempt may have created it"):
+        for _ in self._looks(attempt is not None, "an earlier attempt may have created it"):
             orders = self._look(attempt)
-            if is_last or any(self._is_live(o) or _is_recorded(o, attempt) for o in orders):
+            if any(self._is_live(order) or _is_recorded(order, attempt) for order in orders):
                 return orders
-        raise AssertionError  # pragma: no cover
+        if attempt is not None and attempt.order_id is not None:
+            raise AmbiguousSubmissionError(
+                self._id,
+                f"Bandwidth gave an earlier attempt order id {attempt.order_id}, and {self._unproven}. Nothing was "
+                "sent now. Retry later; if it stays so, ask Bandwidth about that order, or set "
+                "reuse_existing_order=False to send a new one on purpose",
+                attempt.order_id,
+            )
+        return orders
 
     def _find_created(
         self, doubt: AmbiguousSubmissionError, attempt: EarlierAttempt, known: Collection[str]
@@ -174,6 +188,7 @@ class Submission:
         """After a POST with a doubtful answer: the order it created, FAILED or not.
 
         :return: ``None`` if the search must have shown it by now
+        :raises AmbiguousSubmissionError: the last look failed, or the doubtful answer names an order that is not found
         """
         failure: BandwidthError | None = None
         # Bandwidth gives times in milliseconds, or less precisely.
@@ -194,23 +209,32 @@ class Submission:
             raise AmbiguousSubmissionError(
                 self._id, f"{doubt.reason}; and the last look-up failed: {failure}", doubt.order_id
             ) from failure
+        if doubt.order_id is not None:
+            raise AmbiguousSubmissionError(
+                self._id,
+                f"{doubt.reason}; the answer names order {doubt.order_id}, and {self._unproven}",
+                doubt.order_id,
+            )
         return None
 
     def _create(self, existing: Collection[TnOrder]) -> TnOrder:
         """Send the request. It is sent again only when the lag has shown that nothing was created."""
-        known = {order.order_id for order in existing}
+        known = {order.order_id.lower() for order in existing}
         for remaining in reversed(range(_MAX_POSTS)):
             sent_at = self._calls.now()
             self._journal.record_sending(sent_at)
             try:
-                order = self._calls.create(self._request)
+                order = self._post()
             except AmbiguousSubmissionError as doubt:
                 self._log.warning("%s", doubt)
+                if doubt.order_id is not None:
+                    self._journal.record_order(doubt.order_id)
                 found = self._find_created(doubt, EarlierAttempt(sent_at, doubt.order_id), known)
                 if found is not None:
                     return self._take_over(found)
                 if not remaining:
                     raise
+                self._was_sent_again = True
                 self._log.warning("Order %s was not created; sending it again.", self._id)
             else:
                 self._journal.record_order(order.order_id)
@@ -223,6 +247,25 @@ class Submission:
                 )
                 return order
         raise AssertionError  # pragma: no cover
+
+    def _post(self) -> TnOrder:
+        """Send the request. An answer about another order leaves doubt, since a proxy may have mixed answers up."""
+        order = self._calls.create(self._request)
+        shown_id = order.customer_order_id
+        # What the answer does not show is no contradiction.
+        shown = replace(
+            order,
+            action=order.action or self._request.action,
+            telephone_numbers=order.telephone_numbers or self._request.telephone_numbers,
+        )
+        difference = self._find_difference(shown)
+        if shown_id is not None and not _is_same(shown_id, self._id):
+            difference = f"its CustomerOrderId is {shown_id!r}"
+        if difference is not None:
+            raise AmbiguousSubmissionError(
+                self._id, f"Bandwidth answered with order {order.order_id}, but {difference}", order.order_id
+            )
+        return order
 
     def _take_over(self, order: TnOrder) -> TnOrder:
         self._journal.record_order(order.order_id)
@@ -244,54 +287,60 @@ class Submission:
         return order
 
     def _check_echo(self, order: TnOrder) -> None:
-        if order.customer_order_id != self._id:
+        if order.customer_order_id is None:
             self._log.warning(
-                "Order %s came back with CustomerOrderId %r instead of %r: a search will not find it. "
+                "Order %s came back without its CustomerOrderId %s: a search may not find it. "
                 "Set the connection's customer_order_id_element to CustomerOrderId.",
                 order.order_id,
-                order.customer_order_id,
                 self._id,
             )
 
     def _raise_if_twin(self, order: TnOrder) -> None:
-        try:
-            same_id = self._list_same_id()
-        except (BandwidthApiError, InvalidResponseError) as error:
-            # The order exists and its id is known: failing now would only hide it.
-            self._log.warning("Could not check whether order %s has a twin: %s", order.order_id, error)
-            return
-        twins = [
-            other.order_id
-            for other in same_id
-            if other.order_id != order.order_id and self._is_live(other) and self._request.difference(other) is None
-        ]
-        if twins:
-            raise DuplicateOrderError(self._id, [order.order_id, *twins])
+        """A twin shows that two attempts ran at the same time, or that Bandwidth acted late on a doubtful POST."""
+        for _ in self._looks(self._was_sent_again, "an earlier POST of it may still create a second one"):
+            try:
+                same_id = self._list_same_id()
+            except (BandwidthApiError, InvalidResponseError) as error:
+                # The order exists and its id is known: failing now would only hide it.
+                self._log.warning("Could not check whether order %s has a twin: %s", order.order_id, error)
+                continue
+            twins = [
+                other.order_id
+                for other in same_id
+                if not _is_same(other.order_id, order.order_id)
+                and self._is_live(other)
+                and self._find_difference(other) is None
+            ]
+            if twins:
+                raise DuplicateOrderError(self._id, [order.order_id, *twins])
 
     # --- one look ---
 
-    def _looks(self, is_patient: bool, reason: str) -> Iterator[bool]:
-        """Pause between look-ups until the lag is over.
+    def _looks(self, is_patient: bool, reason: str) -> Iterator[None]:
+        """One turn for each look-up until the lag is over, with a pause between two turns.
 
         :param is_patient: ``False`` for one look only
         :param reason: why it is waited for, for the log
-        :return: whether this look is the last
         """
-        pauses = _PAUSES if is_patient else ()
-        for number, pause in enumerate(pauses):
-            yield False
-            if number == 0:
-                self._log.info("Looking up order %s for up to %d seconds: %s.", self._id, sum(pauses), reason)
-            self._sleep(pause)
-        yield True
+        yield
+        if is_patient:
+            self._log.info(
+                "Waiting up to %d seconds for Bandwidth's search to show order %s, because %s.",
+                sum(_PAUSES),
+                self._id,
+                reason,
+            )
+            for pause in _PAUSES:
+                self._sleep(pause)
+                yield
 
     def _look(self, attempt: EarlierAttempt | None, known: Collection[str] = ()) -> list[TnOrder]:
         """Our orders as one look at Bandwidth shows them, those in ``known`` left out; the live ones come first."""
         recorded = self._read_recorded(attempt)
         if recorded is not None and self._is_live(recorded):
             return [recorded]
-        same_id = [order for order in self._list_same_id() if order.order_id not in known]
-        ours = [order for order in same_id if self._request.difference(order) is None]
+        same_id = [order for order in self._list_same_id() if order.order_id.lower() not in known]
+        ours = [order for order in same_id if self._find_difference(order) is None]
         live = list(filter(self._is_live, same_id))
         if live and not any(map(self._is_live, ours)):
             self._refuse(live[0])
@@ -303,25 +352,25 @@ class Submission:
                 ", ".join(order.order_id for order in live),
             )
         if attempt is not None and recorded is None and not live:
-            ours += self._list_strays(attempt.sent_since, known)
-        if recorded is not None and recorded.order_id not in {order.order_id for order in ours}:
+            ours += self._list_strays(self._sent_since(attempt), known)
+        if recorded is not None and not any(_is_same(order.order_id, recorded.order_id) for order in ours):
             ours.append(recorded)
         return sorted(newest_first(ours), key=self._is_live, reverse=True)
 
     def _read_recorded(self, attempt: EarlierAttempt | None) -> TnOrder | None:
-        """The recorded order, if it asks for the same: the record may be older than the request."""
+        """The recorded order, if Bandwidth shows it and it asks for the same; else ``_unproven`` says what is wrong."""
         if attempt is None or attempt.order_id is None:
             return None
         try:
             order = self._calls.get(attempt.order_id)
         except OrderNotFoundError as error:
-            self._log.warning("The order recorded by an earlier attempt is not there (yet): %s", error)
+            self._log.warning("Order %s should exist, but is not there (yet): %s", attempt.order_id, error)
+            self._unproven = "there is no such order (yet)"
             return None
-        difference = self._request.difference(order)
+        difference = self._find_difference(order)
         if difference is not None:
-            self._log.warning(
-                "Order %s, recorded by an earlier attempt, is not this one: %s", order.order_id, difference
-            )
+            self._unproven = f"the order of that id is another one: {difference}"
+            self._log.warning("Order %s should be this one, but %s.", order.order_id, difference)
             return None
         return order
 
@@ -331,17 +380,24 @@ class Submission:
                 f"Order {order.order_id} with CustomerOrderId {self._id!r} shows no telephone numbers (yet): whether "
                 "it is the requested order cannot be told."
             )
-        raise OrderMismatchError(self._id, order.order_id, str(self._request.difference(order)))
+        raise OrderMismatchError(self._id, order.order_id, str(self._find_difference(order)))
 
     def _list_same_id(self) -> list[TnOrder]:
-        """All orders with exactly this CustomerOrderId, newest first; the search itself may match by prefix."""
+        """All orders with this CustomerOrderId in any case, newest first; the search itself may match by prefix."""
         entries = self._calls.list(customer_order_id=self._id)
-        found = [
-            order
-            for entry in entries
-            if entry.order.customer_order_id in (None, self._id)
-            and (order := self._complete(entry, with_id=True)).customer_order_id == self._id
-        ]
+        found = []
+        for entry in entries:
+            order = entry.order
+            if order.customer_order_id is None or _is_same(order.customer_order_id, self._id):
+                order = self._complete(entry, with_id=True)
+            shown_id = order.customer_order_id
+            if shown_id is not None and not shown_id.lower().startswith(self._id.lower()):
+                raise InvalidResponseError(
+                    f"The search for CustomerOrderId {self._id!r} gave order {order.order_id} with CustomerOrderId "
+                    f"{shown_id!r}: whether it is this one cannot be told."
+                )
+            if shown_id is not None and _is_same(shown_id, self._id):
+                found.append(order)
         if len(entries) >= MAX_LISTED_ORDERS and not any(map(self._is_live, found)):
             raise InvalidResponseError(
                 f"The search for CustomerOrderId {self._id!r} gave {len(entries)} orders, none of them this one, and "
@@ -362,12 +418,12 @@ class Submission:
         found = [
             order
             for order in map(self._complete, entries)
-            if order.customer_order_id is None
-            and order.order_id not in known
+            if (order.customer_order_id is None or _is_same(order.customer_order_id, self._id))
+            and order.order_id.lower() not in known
             and self._is_live(order)
             and order.created_at is not None
             and order.created_at >= sent_since - _CLOCK_SKEW
-            and self._request.difference(order) is None
+            and self._find_difference(order) is None
         ]
         if found:
             self._log.warning(
@@ -384,6 +440,18 @@ class Submission:
             return entry.order
         return self._calls.get(entry.order.order_id)
 
+    def _find_difference(self, order: TnOrder) -> str | None:
+        """How an order differs from the request, in words; ``None`` if it is the same one for the same account."""
+        if order.account_id not in (None, self._calls.account_id):
+            return f"its AccountId is {order.account_id}, not {self._calls.account_id}"
+        return self._request.difference(order)
+
+    def _sent_since(self, attempt: EarlierAttempt) -> datetime:
+        """By Bandwidth's clock. Which of Airflow's clocks took a time is not known, so the earlier reading counts."""
+        if not attempt.is_airflow_time:
+            return attempt.sent_since
+        return min(attempt.sent_since, attempt.sent_since + (self._calls.now() - self._calls.local_now()))
+
     def _is_live(self, order: TnOrder) -> bool:
         if order.processing_status == ProcessingStatus.FAILED:
             return False
@@ -394,4 +462,9 @@ class Submission:
 
 
 def _is_recorded(order: TnOrder, attempt: EarlierAttempt | None) -> bool:
-    return attempt is not None and order.order_id == attempt.order_id
+    return attempt is not None and attempt.order_id is not None and _is_same(order.order_id, attempt.order_id)
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two ids are the same; Bandwidth may show one in another case than it took it."""
+    return one.lower() == other.lower()

@@ -573,12 +573,19 @@ class BandwidthHook(BaseHook):
         request's, unless it FAILED. After a POST the search is asked once more, for a twin.
 
         Guaranteed, whatever dies and whichever answer is lost: attempts that follow one another create one order, as
-        long as Bandwidth's search shows an order within a minute of its POST having ended.
+        long as Bandwidth's search shows an order within a minute of its POST having ended. Clocks may differ by hours,
+        ids may come back in another case, and an answer that contradicts the request is not believed. Once Bandwidth
+        has given an order id to the journal, nothing more is sent until that order is seen to have FAILED.
 
-        Not guaranteed: one order from two attempts at the same time, such as a worker that Airflow believes dead and
-        the retry that replaces it. Both may search before either sends, and Bandwidth takes both orders. The search
-        after the POST then finds the twin, unless that is still hidden from it or came without a CustomerOrderId,
-        and both attempts fail with both orders' ids. A retry takes one of the two over.
+        Not guaranteed is one order
+
+        * from two attempts at the same time, such as a worker that Airflow believes dead and the retry that replaces
+          it, or two mapped tasks with the same numbers. Both may search before either sends, and Bandwidth takes both
+          orders. The search after the POST then finds the twin, unless that is still hidden from it or came without a
+          CustomerOrderId, and both attempts fail with both orders' ids. A retry takes one of the two over.
+        * from a POST that Bandwidth acts upon more than a minute after the client gave up on it. A POST that was sent
+          again is followed by a minute in which the twin is looked for; what comes later still is a warning of the
+          next attempt.
 
         :param reuse_existing_order: ``False`` sends a new order although there is one; each call then sends one
         :param reuse_orders_ended_since: aware time; an order that ended before it is not taken over, since what it did
@@ -589,7 +596,8 @@ class BandwidthHook(BaseHook):
             and an order that lost its CustomerOrderId is looked for by its numbers
         :raises OrderMismatchError: an order with this CustomerOrderId asks for something else
         :raises DuplicateOrderError: another attempt created the same order at the same time
-        :raises AmbiguousSubmissionError: it could not be found out whether the order was created
+        :raises AmbiguousSubmissionError: it could not be found out whether the order was created, or the order that
+            an earlier attempt created is not to be found
         :raises BandwidthApiError: the look-up failed, so that nothing was sent; or Bandwidth refused the order
         """
         submission = Submission(
@@ -599,6 +607,7 @@ class BandwidthHook(BaseHook):
                 get=self.get_tn_order,
                 list=self._search,
                 now=self.bandwidth_now,
+                local_now=lambda: datetime.fromtimestamp(self._clock(), UTC),
                 account_id=self.account_id,
             ),
             journal or SubmissionJournal(),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, BaseOperator
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS
 
 from airflow_provider_bandwidth.exceptions import (
     InvalidParameterError,
@@ -42,6 +44,10 @@ class BandwidthTnOrderOperator(BaseOperator):
     cleared task, or an attempt after a crash finds the order that an earlier attempt submitted and sends nothing; only
     an order that FAILED is submitted anew. All parameters are templated.
 
+    Where an earlier attempt may have sent the order, "there is none" is believed after a minute only, and the log says
+    so: in a retry, in a cleared run, and before Airflow 3.2 in every mapped task instance, since a run that was cleared
+    may have given its numbers to another index.
+
     :param action: ``IMPORT`` or ``REMOVE``
     :param telephone_numbers: NANP numbers in any usual notation: any iterable (rows of one column, a pandas Series or a
         numpy or pyarrow array, too), or one string of them separated by commas or white space. Duplicates are dropped.
@@ -55,14 +61,14 @@ class BandwidthTnOrderOperator(BaseOperator):
         that asks for something else is an error
     :param reuse_existing_order: ``False`` sends the order again although it exists. Meant for clearing a task on
         purpose; each attempt of the task then sends one, so set ``retries=0`` as well
-    :param reuse_orders_ended_since: time with a zone, or ISO 8601 text. An order that ended before it is not taken over
-        but sent again: give the time of a look at Bandwidth that showed its numbers in need of it. Leave a margin for
-        the clocks
+    :param reuse_orders_ended_since: time with a zone, or ISO 8601 text. An order that ended before this time is sent
+        again instead of being reused, because its work has been undone since. Give the time at which you saw that, less
+        a margin for clock differences
     :param account_id: Bandwidth account; the connection's by default
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
     :return: (XCom) the order id
-    :raises InvalidTelephoneNumbersError: names every number that cannot be sent; nothing was sent
-    :raises InvalidParameterError: names the field that is wrong; nothing was sent
+    :raises AirflowFailException: a parameter or a telephone number is wrong; names the parameter, or every number.
+        Nothing was sent. The task is not retried: it would fail again
     """
 
     template_fields: Sequence[str] = (
@@ -108,10 +114,57 @@ class BandwidthTnOrderOperator(BaseOperator):
         self.account_id = account_id
         self.bandwidth_conn_id = bandwidth_conn_id
         self.order_url: str | None = None
-        self._lineage: tuple[BandwidthHook, TnOrder] | None = None
+        self._order: TnOrder | None = None
+
+    @cached_property
+    def hook(self) -> BandwidthHook:
+        """The hook, for the rendered connection and account; a test may set its own."""
+        return BandwidthHook(self.bandwidth_conn_id, self.account_id)
 
     def execute(self, context: Context) -> str:
         """Submit the order, or find it."""
+        try:
+            request = self._build_request(self._read_telephone_numbers())
+            if self.customer_order_id in (None, ""):
+                request = replace(request, customer_order_id=self._derive_id(request, context))
+            reuse = parse_flag("reuse_existing_order", self.reuse_existing_order)
+            ended_since = _parse_time("reuse_orders_ended_since", self.reuse_orders_ended_since)
+        except (InvalidParameterError, InvalidTelephoneNumbersError) as error:
+            # What was given is as wrong at the next try.
+            raise AirflowFailException(str(error)) from error
+        self.log.info(
+            "Connection %r, account %s: %s of %d telephone numbers, CustomerOrderId %s.",
+            self.bandwidth_conn_id,
+            self.hook.account_id,
+            request.action,
+            len(request.telephone_numbers),
+            request.customer_order_id,
+        )
+        self._order = self.hook.submit_tn_order(
+            request,
+            reuse_existing_order=reuse,
+            reuse_orders_ended_since=ended_since,
+            journal=self._make_journal(self.hook, request, context),
+        )
+        self.order_url = self.hook.order_url(self._order.order_id)
+        context["ti"].xcom_push(key=ORDER_URL_KEY, value=self.order_url)
+        return self._order.order_id
+
+    def _make_journal(
+        self, hook: BandwidthHook, request: ExternalTnsOrderRequest, context: Context
+    ) -> SubmissionJournal:
+        """What the submission is remembered by, and asked before each POST."""
+        return _TaskJournal(request.customer_order_id, self._derive_id(request, context), context)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """What the order changes; called by Airflow's OpenLineage provider, also after a failure."""
+        if self._order is None:
+            return None
+        from airflow_provider_bandwidth.lineage import order_lineage
+
+        return order_lineage(self.hook, self._order)
+
+    def _read_telephone_numbers(self) -> tuple[str, ...]:
         numbers = normalize_telephone_numbers(() if self.telephone_numbers is None else self.telephone_numbers)
         if numbers.rejected:
             raise InvalidTelephoneNumbersError(numbers.rejected)
@@ -119,63 +172,31 @@ class BandwidthTnOrderOperator(BaseOperator):
             raise AirflowSkipException("No telephone numbers: nothing to submit.")
         if numbers.duplicate_count:
             self.log.info("Dropped %d duplicate telephone numbers.", numbers.duplicate_count)
-        hook = BandwidthHook(self.bandwidth_conn_id, self.account_id)
-        request = self._build_request(hook, numbers.telephone_numbers, context)
-        reuse = parse_flag("reuse_existing_order", self.reuse_existing_order)
-        journal = self._make_journal(hook, request, context)
-        order = hook.submit_tn_order(
-            request,
-            reuse_existing_order=reuse,
-            reuse_orders_ended_since=_parse_time("reuse_orders_ended_since", self.reuse_orders_ended_since),
-            journal=journal,
-        )
-        self.order_url = hook.order_url(order.order_id)
-        self._lineage = hook, order
-        context["ti"].xcom_push(key=ORDER_URL_KEY, value=self.order_url)
-        return order.order_id
+        return numbers.telephone_numbers
 
-    def _make_journal(
-        self, hook: BandwidthHook, request: ExternalTnsOrderRequest, context: Context
-    ) -> SubmissionJournal:
-        """What the submission is remembered by, and asked before each POST."""
-        return _TaskJournal(request.customer_order_id, context)
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """What the order changes; called by Airflow's OpenLineage provider, also after a failure."""
-        if self._lineage is None:
-            return None
-        from airflow_provider_bandwidth.lineage import order_lineage
-
-        return order_lineage(*self._lineage)
-
-    def _build_request(
-        self, hook: BandwidthHook, telephone_numbers: tuple[str, ...], context: Context
-    ) -> ExternalTnsOrderRequest:
+    def _build_request(self, telephone_numbers: tuple[str, ...]) -> ExternalTnsOrderRequest:
         action = parse_choice("Action", Action, self.action)
         sip_peer_id = self.sip_peer_id
         if action is Action.IMPORT or sip_peer_id not in (None, ""):
-            sip_peer_id = hook.resolve_sip_peer_id(sip_peer_id)
-        given: dict[str, Any] = {"customer_order_id": self.customer_order_id} if self.customer_order_id else {}
-        request = ExternalTnsOrderRequest(
+            sip_peer_id = self.hook.resolve_sip_peer_id(sip_peer_id)
+        own_id = {} if self.customer_order_id in (None, "") else {"customer_order_id": self.customer_order_id}
+        return ExternalTnsOrderRequest(
             action=action,
             telephone_numbers=telephone_numbers,
-            site_id=hook.resolve_site_id(self.site_id),
+            site_id=self.hook.resolve_site_id(self.site_id),
             sip_peer_id=sip_peer_id or None,  # type: ignore[arg-type]
             loa_type=self.loa_type or None,  # type: ignore[arg-type]
-            **given,
+            **own_id,
         )
-        if given:
-            return request
+
+    def _derive_id(self, request: ExternalTnsOrderRequest, context: Context) -> str:
         ti = context["ti"]
-        return replace(
-            request,
-            customer_order_id=derive_customer_order_id(
-                dag_id=ti.dag_id,
-                task_id=ti.task_id,
-                run_id=ti.run_id,
-                account_id=hook.account_id,
-                request=request,
-            ),
+        return derive_customer_order_id(
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            run_id=ti.run_id,
+            account_id=self.hook.account_id,
+            request=request,
         )
 
 
@@ -183,38 +204,54 @@ class _TaskJournal(SubmissionJournal):
     """Remembers in Airflow's task state store (3.3+) since when an order may have been sent, and what its id is.
 
     The store survives retry and *clear*, but not every setting of it does (``clear_on_success``, retention), and
-    Airflow 2.11 to 3.2 have none. Without an entry all that is known is whether this is a task's first try.
+    Airflow 2.11 to 3.2 have none. Without an entry all that is known is whether this can be the first to send it.
+
+    :param derived_id: what the CustomerOrderId would be if none were given; it stands for the order's content
     """
 
-    def __init__(self, customer_order_id: str, context: Context) -> None:
+    def __init__(self, customer_order_id: str, derived_id: str, context: Context) -> None:
         self._store = context.get("task_state_store")
         self._context = context
-        self._customer_order_id = customer_order_id
+        self._key = {"customer_order_id": customer_order_id, "content": derived_id}
         stored: Any = None if self._store is None else self._store.get(_STORE_KEY)
+        entry: Mapping[str, Any] = stored if isinstance(stored, Mapping) else {}
         # An entry for another CustomerOrderId is of a cleared task whose order asked for something else.
-        is_ours = isinstance(stored, Mapping) and stored.get("customer_order_id") == customer_order_id
-        self._entry: Mapping[str, Any] = stored if is_ours else {}
+        self._entry = entry if entry.get("customer_order_id") == customer_order_id else {}
 
     def earlier_attempt(self) -> EarlierAttempt | None:
-        if not self._entry and self._context["ti"].try_number <= 1:
+        if not self._entry and _is_first(self._context):
             return None
+        # An own CustomerOrderId may stand for other numbers now: then the order that is known is not this one.
+        order_id = self._entry.get("order_id") if self._entry.get("content") == self._key["content"] else None
         since = self._entry.get("sent_since")
-        return EarlierAttempt(
-            datetime.fromisoformat(since) if since else _first_start(self._context["dag_run"]),
-            self._entry.get("order_id"),
-        )
+        if since is None:
+            return EarlierAttempt(_first_start(self._context["dag_run"]), order_id, is_airflow_time=True)
+        return EarlierAttempt(datetime.fromisoformat(since), order_id)
 
     def record_sending(self, at: datetime) -> None:
-        # The id of an earlier order, one that FAILED, goes: from now on it is a new one that may exist.
+        # Forget the id of an earlier, FAILED order: from here on a new order may exist.
         self._write(sent_since=at.isoformat())
 
     def record_order(self, order_id: str) -> None:
         self._write(**{**self._entry, "order_id": order_id})
 
     def _write(self, **entry: Any) -> None:
-        self._entry = {**entry, "customer_order_id": self._customer_order_id}
+        self._entry = {**entry, **self._key}
         if self._store is not None:
             self._store.set(_STORE_KEY, self._entry)
+
+
+def _is_first(context: Context) -> bool:
+    """Whether nothing of this run can have sent the order before.
+
+    A mapped task instance may hold what another index held before its run was cleared. Airflow before 3.2 does not
+    count the clears of a run that has not ended.
+    """
+    ti: Any = context["ti"]
+    if ti.try_number > 1 or getattr(context.get("dag_run"), "clear_number", 0):
+        return False
+    is_mapped = ti.map_index is not None and ti.map_index >= 0
+    return AIRFLOW_V_3_2_PLUS or not is_mapped
 
 
 def _first_start(run: Any) -> datetime:

@@ -14,7 +14,7 @@ from support.tasks import FakeTaskInstance, make_context
 
 from airflow_provider_bandwidth.hooks import bandwidth as hooks
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.operators import bandwidth as operators
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.orders import ExternalTnsOrderRequest, TnOrder
 from airflow_provider_bandwidth.sandbox import Order, Sandbox
 
@@ -82,6 +82,8 @@ class AirflowTask:
     :param store: the task's state store; ``None`` for Airflow before 3.3
     :param age: how long before its start the run was due: long for a backfill
     :param hook: makes the operator's hook, attempt by attempt
+    :param map_index: the task instance's, from 0 for a mapped one
+    :param ahead: how far Airflow's clocks are ahead of Bandwidth's
     """
 
     def __init__(
@@ -93,6 +95,8 @@ class AirflowTask:
         run_id: str = "scheduled__2031-03-04",
         age: timedelta = timedelta(seconds=1),
         hook: Callable[..., BandwidthHook] = BandwidthHook,
+        map_index: int = -1,
+        ahead: timedelta = timedelta(0),
         **parameters: Any,
     ) -> None:
         self.telephone_numbers = tuple(telephone_numbers)
@@ -102,14 +106,18 @@ class AirflowTask:
         self.hook = hook
         self._time = fake_time
         self._run_id = run_id
-        self._started = datetime.fromtimestamp(fake_time.clock(), UTC)
+        self.map_index = map_index
+        self._ahead = ahead.total_seconds()
+        self._started = datetime.fromtimestamp(self._clock(), UTC)
         self._due = self._started - age
         self._clear_number = 0
 
     def attempt(self) -> str:
         """The task's next try; what it returns, or the error that fails it."""
         self.try_number += 1
-        ti = FakeTaskInstance("submit", dag_id="nightly", run_id=self._run_id, try_number=self.try_number)
+        ti = FakeTaskInstance(
+            "submit", dag_id="nightly", run_id=self._run_id, try_number=self.try_number, map_index=self.map_index
+        )
         run = SimpleNamespace(
             start_date=self._started,
             clear_number=self._clear_number,
@@ -119,12 +127,16 @@ class AirflowTask:
         context = make_context(ti, dag_run=run)
         if self.store is not None:
             context["task_state_store"] = self.store
-        operator = operators.BandwidthTnOrderOperator(
+        operator = BandwidthTnOrderOperator(
             task_id="submit", telephone_numbers=list(self.telephone_numbers), **self.parameters
         )
+        operator.hook = self.hook(sleep=self._time.sleep, clock=self._clock)
         # Airflow's masker builds its pattern anew for every secret: after thousands of tokens nothing else takes time.
-        with patch.object(operators, "BandwidthHook", self._make_hook), patch.object(hooks, "mask_secret"):
+        with patch.object(hooks, "mask_secret"):
             return operator.execute(context)
+
+    def _clock(self) -> float:
+        return self._time.clock() + self._ahead
 
     def clear(self) -> None:
         """Somebody clears the task, some minutes later: the next attempt is one more try."""
@@ -138,9 +150,6 @@ class AirflowTask:
             for order in sandbox.orders
             if set(order.telephone_numbers) == set(self.telephone_numbers) and order.asked.created_by == "sandbox"
         ]
-
-    def _make_hook(self, conn_id: str, account_id: str | None) -> BandwidthHook:
-        return self.hook(conn_id, account_id, sleep=self._time.sleep, clock=self._time.clock)
 
 
 def connection_json(sandbox: Sandbox, **extra: Any) -> str:

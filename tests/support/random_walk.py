@@ -23,6 +23,7 @@ from airflow_provider_bandwidth.sandbox import Sandbox
 LAG = 55
 STATUSES = (408, 500, 502, 503, 504)
 BODIES = ("html", "json", "empty", "other-root", "doctype")
+CONTRADICTIONS = ("account", "action", "customer-order-id", "numbers", "site")
 
 #: Fault, operation, options; a callable is drawn anew each time.
 FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -43,6 +44,11 @@ FAULTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("drop", "order", {"times": (1, 5), "after": (0, 1)}),
     ("status", "order", {"status": (*STATUSES, 404), "times": (1, 5), "after": (0, 1)}),
     ("body", "order", {"kind": BODIES}),
+    ("status", "order", {"status": (404,), "body": ("xml",), "times": (1, 10, 30)}),
+    ("setting", "submit", {"contradict": CONTRADICTIONS}),
+    ("setting", "list", {"contradict": CONTRADICTIONS, "times": (1, 3), "after": (0, 1, 3)}),
+    ("setting", "order", {"contradict": CONTRADICTIONS, "times": (1, 3), "after": (0, 1)}),
+    ("setting", "list", {"echo_customer_order_id": (False,), "times": (1, 3)}),
     ("status", "token", {"status": STATUSES, "times": (1, 5)}),
 )
 #: Where a process may die; the store's points come up only where there is one.
@@ -131,19 +137,22 @@ class _Walk:
             read_lag_seconds=rng.choice((0, 0, 0, 20)),
             drop_customer_order_id=rng.choice(("never", "never", "always", "CustomerOrderID")),
             echo_customer_order_id=rng.random() < 0.9,
+            customer_order_id_case=rng.choice(("kept", "kept", "upper")),
             list_form=rng.choice(("full", "summary")),
             customer_order_id_match=rng.choice(("exact", "prefix")),
             partial_list=rng.choice(("all", "completed")),
             dialect=rng.choice("SOHP"),
         )
         numbers = [f"919555{line}" for line in rng.sample(range(1000, 9999), rng.choice((1, 2, 5)))]
+        ahead = timedelta(hours=rng.choice((0, 0, 0, -3, -0.1, 0.1, 3)))
         if rng.random() < 0.3:
-            hour_ago = datetime.now(UTC) - timedelta(hours=1)
+            # What lost its id cannot be told from this task's within the difference of the clocks.
+            hour_ago = datetime.now(UTC) - timedelta(hours=1) - abs(ahead)
             sandbox.add_order(numbers, created_at=hour_ago)
             sandbox.add_order(numbers, customer_order_id="airflow-of-another-task", created_at=hour_ago)
             sandbox.add_order([*numbers, "9195550999"])
         self._store = _DyingStore() if rng.random() < 0.5 else None
-        self._task = AirflowTask(numbers, self._time, store=self._store)
+        self._task = AirflowTask(numbers, self._time, store=self._store, ahead=ahead)
 
     def run(self) -> str | None:
         """What went wrong, if anything."""

@@ -130,7 +130,8 @@ def test_a_request_is_ready_for_json() -> None:
         ({"site_id": "\u0667\u0661"}, "SiteId", "expected a positive number"),  # 71 in Arabic digits
         ({"site_id": 0}, "SiteId", "got 0"),
         ({"site_id": -71}, "SiteId", "got -71"),
-        ({"site_id": 71.0}, "SiteId", "got 71.0"),
+        ({"site_id": 71.5}, "SiteId", "got 71.5"),
+        ({"site_id": float("nan")}, "SiteId", "got nan"),
         ({"site_id": True}, "SiteId", "got True"),
         ({"site_id": 2**31}, "SiteId", "got 2147483648"),
         ({"site_id": "2147483648"}, "SiteId", "got '2147483648'"),
@@ -138,7 +139,7 @@ def test_a_request_is_ready_for_json() -> None:
         ({"sip_peer_id": 0}, "SipPeerId", "got 0"),
         ({"customer_order_id": ""}, "CustomerOrderId", "1 to 40 characters"),
         ({"customer_order_id": None}, "CustomerOrderId", "got None"),
-        ({"customer_order_id": 7}, "CustomerOrderId", "got 7"),
+        ({"customer_order_id": 7.5}, "CustomerOrderId", "got 7.5"),
         ({"customer_order_id": "x" * 41}, "CustomerOrderId", "has 41 characters"),
         ({"customer_order_id": "scheduled__2031-03-04"}, "CustomerOrderId", "only letters, digits, dashes"),
         ({"customer_order_id": "run:7"}, "CustomerOrderId", "only letters"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -71,6 +73,10 @@ post_after = partial(hit, "status", "submit", when="after")
 search = partial(hit, operation="list")
 
 
+def contradict(operation: str, what: str) -> Fault:
+    return hit("setting", operation, contradict=what)
+
+
 def search_404(body: str) -> Fault:
     return search("status", status=404, body=body)
 
@@ -137,6 +143,9 @@ LAG = {"search_lag_seconds": 55}
 READ_LAG = {"read_lag_seconds": 55}
 LOST = {"drop_customer_order_id": "always"}
 NOT_SHOWN = {"echo_customer_order_id": False}
+CAPITALS = {"customer_order_id_case": "upper"}
+AHEAD = {"clock_skew_seconds": 3 * 3600}
+BEHIND = {"clock_skew_seconds": -3 * 3600}
 SITUATIONS = ("first-try", "retry", "clear-failed", "clear-complete")
 
 # fmt: off
@@ -212,6 +221,24 @@ MATRIX = [
     Row("id lost, others' orders around",            "1 1 2 1", "1 1 1 1",   others, post("drop"), **LOST),
     Row("id lost, search answers summaries",         "1 1 2 1", "1 1 1 1",   others, post_after(), **LOST, **SUMMARIES),
     Row("id not shown in answers",                   "1 1 2 1", "1 1 1 1",   post_after(), **NOT_SHOWN),
+    Row("id shown in capitals",                      "1 1 2 1", "1 1 1 1",   others, **CAPITALS),
+    Row("id in capitals, POST 503 committed",        "1 1 2 1", "1 1 1 1",   post_after(), **CAPITALS),
+    Row("id in capitals, search answers summaries",  "1 1 2 1", "1 1 1 1",   post("drop"), **CAPITALS, **SUMMARIES),
+    Row("id in capitals, search lags",               "1 1 2 1", "1 1 1 1",   **CAPITALS, **LAG),
+    Row("POST: 201 of another account",              "1 1 2 1", "1 1 1 1",   contradict("submit", "account")),
+    Row("POST: 201 of another action",               "1 1 2 1", "1 1 1 1",   contradict("submit", "action")),
+    Row("POST: 201 of another site",                 "1 1 2 1", "1 1 1 1",   contradict("submit", "site")),
+    Row("POST: 201 with other numbers",              "1 1 2 1", "1 1 1 1",   contradict("submit", "numbers")),
+    Row("POST: 201 with another id",                 "1 1 2 1", "1 1 1 1",   contradict("submit", "customer-order-id")),
+    Row("POST: 201 with other numbers, search lags", "1 1 2 1", "1 1 1 1",   contradict("submit", "numbers"), **LAG),
+    Row("search: another account",                   "1 1 2 1", "1 2 1 2/1", contradict("list", "account")),
+    Row("search: another action",                    "1 1 2 1", "1 2 1 2/1", contradict("list", "action")),
+    Row("search: other numbers",                     "1 1 2 1", "1 2 1 2/1", contradict("list", "numbers")),
+    Row("search: another id",                        "1 1 2 1", "1 2 2 2/1", contradict("list", "customer-order-id")),
+    Row("Bandwidth's clock is 3 h ahead",            "1 1 2 1", "1 1 1 1",   post("drop", when="after"), **AHEAD),
+    Row("Bandwidth's clock is 3 h behind",           "1 1 2 1", "1 1 1 1",   post("drop", when="after"), **BEHIND),
+    Row("3 h ahead, id lost",                        "1 1 2 1", "1 1 1 1",   post_after(), **AHEAD, **LOST),
+    Row("3 h behind, id lost",                       "1 1 2 1", "1 1 1 1",   post_after(), **BEHIND, **LOST),
     Row("others' orders around",                     "1 1 2 1", "1 1 1 1",   others, post("drop")),
     Row("search answers summaries",                  "1 1 2 1", "1 1 1 1",   others, post_after(), **SUMMARIES),
     Row("search matches by prefix",                  "1 1 2 1", "1 1 1 1",   others, customer_order_id_match="prefix"),
@@ -666,3 +693,168 @@ def test_somebody_elses_order_with_the_same_id_is_no_twin(task: AirflowTask, san
     task.hook = partial(HookWithFaults, put_up=put_up)
 
     assert [task.attempt()] == [order.order_id for order in task.orders(sandbox)]
+
+
+# --- what Bandwidth gave an id for is never sent beside ---------------------------------------------------------
+
+
+@pytest.fixture
+def recorded(fake_time: FakeTime, sandbox: Sandbox) -> AirflowTask:
+    """A task whose first try stored its order's id and died."""
+    task = AirflowTask(NUMBERS, fake_time, store=StateStore())
+    task.attempt()
+    return task
+
+
+def test_a_recorded_order_that_is_not_there_is_never_sent_again(recorded: AirflowTask, sandbox: Sandbox) -> None:
+    (order,) = sandbox.orders
+    sandbox.configure(search_lag_seconds=1e6, read_lag_seconds=1e6)
+
+    for _ in range(3):
+        with pytest.raises(AmbiguousSubmissionError, match=f"{order.order_id}.*no such order.*reuse_existing_order"):
+            recorded.attempt()
+
+    sandbox.configure(read_lag_seconds=0)
+    assert recorded.attempt() == order.order_id
+    assert len(sandbox.orders) == 1
+
+
+@pytest.mark.parametrize("what", ["account", "action", "site", "numbers"])
+def test_a_recorded_order_that_shows_something_else_is_never_sent_again(
+    what: str, recorded: AirflowTask, sandbox: Sandbox
+) -> None:
+    (order,) = sandbox.orders
+    sandbox.finish(order.order_id, "FAILED")
+    sandbox.configure(contradict=what)
+
+    with pytest.raises(AmbiguousSubmissionError, match=f"{order.order_id}.*another one: its|it holds"):
+        recorded.attempt()
+
+    assert len(sandbox.orders) == 1
+    sandbox.configure(contradict="nothing")
+    assert recorded.attempt() != order.order_id, "now it is seen to have FAILED"
+
+
+@pytest.mark.parametrize("fault", [read("status", times=None), read("body", times=None)], ids=["503", "HTML"])
+def test_a_recorded_order_that_cannot_be_read_is_never_sent_again(
+    fault: Fault, recorded: AirflowTask, sandbox: Sandbox, fake_time: FakeTime
+) -> None:
+    sandbox.configure(search_lag_seconds=1e6)
+    fault(sandbox, fake_time)
+
+    with pytest.raises(BandwidthError):
+        recorded.attempt()
+
+    assert len(sandbox.orders) == 1
+
+
+def test_an_unreadable_201_that_names_an_order_is_never_sent_again(
+    store: StateStore | None, fake_time: FakeTime, sandbox: Sandbox
+) -> None:
+    sandbox.configure(search_lag_seconds=300, read_lag_seconds=300)
+    sandbox.inject("body", operation="submit")
+    task = AirflowTask(NUMBERS, fake_time, store=store)
+
+    with pytest.raises(AmbiguousSubmissionError):
+        task.attempt()
+
+    assert len(sandbox.orders) == 1
+    fake_time.sleep(300)
+    assert [task.attempt()] == [order.order_id for order in sandbox.orders]
+
+
+@pytest.mark.parametrize("what", ["account", "action", "customer-order-id", "numbers", "site"])
+def test_answers_that_contradict_for_ever_send_nothing_again(
+    what: str, store: StateStore | None, fake_time: FakeTime, sandbox: Sandbox
+) -> None:
+    sandbox.configure(contradict=what)
+    task = AirflowTask(NUMBERS, fake_time, store=store)
+
+    for _ in range(3):
+        with suppress(BandwidthError):
+            task.attempt()
+
+    assert len(sandbox.orders) == 1
+
+
+# --- clocks -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hours", [-24, -3, -0.1, 0.1, 3, 24])
+@pytest.mark.parametrize("situation", ["first-try", "retry"])
+def test_airflows_clock_may_be_off_by_hours(
+    situation: str, hours: float, store: StateStore | None, fake_time: FakeTime, sandbox: Sandbox
+) -> None:
+    """An order that lost its id is recognised by its time."""
+    sandbox.configure(drop_customer_order_id="always")
+    task = AirflowTask(NUMBERS, fake_time, store=store, ahead=timedelta(hours=hours))
+    go_through(situation, task, sandbox)
+    sandbox.inject("drop", operation="submit", when="after")
+
+    order_id = task.attempt()
+
+    assert [order.order_id for order in sandbox.orders] == [order_id]
+
+
+# --- who is the first -------------------------------------------------------------------------------------------
+
+
+def test_a_new_task_instance_of_a_cleared_run_is_not_the_first(fake_time: FakeTime, sandbox: Sandbox) -> None:
+    """The run was cleared, and its numbers moved on to another map index."""
+    task = AirflowTask(NUMBERS, fake_time, map_index=0)
+    go_through("retry", task, sandbox)
+    sandbox.configure(search_lag_seconds=1000)
+    task.clear()
+    sandbox.configure(search_lag_seconds=655)
+    task.map_index, task.try_number = 1, 0
+
+    assert [task.attempt()] == [order.order_id for order in sandbox.orders]
+
+
+@pytest.mark.parametrize("knows_clears", [True, False], ids=["3.2+", "before 3.2"])
+def test_before_3_2_a_mapped_task_instance_cannot_know_that_it_is_the_first(
+    knows_clears: bool, fake_time: FakeTime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_bandwidth.operators.bandwidth.AIRFLOW_V_3_2_PLUS", knows_clears)
+
+    AirflowTask(NUMBERS, fake_time, map_index=0).attempt()
+    AirflowTask(["9195550105"], fake_time).attempt()
+
+    assert fake_time.slept == (0 if knows_clears else 60)
+
+
+def test_a_second_mapped_task_with_the_same_numbers_takes_over_the_order_of_the_first(
+    fake_time: FakeTime, sandbox: Sandbox
+) -> None:
+    first, second = (AirflowTask(NUMBERS, fake_time, store=StateStore(), map_index=index) for index in (0, 1))
+
+    assert first.attempt() == second.attempt()
+    assert len(sandbox.orders) == 1
+
+
+def test_what_bandwidth_does_late_with_a_doubtful_post_is_noticed(task: AirflowTask, sandbox: Sandbox) -> None:
+    """More than a minute after it was given up: the order was sent again, and now there are two."""
+
+    def land() -> None:
+        sandbox.add_order(NUMBERS, customer_order_id="order 1")
+
+    sandbox.inject("drop", operation="submit", when="before")
+    task._time.after(90, land)
+
+    with pytest.raises(DuplicateOrderError):
+        task.attempt()
+    assert task.attempt() in {order.order_id for order in sandbox.orders}
+    assert len(sandbox.orders) == 2
+
+
+def test_a_minute_of_waiting_says_what_for(
+    task: AirflowTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Mock()
+    monkeypatch.setattr(BandwidthHook, "log", log)
+    sandbox.inject("drop", operation="submit", when="before")
+
+    task.attempt()
+
+    said = "\n".join(call.args[0] % call.args[1:] for call in log.info.mock_calls)
+    assert re.search("Waiting up to 60 seconds.* because the answer to its POST leaves doubt", said)

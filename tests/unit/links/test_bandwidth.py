@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from support.tasks import FakeTaskInstance, make_context
 
-from airflow_provider_bandwidth.exceptions import InvalidTelephoneNumbersError
 from airflow_provider_bandwidth.links import bandwidth as links
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
@@ -63,7 +63,7 @@ def test_a_task_without_an_order_has_no_link_and_reads_no_xcom(
     monkeypatch.delattr(links, "XCom")
     connect(sandbox.connection)
     operator = BandwidthTnOrderOperator(task_id="submit", action="IMPORT", telephone_numbers=["12"])
-    with pytest.raises(InvalidTelephoneNumbersError):
+    with pytest.raises(AirflowFailException):
         operator.execute(make_context(FakeTaskInstance("submit")))
     assert BandwidthOrderLink().get_link(operator, ti_key=KEY) == ""
 

@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowSkipException, BaseOperator
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, AirflowSkipException, BaseOperator
 from support.tasks import FakeTaskInstance, make_context
 
 from airflow_provider_bandwidth.exceptions import (
@@ -19,6 +20,7 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidParameterError,
     InvalidTelephoneNumbersError,
 )
+from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.sandbox import Sandbox
@@ -144,6 +146,20 @@ def test_a_task_that_returned_nothing_means_no_numbers(sandbox: Sandbox) -> None
         run(operator, ti)
 
 
+@pytest.mark.parametrize("kind", [int, float, str])
+def test_an_id_of_digits_is_the_same_id_however_a_template_renders_it(kind: type, sandbox: Sandbox) -> None:
+    run(make_operator(site_id=kind(743), sip_peer_id=kind(303716), account_id=kind(9900000)))
+    run(make_operator(customer_order_id=kind(20260504)) if kind is not float else make_operator(customer_order_id=2e7))
+    first, second = (order.asked for order in sandbox.orders)
+    assert (first.site_id, first.sip_peer_id, first.account_id) == ("743", "303716", "9900000")
+    assert second.customer_order_id == ("20000000" if kind is float else "20260504")
+
+
+def test_an_id_of_zeros_is_an_id(sandbox: Sandbox) -> None:
+    run(make_operator(customer_order_id=0))
+    assert sandbox.orders[0].asked.customer_order_id == "0"
+
+
 # --- what is sent -----------------------------------------------------------------------------------------------
 
 
@@ -215,6 +231,21 @@ def test_a_second_run_of_the_task_sends_nothing_unless_told(sandbox: Sandbox) ->
     assert [order.order_id for order in sandbox.orders] == [first, again]
 
 
+def test_connection_and_account_are_logged_first(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Mock()
+    monkeypatch.setattr(BandwidthTnOrderOperator, "log", log)
+    run(make_operator())
+    first = log.info.mock_calls[0].args
+    assert "Connection 'bandwidth_default', account 9900000: IMPORT of 2 telephone numbers" in first[0] % first[1:]
+    assert not any(number in str(log.mock_calls) for number in NUMBERS)
+
+
+def test_a_test_may_bring_its_own_hook(sandbox: Sandbox) -> None:
+    operator = make_operator()
+    operator.hook = BandwidthHook(max_attempts=1)
+    assert run(operator) == sandbox.orders[0].order_id
+
+
 # --- bad input --------------------------------------------------------------------------------------------------
 
 BAD_INPUT: list[tuple[dict[str, Any], type[Exception], str]] = [
@@ -232,7 +263,12 @@ BAD_INPUT: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"customer_order_id": "a_b"}, InvalidParameterError, r"CustomerOrderId: 'a_b' has characters"),
     ({"customer_order_id": " "}, InvalidParameterError, r"CustomerOrderId: "),
     ({"customer_order_id": "x" * 41}, InvalidParameterError, r"CustomerOrderId: .*41 characters.*at most 40"),
-    ({"customer_order_id": 7}, InvalidParameterError, r"CustomerOrderId: "),
+    ({"customer_order_id": 7.5}, InvalidParameterError, r"CustomerOrderId: .*7\.5"),
+    ({"customer_order_id": 12345678901234567890.0}, InvalidParameterError, r"CustomerOrderId: .*1\.234567890123"),
+    ({"account_id": 1e22}, InvalidParameterError, r"account_id: .*1e\+22"),
+    ({"site_id": 743.5}, InvalidParameterError, r"SiteId: .*743\.5"),
+    ({"reuse_orders_ended_since": "yesterday"}, InvalidParameterError, r"reuse_orders_ended_since: .*'yesterday'"),
+    ({"reuse_orders_ended_since": "2026-05-04T00:00:00"}, InvalidParameterError, r"with a zone"),
     ({"reuse_existing_order": "maybe"}, InvalidParameterError, r"reuse_existing_order: .*'maybe'"),
     ({"account_id": "my account"}, InvalidParameterError, r"account_id: .*'my account'"),
     (
@@ -245,17 +281,18 @@ BAD_INPUT: list[tuple[dict[str, Any], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "error", "message"), BAD_INPUT, ids=[str(row[0]) for row in BAD_INPUT])
-def test_bad_input_is_named_before_any_request(
+def test_bad_input_is_named_before_any_request_and_not_tried_again(
     changes: dict[str, Any], error: type[Exception], message: str, sandbox: Sandbox
 ) -> None:
-    with pytest.raises(error, match=message):
+    with pytest.raises(AirflowFailException, match=message) as failed:
         run(make_operator(**changes))
+    assert isinstance(failed.value.__cause__, error)
     assert sandbox.requests == []
 
 
 BAD_CONNECTION: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"extra": {"account_id": None}}, InvalidConnectionError, r"account_id.*bandwidth_default"),
-    ({"extra": {"site_id": None}}, InvalidParameterError, r"SiteId: .*site_id.*bandwidth_default"),
+    ({"extra": {"site_id": None}}, AirflowFailException, r"SiteId: .*site_id.*bandwidth_default"),
     ({"host": "dashboard.bandwidth.com"}, InvalidConnectionError, r"'bandwidth_default', field Host: .*scheme"),
     ({"extra": {"auth_type": "digest"}}, InvalidConnectionError, r"'bandwidth_default', field extra\.auth_type: "),
     ({"password": None}, InvalidConnectionError, r"'bandwidth_default', field Password: "),
