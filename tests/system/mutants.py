@@ -196,14 +196,17 @@ class Copy:
             child = os.fork()
         if child == 0:
             self._run_tests(part)
+        _running.add(child)
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
+                _running.discard(child)
                 return status == 0
             time.sleep(0.1)
         os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        _running.discard(child)
         return False
 
     def _run_tests(self, part: str) -> None:
@@ -229,6 +232,8 @@ class Copy:
 
 
 _fork_lock = Lock()
+#: Runs of tests that have not ended.
+_running: set[int] = set()
 
 
 def import_airflow() -> None:
@@ -292,12 +297,17 @@ def main() -> int:
         for change in chosen:
             queue.put(change)
         noticed: dict[Change, bool] = {}
-        workers = [Thread(target=work, args=(folder / str(n), queue, limits, noticed)) for n in range(arguments.jobs)]
+        workers = [
+            Thread(target=work, args=(folder / str(n), queue, limits, noticed), daemon=True)
+            for n in range(arguments.jobs)
+        ]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
     finally:
+        for child in list(_running):
+            os.killpg(child, signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True)
     made, seen = Counter(change.part for change in noticed), Counter(c.part for c, good in noticed.items() if good)
