@@ -25,10 +25,14 @@ from airflow.providers.common.compat.sdk import Variable
 
 from airflow_provider_bandwidth.number_sync.handover import Handover
 
+#: How old a plan may be when one of its orders is sent for the first time.
+DEFAULT_PLAN_VALID_FOR: Final = timedelta(hours=2)
 #: Two plans that begin in the same moment have both written after so many seconds.
 _SETTLED_AFTER_SECONDS: Final = 2.0
 #: Bandwidth's search shows an order so long after it was sent, and its POST may have taken its time.
 SEARCH_SHOWS_AFTER: Final = timedelta(seconds=90)
+#: A plan is as old as its look at Bandwidth, which comes after it has taken the peer.
+_PLANNING_TIME: Final = timedelta(minutes=10)
 #: Ids of a plan's orders that are kept: a Variable should stay small.
 _MOST_ORDER_IDS: Final = 500
 _GOING_ON: Final = frozenset({"queued", "running", "restarting"})
@@ -45,6 +49,7 @@ class PlanRecord:
     :param report_task_id: the task with which the sync ends; ``None`` if it ends with the run
     :param nonce: of the attempt
     :param planned_at: when it began, ISO 8601
+    :param sends_until: when the plan is too old to be sent, ISO 8601; then it holds nothing, whatever its run says
     :param newest: the time that the newest run that planned was due, by DAG
     :param order_ids: CustomerOrderIds of its new orders, or those of the plan before while it is being made; ``None``
         if they are too many to keep
@@ -56,6 +61,7 @@ class PlanRecord:
     report_task_id: str | None
     nonce: str
     planned_at: str
+    sends_until: str
     newest: Mapping[str, str] = field(default_factory=dict)
     order_ids: tuple[str, ...] | None = ()
 
@@ -105,14 +111,20 @@ class PeerRecord:
         record = self.read()
         if record is None or record.is_same_sync == (ti.dag_id, ti.run_id, plan_task_id):
             return None
+        if datetime.now(UTC) > datetime.fromisoformat(record.sends_until):
+            return None
         return record if _is_going_on(ti, record) else None
 
-    def take(self, ti: Any, plan_task_id: str, report_task_id: str | None, due: datetime | None) -> PlanRecord | None:
+    def take(
+        self, ti: Any, plan_task_id: str, report_task_id: str | None, due: datetime | None, valid_for: timedelta
+    ) -> PlanRecord | None:
         """Become the holder.
 
         :param due: when the run was due
+        :param valid_for: how long the plan may be sent
         :return: the record as written; ``None`` if another plan took the peer in the same moment
         """
+        now = datetime.now(UTC)
         earlier = self.read()
         newest = dict(earlier.newest) if earlier else {}
         if due is not None and newest.get(ti.dag_id, "") < due.astimezone(UTC).isoformat():
@@ -123,7 +135,8 @@ class PeerRecord:
             plan_task_id=plan_task_id,
             report_task_id=report_task_id,
             nonce=uuid.uuid4().hex,
-            planned_at=datetime.now(UTC).isoformat(),
+            planned_at=now.isoformat(),
+            sends_until=(now + valid_for + _PLANNING_TIME).isoformat(),
             newest=newest,
             order_ids=earlier.order_ids if earlier else (),
         )

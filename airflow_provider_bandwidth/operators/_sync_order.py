@@ -11,14 +11,13 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow_provider_bandwidth.exceptions import UnsafePlanError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAttempt, SubmissionJournal
 from airflow_provider_bandwidth.number_sync.handover import Handover
-from airflow_provider_bandwidth.operators._peer_record import PeerRecord
+from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.orders import Action, ExternalTnsOrderRequest, ProcessingStatus, parse_choice
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-DEFAULT_PLAN_VALID_FOR: Final = timedelta(hours=2)
 #: What a mapped task of a sync puts into its context for ``map_index_template``.
 LABEL_KEY: Final = "bandwidth_order_label"
 _WHAT_TO_DO: Final = "Nothing was sent. Clear `plan` with everything downstream, or start a new run."

@@ -44,7 +44,7 @@ from airflow_provider_bandwidth.number_sync.handover import NUMBERS_PER_XCOM, Ha
 from airflow_provider_bandwidth.number_sync.layout import Layout, lay_out
 from airflow_provider_bandwidth.number_sync.plan import NumberSyncPlan, plan_number_sync
 from airflow_provider_bandwidth.operators._peer_reader import Look, PeerReader
-from airflow_provider_bandwidth.operators._peer_record import PeerRecord, PlanRecord
+from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord, PlanRecord
 from airflow_provider_bandwidth.operators._sync_order import LABEL_KEY, BandwidthNumberSyncOrderOperator
 from airflow_provider_bandwidth.operators._sync_report import BandwidthNumberSyncReportOperator
 from airflow_provider_bandwidth.operators.bandwidth import parse_flag
@@ -182,6 +182,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     :param dry_run: whether this is a dry run: a plan and a report, but nothing is sent; templated
     :param if_running: ``wait`` or ``fail`` while another run syncs the same SIP peer
     :param allow_older_run: whether a run may plan after a newer run of the same DAG has; templated
+    :param plan_valid_for: how long the orders of this plan may be sent; so long at most it keeps other syncs waiting
     :param list_unchanged: whether to hand on the unchanged numbers one by one, for a report in a file
     :param site_id: SiteId; the connection's by default; templated
     :param sip_peer_id: SipPeerId; the connection's by default; templated
@@ -232,6 +233,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         dry_run: bool | str = False,
         if_running: Literal["wait", "fail"] = "wait",
         allow_older_run: bool | str = False,
+        plan_valid_for: timedelta = DEFAULT_PLAN_VALID_FOR,
         list_unchanged: bool = True,
         site_id: int | str | None = None,
         sip_peer_id: int | str | None = None,
@@ -268,6 +270,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         self.is_dry_run = dry_run
         self.if_running = if_running
         self.allow_older_run = allow_older_run
+        self.plan_valid_for = plan_valid_for
         self.list_unchanged = list_unchanged
         self.site_id = site_id
         self.sip_peer_id = sip_peer_id
@@ -340,7 +343,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         holder = record.find_holder(ti, self.task_id)
         if holder is not None:
             self._wait_or_fail(holder)
-        mine = record.take(ti, self.task_id, self._find_report_task_id(), due)
+        mine = record.take(ti, self.task_id, self._find_report_task_id(), due, self.plan_valid_for)
         if mine is None:
             self._wait_or_fail(record.read())
         self._wait_for_search(record, mine, reader)

@@ -141,6 +141,7 @@ def bandwidth_number_sync(
                 dry_run=dry_run,
                 if_running=if_running,
                 allow_older_run=allow_older_run,
+                plan_valid_for=plan_valid_for,
                 site_id=site_id,
                 sip_peer_id=sip_peer_id,
             ),

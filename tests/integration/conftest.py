@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,18 @@ def airflow_db() -> Iterator[None]:
             airflow_3_0.parse_reschedule_dates(patch)
             airflow_3_0.keep_deferral_arguments(patch)
         yield
+
+
+@pytest.fixture
+def fresh_records(airflow_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sync of another test has planned for the sandbox's SIP peer, and no pauses for the search's lag."""
+    from airflow.models import Variable
+    from airflow.utils.session import create_session
+
+    monkeypatch.setattr("airflow_provider_bandwidth.operators._peer_record.SEARCH_SHOWS_AFTER", timedelta(0))
+    with create_session() as session:
+        for record in session.query(Variable).filter(Variable.key.like("bandwidth_number_sync%")):
+            session.delete(record)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from airflow_provider_bandwidth.sandbox import Sandbox
 
 NUMBERS = [f"919666{last:04d}" for last in range(9)]
 
-pytestmark = pytest.mark.usefixtures("airflow_db")
+pytestmark = pytest.mark.usefixtures("airflow_db", "fresh_records")
 
 
 def hosted(sandbox: Sandbox) -> set[str]:
@@ -82,7 +82,8 @@ def test_run_made_anew_imports_again_what_was_removed_since(sandbox: Sandbox, mo
     """The same run, the same numbers, the same CustomerOrderId: the order found under it is history."""
     from airflow.utils.session import create_session
 
-    monkeypatch.setattr("airflow_provider_bandwidth.operators.number_sync._SETTLED_AFTER", timedelta(0))
+    for module in ("number_sync", "_peer_reader"):
+        monkeypatch.setattr(f"airflow_provider_bandwidth.operators.{module}.SETTLED_AFTER", timedelta(0))
     date = datetime(2026, 5, 4, tzinfo=UTC)
     sandbox.configure(dialect="O")
     first = sync(*NUMBERS[:5], date=date)

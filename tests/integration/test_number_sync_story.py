@@ -18,12 +18,13 @@ import pytest
 from support import dag_files
 from support.dag_files import DagFileRun, run_example
 
+from airflow_provider_bandwidth.number_sync.report import escape_cell
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 DAG = "bandwidth_number_sync_nightly"
 GOOD = [f"919{number:07d}" for number in range(6660000, 6662493)]
 MORE = [f"984{number:07d}" for number in range(6660000, 6660100)]
-EVEN_MORE = [f"336{number:07d}" for number in range(6660000, 6662100)]
+EVEN_MORE = [f"336{number:07d}" for number in range(6660000, 6661200)]
 #: What Bandwidth refuses, with its code.
 REFUSED = {"9195550001": "25060", "9845550001": "25060", "9195550002": "5124", "9845550002": "5124"}
 #: What never reaches Bandwidth, with our code.
@@ -108,7 +109,18 @@ def kill_half_way(nights: Nights) -> None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     sandbox.release_requests()
+    end_runs_without_a_process()
     assert len(sandbox.orders) == before + 2
+
+
+def end_runs_without_a_process() -> None:
+    """What the scheduler does with a run whose process is gone; ``dag.test()`` has none."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        for run in session.query(DagRun).filter(DagRun.dag_id == DAG, DagRun.state == "running"):
+            run.state = "failed"
 
 
 def release_when_planned(sandbox: Sandbox) -> threading.Thread:
@@ -124,12 +136,13 @@ def release_when_planned(sandbox: Sandbox) -> threading.Thread:
     return thread
 
 
-@pytest.mark.usefixtures("airflow_db")
+@pytest.mark.usefixtures("airflow_db", "fresh_records")
 def test_five_nights(sandbox: Sandbox, tmp_path: Path) -> None:
     nights = Nights(sandbox, tmp_path)
     wanted = [*GOOD, *REFUSED, *REJECTED]
     refused = {number: f"errored {code}" for number, code in REFUSED.items()}
-    rejected = {value: f"rejected {code}" for value, code in REJECTED.items()}
+    # A value that a spreadsheet would run has an apostrophe in front.
+    rejected = {escape_cell(value): f"rejected {code}" for value, code in REJECTED.items()}
 
     # Night 1: 2,500 numbers, 7 of them bad.
     run = nights.run(wanted)
@@ -175,7 +188,7 @@ def test_five_nights(sandbox: Sandbox, tmp_path: Path) -> None:
     assert len(sandbox.orders) == 5
     assert nights.hosted == {*GOOD[40:], *MORE}
 
-    # Night 5: 2,100 more; the run is killed half way, and then run again.
+    # Night 5: 1,200 more; the run is killed half way, and then run again.
     wanted += EVEN_MORE
     nights.write_extract(wanted)
     kill_half_way(nights)
@@ -185,7 +198,7 @@ def test_five_nights(sandbox: Sandbox, tmp_path: Path) -> None:
     releasing.join()
     assert run.state == "success"
     assert nights.hosted == {*GOOD[40:], *MORE, *EVEN_MORE}
-    assert sorted(len(order.telephone_numbers) for order in nights.orders_since(5)) == [100, 1000, 1000]
+    assert sorted(len(order.telephone_numbers) for order in nights.orders_since(5)) == [200, 1000]
     sent = [number for order in nights.orders_since(5) for number in order.telephone_numbers]
     assert sorted(sent) == sorted(EVEN_MORE)
     assert waited_for(run, "import") == (set(EVEN_MORE), {})
