@@ -57,6 +57,7 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "relabeling": {"host": "Base URL", "login": "Client ID or API user", "password": "Client secret or API password"},
     "placeholders": {
         "host": "https://dashboard.bandwidth.com/api",
+        "port": "0 (none; Airflow 3.3's Test button needs a value)",
         "login": "client id (oauth2) or API user (basic)",
         "password": "client secret (oauth2) or API password (basic)",
     },

@@ -57,7 +57,7 @@ def _connection_fields() -> str:
     from airflow_provider_bandwidth.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
 
     labels, placeholders = UI_FIELD_BEHAVIOUR["relabeling"], UI_FIELD_BEHAVIOUR["placeholders"]
-    rows = [(f"`{name}`", label, placeholders.get(name, ""), "") for name, label in labels.items()]
+    rows = [(f"`{name}`", labels.get(name, name.capitalize()), shown, "") for name, shown in placeholders.items()]
     for name, spec in CONN_FIELDS.items():
         default = spec["schema"].get("default", "")
         rows.append((f"`extra.{name}`", spec["label"], spec["description"], f"`{default}`" if default != "" else ""))

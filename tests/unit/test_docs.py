@@ -141,11 +141,7 @@ def raw_as_blob(link: str) -> str:
 def repository() -> str:
     """The repository's address, as the package's metadata have it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    urls = {name.lower(): url for name, url in project.get("urls", {}).items()}
-    return str(next((urls[name] for name in ("source", "repository", "homepage") if name in urls), _PLACEHOLDER))
-
-
-_PLACEHOLDER = "https://github.com/example/airflow-provider-bandwidth"
+    return str(project["urls"]["Source"])
 
 
 class TestReadme:
