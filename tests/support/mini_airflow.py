@@ -6,6 +6,7 @@ here. Task instances run as actors of a :class:`VirtualTime`, side by side.
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,12 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseOperator,
+)
 from airflow.utils.state import DagRunState
 from support.airflow_task import StateStore
 from support.virtual_time import Actor, KilledError, VirtualTime
@@ -114,6 +120,10 @@ class TaskInstance:
         )
 
 
+def _is_mapped(task: Any) -> bool:
+    return hasattr(task, "partial_kwargs")  # Airflow 2.11 has no is_mapped
+
+
 class _OutletEvents(dict[Any, Any]):
     def __missing__(self, asset: Any) -> Any:
         return self.setdefault(asset, SimpleNamespace(extra={}))
@@ -142,7 +152,7 @@ class Run:
 
     def is_mapped(self, task_id: str) -> bool:
         task = self.dag.get_task(task_id)
-        return bool(task.is_mapped) or task.get_closest_mapped_task_group() is not None
+        return _is_mapped(task) or task.get_closest_mapped_task_group() is not None
 
     def find(self, suffix: str) -> TaskInstance:
         """The instance of the unmapped task whose id ends so."""
@@ -254,7 +264,7 @@ class MiniAirflow:
     @staticmethod
     def _get_expand_values(task: Any) -> list[Any]:
         group = task.get_closest_mapped_task_group()
-        expand_input = task._get_specified_expand_input() if task.is_mapped else group._expand_input
+        expand_input = task._get_specified_expand_input() if _is_mapped(task) else group._expand_input
         value = expand_input.value
         return list(value.values()) if isinstance(value, dict) else [value]
 
@@ -333,6 +343,10 @@ class MiniAirflow:
         instance.actor = actor
 
     def _attempt(self, instance: TaskInstance, actor: Actor) -> None:
+        # Airflow 2.11 keeps who calls whom for the main thread only.
+        callers = getattr(getattr(inspect.getmodule(BaseOperator), "ExecutorSafeguard", None), "_sentinel", None)
+        if callers is not None and not hasattr(callers, "callers"):
+            callers.callers = {}
         instance.started_at = self.world.now
         instance.error = ""
         state, wait = "failed", 0.0
@@ -368,7 +382,7 @@ class MiniAirflow:
         for key in [key for key in run.xcoms if key[:2] == instance.key]:
             del run.xcoms[key]
         operator = run.dag.get_task(instance.task_id)
-        if not operator.is_mapped:
+        if not _is_mapped(operator):
             operator = operator.prepare_for_execution()
         instance.task = operator
         context = self._make_context(instance, operator)

@@ -419,6 +419,14 @@ class _Walk:
             return any(self._was_live(number, moment) for moment in (planned_at, self.world.now))
         if fate == "rejected" and not row["order_id"]:
             return True
+        if fate == "planned":  # and not sent
+            planned_at = self._planned[run.find("report")]
+            return not any(
+                number in order.telephone_numbers
+                and order.action == row["action"]
+                and order.created_at.timestamp() >= planned_at
+                for order in self._sandbox.orders
+            )
         order = self._find_order(row["order_id"])
         if order is None or number not in order.telephone_numbers or order.action != row["action"]:
             return False

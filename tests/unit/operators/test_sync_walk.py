@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import airflow
+import pytest
 from support.sync_walk import Happenings, walk_syncs
+
+pytestmark = pytest.mark.skipif(
+    airflow.__version__.startswith("2."),
+    reason="Airflow 2.11 counts mapped tasks in its database, which the walk has not",
+)
 
 #: One run at a time, and an inventory that tells the truth at once.
 ORDERLY = Happenings(
