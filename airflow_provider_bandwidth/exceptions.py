@@ -8,6 +8,7 @@ Every error says what happened, to which order or field, and what to do. None ca
     +-- InvalidParameterError           a parameter (ValueError, too)
     +-- InvalidTelephoneNumbersError    telephone numbers (ValueError, too)
     +-- InvalidExtractError             a file of telephone numbers (ValueError, too)
+        +-- ExtractUnavailableError    its file, which may be late
     +-- UnsafePlanError                 the nightly sync stops itself
     +-- InvalidResponseError            an answer that cannot be read
     +-- BandwidthApiError               a refusal, or no answer
@@ -209,3 +210,7 @@ class UnsafePlanError(BandwidthError):
 
 class InvalidExtractError(BandwidthError, ValueError):
     """An extract of telephone numbers cannot be read, or has not the column it should have; nothing was sent."""
+
+
+class ExtractUnavailableError(InvalidExtractError):
+    """The file of an extract cannot be opened or read now: it may be late, so that a retry may find it."""

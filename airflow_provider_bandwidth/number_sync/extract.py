@@ -4,8 +4,9 @@ In this order of importance: no number is lost, since a number that is not in th
 number is taken; no sane file is refused. So quoting is strict, every row has the width of the others, and what breaks
 that is an error with its line, never a blank.
 
-What damage leaves no trace cannot be told: whole rows that are missing at the end of a file or within it, a digit that
-became another, a cell that was emptied. There the guards of the plan stand.
+What damage leaves no trace cannot be told: whole rows that are missing at the end of a file (also where it ends inside
+the last cell of a row, behind the number) or within it, a digit that became another, a cell that was emptied. There the
+guards of the plan stand.
 """
 
 from __future__ import annotations
@@ -240,6 +241,11 @@ def _find_header(lines: Sequence[str], column: str, text: _Text) -> _Header:
             f"column={column + '[1]'!r} for the first of them, {column + '[2]'!r} for the second, or rename one."
         )
     _refuse_numbers_above(rows[:at], len(names), indexes[0], text)
+    if _LONG_ENOUGH_FOR_A_NUMBER.search(_DATE.sub("", "\n".join(names))):
+        raise text.error(
+            rows[at].last_line,
+            "the row of column names holds a telephone number: a quotation mark or a line end is missing.",
+        )
     return _Header(names, indexes[0], _width(rows[at].cells, rows[at + 1 :]), rows[at].last_line)
 
 
@@ -308,6 +314,7 @@ def _read_rows(lines: Iterable[str], header: _Header, text: _Text) -> Iterator[s
     reader = csv.reader(lines, delimiter=text.delimiter, skipinitialspace=True, strict=True)
     line = 0
     notes: list[tuple[int, str]] = []
+    last_blank = 0
     row: list[str] = []
     value = ""
     try:
@@ -320,6 +327,7 @@ def _read_rows(lines: Iterable[str], header: _Header, text: _Text) -> Iterator[s
                 continue
             start, line = line + before, reader.line_num
             if not any(map(str.strip, row)):
+                last_blank = start
                 continue
             if len(row) == 1 < width:
                 notes.append((start, row[0]))
@@ -334,6 +342,13 @@ def _read_rows(lines: Iterable[str], header: _Header, text: _Text) -> Iterator[s
                 yield value
     except csv.Error as error:
         raise _explain(error, line + before + 1, reader.line_num + before, text) from None
+    is_piece = notes and notes[0][0] - 1 != last_blank
+    if not text.is_whole and (is_piece or 1 < len(row) < width):
+        raise text.error(
+            reader.line_num + before,
+            f"the file ends inside a row: its last line has {len(row)} of {width} values and no line end. It is cut "
+            "short: write it anew.",
+        )
     _check_end(row, value, notes, header, text, line + before)
 
 
@@ -425,6 +440,8 @@ def _check_end(
         has_letters = any(map(str.isalpha, note))
         if _LONG_ENOUGH_FOR_A_NUMBER.search(without_dates) or (not has_letters and any(map(str.isdecimal, note))):
             raise _piece(at, note, header.width, text)
+    if not text.is_whole:
+        _log.info("%s ends without a line end: nothing tells whether more lines should follow.", text.name)
     may_be_cut = not text.is_whole and not notes and len(row) == header.width == header.index + 1
     if may_be_cut and not any(map(str.isalpha, value)) and sum(map(str.isdecimal, value)) < 10:
         raise text.error(

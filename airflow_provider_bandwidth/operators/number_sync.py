@@ -17,7 +17,6 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     Asset,
     BaseOperator,
-    ObjectStoragePath,
     conf,
     task,
 )
@@ -25,14 +24,15 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_bandwidth.assets import telephone_numbers_uri
 from airflow_provider_bandwidth.error_codes import parse_error_codes
 from airflow_provider_bandwidth.exceptions import (
+    ExtractUnavailableError,
     InvalidExtractError,
     InvalidParameterError,
     InvalidTelephoneNumbersError,
     UnsafePlanError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.hooks.extract import read_telephone_number_column
 from airflow_provider_bandwidth.number_sync.current import SETTLED_AFTER
-from airflow_provider_bandwidth.number_sync.extract import read_column
 from airflow_provider_bandwidth.number_sync.guards import (
     DEFAULT_MAX_REMOVALS,
     DEFAULT_MAX_UNREADABLE,
@@ -76,33 +76,6 @@ _LOOK_AGAIN_AFTER: Final = 20.0
 _SEARCH_PAUSE: Final = 10.0
 
 
-def read_telephone_number_column(path: str, column: str) -> Iterator[str]:
-    """The values of one column of a CSV extract, one by one, without blanks around them.
-
-    UTF-8 or UTF-16, with or without a byte order mark, any line ends, quoted or not, separated by comma, semicolon, tab
-    or bar; case and blanks around the column's name do not matter.
-
-    :param path: anything Airflow's ``ObjectStoragePath`` takes: a local path, ``s3://conn_id@bucket/key``, ...
-    :param column: the column's name in the first row
-    :raises InvalidExtractError: the file cannot be opened, is no text, lacks the column (names those that are there),
-        or its quoting is broken
-    """
-    try:
-        target = ObjectStoragePath(path)
-        target.protocol  # noqa: B018 - the file system is looked up here
-        target.fs  # noqa: B018
-    except (ValueError, ImportError) as error:
-        raise InvalidExtractError(
-            f"{path} cannot be read: {error}. Install the Airflow provider that serves this kind of path with its file "
-            "system, for s3:// apache-airflow-providers-amazon[s3fs]."
-        ) from error
-    try:
-        with target.open("rb") as stream:
-            yield from read_column(stream, column, path)
-    except OSError as error:
-        raise InvalidExtractError(f"{path} cannot be read: {error.strerror or error}.") from error
-
-
 def number_sync_asset(
     *,
     site_id: int | str | None = None,
@@ -137,9 +110,9 @@ def failing_at_once() -> Iterator[None]:
     """
     try:
         yield
+    except ExtractUnavailableError:
+        raise
     except (InvalidParameterError, InvalidTelephoneNumbersError, InvalidExtractError) as error:
-        if isinstance(error.__cause__, OSError):
-            raise
         raise AirflowFailException(f"{error} Nothing was sent.") from error
 
 
@@ -159,9 +132,10 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
 
     :param telephone_numbers: the desired numbers in any usual notation: any iterable, rows of a one-column query, or
         text; templated. This or ``extract_path``
-    :param extract_path: a CSV file to read them from: anything ``ObjectStoragePath`` takes; templated. It is read
+    :param extract_path: a ``.csv`` or ``.csv.gz``: anything ``ObjectStoragePath`` takes; templated. It is read
         here, so that its numbers do not pass through XCom
-    :param column: the name of the file's column that holds them; templated
+    :param column: the name of the file's column that holds them; ``Phone[2]`` is the second of that name; templated
+    :param encoding: of the file, any that Python knows; UTF-8, UTF-16 and Windows-1252 are found without; templated
     :param excluded_telephone_numbers: numbers to leave alone: neither imported nor removed; templated
     :param remove_missing: whether to remove current numbers that are not desired
     :param max_removals: the most numbers to remove, as a count (``500``) or a share of the current ones (``0.1``)
@@ -190,7 +164,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``; templated
     :raises AirflowFailException: the plan is unsafe, or a parameter, the extract or an excluded number is wrong; the
         task fails without retries, nothing is sent
-    :raises InvalidExtractError: the extract is not there (yet)
+    :raises ExtractUnavailableError: the extract is not there (yet)
     :raises InvalidResponseError: what Bandwidth shows cannot be believed (now)
     """
 
@@ -198,6 +172,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         "telephone_numbers",
         "extract_path",
         "column",
+        "encoding",
         "excluded_telephone_numbers",
         "first_load",
         "loa_type",
@@ -218,6 +193,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         telephone_numbers: Any = None,
         extract_path: str | None = None,
         column: str | None = None,
+        encoding: str | None = None,
         excluded_telephone_numbers: Any = (),
         remove_missing: bool = False,
         max_removals: float = DEFAULT_MAX_REMOVALS,
@@ -258,6 +234,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         self.telephone_numbers = repeatable(telephone_numbers)
         self.extract_path = extract_path
         self.column = column
+        self.encoding = encoding
         self.excluded_telephone_numbers = repeatable(excluded_telephone_numbers)
         self.remove_missing = parse_flag("remove_missing", remove_missing)
         self.first_load = first_load
@@ -422,7 +399,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
 
     def _read_desired(self) -> Iterable[object] | str:
         if self.extract_path is not None:
-            return read_telephone_number_column(str(self.extract_path), str(self.column))
+            encoding = str(self.encoding) if self.encoding else None
+            return read_telephone_number_column(str(self.extract_path), str(self.column), encoding=encoding)
         return () if self.telephone_numbers is None else self.telephone_numbers
 
     def _judge(self, plan: NumberSyncPlan, look: Look, reader: PeerReader) -> str:

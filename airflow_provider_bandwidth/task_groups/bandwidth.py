@@ -37,6 +37,7 @@ def bandwidth_number_sync(
     telephone_numbers: Any = _NOT_GIVEN,
     extract_path: str | None = _NOT_GIVEN,
     column: str | None = _NOT_GIVEN,
+    encoding: str | None = _NOT_GIVEN,
     excluded_telephone_numbers: Any = _NOT_GIVEN,
     site_id: int | str | None = _NOT_GIVEN,
     sip_peer_id: int | str | None = _NOT_GIVEN,
@@ -77,7 +78,8 @@ def bandwidth_number_sync(
     :param telephone_numbers: the desired numbers: any iterable, the output of a task, rows of a one-column query, or
         text; templated. For more than some ten thousand use ``extract_path``
     :param extract_path: a CSV file to read them from instead: anything ``ObjectStoragePath`` takes; templated
-    :param column: the name of the file's column that holds them; templated
+    :param column: the name of the file's column that holds them; ``Phone[2]`` is the second of that name; templated
+    :param encoding: of the file, any that Python knows; UTF-8, UTF-16 and Windows-1252 are found without; templated
     :param excluded_telephone_numbers: numbers to leave alone: neither imported nor removed; templated
     :param site_id: SiteId; the connection's by default; templated
     :param sip_peer_id: SipPeerId; the connection's by default; templated
@@ -126,6 +128,7 @@ def bandwidth_number_sync(
                 telephone_numbers=telephone_numbers,
                 extract_path=extract_path,
                 column=column,
+                encoding=encoding,
                 excluded_telephone_numbers=excluded_telephone_numbers,
                 remove_missing=remove_missing,
                 max_removals=max_removals,

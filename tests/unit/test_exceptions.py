@@ -15,6 +15,7 @@ from airflow_provider_bandwidth.exceptions import (
     BandwidthAuthError,
     BandwidthError,
     DuplicateOrderError,
+    ExtractUnavailableError,
     InvalidConnectionError,
     InvalidExtractError,
     InvalidParameterError,
@@ -60,6 +61,7 @@ EXAMPLES: list[BandwidthError] = [
     OrderFailedError(FAILED, "Allowed are COMPLETE and PARTIAL."),
     UnsafePlanError("40 removals, allowed are 10", ["too many removals", "the extract is short"]),
     InvalidExtractError("no column phone"),
+    ExtractUnavailableError("no such file"),
 ]
 EVERY = pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
 

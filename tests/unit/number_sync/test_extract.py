@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
+from pathlib import Path
 
 import pytest
 
 from airflow_provider_bandwidth.exceptions import InvalidExtractError
 from airflow_provider_bandwidth.number_sync.extract import read_column
+from airflow_provider_bandwidth.number_sync.plan import plan_number_sync
 
 A, B = "9196660100", "9196660101"
 
@@ -92,3 +96,53 @@ def test_what_is_no_extract_is_named(content: bytes, says: list[str]) -> None:
         column(content)
     for words in ("contacts.csv", *says):
         assert words in str(refused.value)
+
+
+# --- samples ---
+
+SAMPLES = Path(__file__).parents[1] / "samples" / "extracts"
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.json")), ids=lambda sample: sample.stem)
+def test_sample_is_read_as_a_careful_person_would(sample: Path) -> None:
+    """Each CSV has a JSON beside it: the column, what is at Bandwidth, and what should be read or refused.
+
+    Every current number stands in the file in some form, so that none may be removed.
+    """
+    told = json.loads(sample.read_text(encoding="utf-8"))
+    with sample.with_suffix(".csv").open("rb") as stream:
+        values = read_column(stream, told["column"], sample.stem)
+        if "error" in told:
+            with pytest.raises(InvalidExtractError) as refused:
+                list(values)
+            for words in (sample.stem, *told["error"]):
+                assert words in str(refused.value)
+            return
+        plan = plan_number_sync(values, told["current"], remove_missing=True)
+    assert sorted((*plan.to_import, *plan.unchanged)) == told["expected"]
+    assert (plan.to_remove, len(plan.rejected)) == ((), told.get("rejected", 0)), told["why"]
+
+
+def test_what_was_assumed_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(
+        InvalidExtractError, match=r"no column 'Phone'\. Its columns: 'Straße', 'Büro-Telefon', 'Größe'"
+    ):
+        column((SAMPLES / "windows_1252.csv").read_bytes())
+    assert "Windows-1252" in caplog.text
+    with pytest.raises(InvalidExtractError, match=r"\(Read as utf-16, '\\t' between columns\.\)"):
+        column((SAMPLES / "utf_16_chinese.csv").read_bytes())
+
+
+def test_encoding_can_be_given() -> None:
+    stream = io.BytesIO(f"Имя;Телефон\n1;{A}\n".encode("cp1251"))
+    assert list(read_column(stream, "Телефон", encoding="cp1251")) == [A]
+    with pytest.raises(InvalidExtractError, match="no encoding 'klingon'"):
+        list(read_column(io.BytesIO(b"Phone\n"), "Phone", encoding="klingon"))
+    with pytest.raises(InvalidExtractError, match="is not ascii"):
+        list(read_column(io.BytesIO("Téléphone\n".encode()), "Phone", encoding="ascii"))
+
+
+def test_pythons_limit_of_fields_is_as_before() -> None:
+    before = csv.field_size_limit()
+    column(f"Phone\n{A}\n")
+    assert csv.field_size_limit() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from support.variables import FakeVariables, replace_variables
 
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
+    ExtractUnavailableError,
     InvalidExtractError,
     InvalidParameterError,
     InvalidResponseError,
@@ -482,6 +484,37 @@ def test_path_of_an_unknown_kind_says_what_to_install() -> None:
         InvalidExtractError, match=r"nowhere://x/y\.csv cannot be read.*apache-airflow-providers-amazon"
     ):
         list(read_telephone_number_column("nowhere://x/y.csv", "Phone"))
+
+
+def test_missing_file_may_be_late_and_a_mistake_fails_at_once(bandwidth: Sandbox, tmp_path: Path) -> None:
+    extract = tmp_path / "contacts.csv"
+    with pytest.raises(ExtractUnavailableError):
+        plan(None, extract_path=str(extract), column="Phone")
+    mistakes = {
+        "Name,Mobile\nDoe,9196660000\n": f"{extract} has no column 'Phone'",
+        "": f"{extract} is empty",
+        "Id,Name,Phone\n1,Doe\n2,Roe,9196660000\n": f"{extract}, line 2: 2 values",
+    }
+    for content, says in mistakes.items():
+        extract.write_text(content)
+        with pytest.raises(AirflowFailException) as failed:
+            plan(None, extract_path=str(extract), column="Phone")
+        message = str(failed.value)
+        assert message.startswith(says)
+        assert (message.count(str(extract)), "Install" in message, ".." in message) == (1, False, False)
+    with pytest.raises(AirflowFailException, match="excluded_telephone_numbers: is a mapping"):
+        plan(NUMBERS, excluded_telephone_numbers={"phone": NUMBERS[0]})
+
+
+def test_packed_extract_and_other_encoding(bandwidth: Sandbox, tmp_path: Path) -> None:
+    extract = tmp_path / "contacts.csv.gz"
+    content = f"Имя;Телефон\nDoe;{NUMBERS[0]}\n".encode("cp1251")
+    extract.write_bytes(gzip.compress(content))
+    _, xcoms = plan(None, extract_path=str(extract), column="Телефон", encoding="cp1251")
+    assert xcoms["import_00000"] == NUMBERS[0]
+    extract.write_bytes(gzip.compress(content)[:-9])
+    with pytest.raises(AirflowFailException, match="no whole gzip file"):
+        plan(None, extract_path=str(extract), column="Телефон", encoding="cp1251")
 
 
 # --- report ---
