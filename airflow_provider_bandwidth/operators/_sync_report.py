@@ -6,7 +6,8 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -15,9 +16,11 @@ from airflow.providers.common.compat.sdk import (
     ObjectStoragePath,
 )
 
+from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY
 from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate, OrderResult, account_for_order
 from airflow_provider_bandwidth.number_sync.guards import parse_limit
 from airflow_provider_bandwidth.number_sync.handover import Handover
+from airflow_provider_bandwidth.number_sync.page import MAX_NIGHTS, NightFigures, PageOrder, ReportPage, read_figures
 from airflow_provider_bandwidth.number_sync.report import Tally, escape_cell
 from airflow_provider_bandwidth.orders import Action, TelephoneNumberError
 from airflow_provider_bandwidth.sensors.bandwidth import COMPLETED_KEY, ERRORS_KEY
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
 
 #: States in which a sensor may have left what it read: it succeeded, failed the task, or skipped it (``soft_fail``).
 _ENDED_STATES: Final = frozenset({"success", "failed", "skipped"})
+_REPORT_FILES: Final = (".csv", ".jsonl", ".ndjson", ".html")
+#: XCom key of the report as an HTML page, which the tab in Airflow's web server shows; and its size at most.
+REPORT_PAGE_KEY: Final = "bandwidth_report_page"
+_PAGE_BYTES: Final = 48_000
 _REPORT_COLUMNS: Final = ("telephone_number", "action", "fate", "code", "reason", "order_id")
 
 
@@ -35,7 +42,9 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
 
     Runs whatever became of the tasks before it. Every desired number has exactly one fate: unchanged, imported, errored
     (with Bandwidth's code and text), rejected (with a reason) or unaccounted; every number to remove likewise. The log
-    shows the counts and what to do about each error code; ``report_path`` gets a line for every number.
+    shows the counts and what to do about each error code; ``report_path`` gets a line for every number, or a page for
+    people. The same page, with as many rows as fit, is the XCom ``bandwidth_report_page``: Airflow 3.1 and later show
+    it as the tab "Bandwidth numbers" of the run and of this task.
 
     The task fails, without retries, if the plan failed, if a number is unaccounted, or if more numbers than
     ``max_errors`` errored. Otherwise Assets among its ``outlets`` get an event with the counts in ``extra``. On a dry
@@ -46,8 +55,8 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
     :param wait_task_ids: the mapped sensor that waits for them, by action
     :param max_errors: the most errored numbers, as a count (``20``) or a share of all numbers that are desired or
         to be removed (``0.01``)
-    :param report_path: where to write the fates: a ``.csv``, ``.jsonl`` or ``.ndjson`` file, anything
-        ``ObjectStoragePath`` takes; templated
+    :param report_path: where to write the fates: a ``.csv``, ``.jsonl`` or ``.ndjson`` file, or a ``.html`` page, which
+        also compares the night with the pages in the same folder; anything ``ObjectStoragePath`` takes; templated
     :return: (XCom, pushed before the task fails) the counts, ``error_counts`` by code, ``order_ids``, ``report_path``
     """
 
@@ -66,8 +75,8 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
     ) -> None:
         super().__init__(**{"trigger_rule": "all_done", **kwargs})
         parse_limit("max_errors", max_errors, 0)
-        if report_path is not None and not report_path.endswith((".csv", ".jsonl", ".ndjson")):
-            raise ValueError(f"report_path: expected a .csv, .jsonl or .ndjson file, got {report_path!r}")
+        if report_path is not None and not report_path.endswith(_REPORT_FILES):
+            raise ValueError(f"report_path: expected a .csv, .jsonl, .ndjson or .html file, got {report_path!r}")
         self.plan_task_id = plan_task_id
         self.submit_task_ids = dict(submit_task_ids)
         self.wait_task_ids = dict(wait_task_ids)
@@ -80,13 +89,16 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         states = _read_states(context)
         plan = self._pull_plan(ti, states)
         tally = Tally()
-        order_ids: list[str] = []
-        fates = self._iter_fates(ti, plan, states, order_ids)
-        path = None if self.report_path is None else _write_report(str(self.report_path), fates, tally)
-        for fate in fates:
-            tally.add(fate)
+        page = ReportPage(plan.place, plan.planned_at.isoformat(timespec="seconds"), tally)
+        fates = _counting(self._iter_fates(ti, plan, states, page.orders), page)
+        path = None if self.report_path is None else _find_free(str(self.report_path))
+        if path is not None and not path.endswith(".html"):
+            _write_lines(path, fates)
+        for _ in fates:
+            pass
         if not plan.unchanged_xcoms:
             tally.add_unchanged(plan.counts["unchanged"])
+        order_ids = [order.order_id for order in page.orders if order.order_id]
         summary = {
             **tally.counts(),
             "error_counts": tally.error_counts(),
@@ -96,8 +108,15 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         }
         problems = self._find_problems(tally)
         self.log.info("%s", tally.render(_title(plan, len(order_ids)), _verdict(plan, problems)))
+        page.verdict = _conclude(plan, problems, tally)
+        page.is_good = not problems and not plan.unsafe
+        page.facts = {"DAG run": f"{ti.dag_id}, {ti.run_id}", "Attempt": str(ti.try_number)}
+        page.findings = [plan.unsafe] if plan.unsafe else ()
+        if path is not None and path.endswith(".html"):
+            self._write_page(path, page)
         if path is not None:
             self.log.info("The fate of each number is in %s.", path)
+        ti.xcom_push(key=REPORT_PAGE_KEY, value=page.render(max_bytes=_PAGE_BYTES))
         ti.xcom_push(key="return_value", value=summary)
         self._judge(plan, problems, path)
         for asset in self.outlets:
@@ -123,7 +142,7 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         return plan
 
     def _iter_fates(
-        self, ti: Any, plan: Handover, states: Mapping[str, str], order_ids: list[str]
+        self, ti: Any, plan: Handover, states: Mapping[str, str], orders: list[PageOrder]
     ) -> Iterator[NumberFate]:
         yield from plan.iter_fates(ti, self.plan_task_id)
         for action in Action:
@@ -133,8 +152,18 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
                     yield from (NumberFate(number, action, Fate.PLANNED) for number in requested)
                     continue
                 result = self._read_result(ti, states, action, index)
-                if result.order_id is not None:
-                    order_ids.append(result.order_id)
+                orders.append(
+                    PageOrder(
+                        result.order_id or "",
+                        action,
+                        result.processing_status or "unknown",
+                        len(requested),
+                        len(result.completed_telephone_numbers),
+                        self._pull(ti, self.submit_task_ids[action], ORDER_URL_KEY, index) or ""
+                        if result.order_id
+                        else "",
+                    )
+                )
                 yield from account_for_order(action, requested, result)
 
     def _read_result(self, ti: Any, states: Mapping[str, str], action: Action, index: int) -> OrderResult:
@@ -158,6 +187,14 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
 
     def _pull(self, ti: Any, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+
+    def _write_page(self, path: str, page: ReportPage) -> None:
+        try:
+            page.earlier = _read_earlier_nights(path)
+        except OSError as error:
+            self.log.info("The night is not compared with earlier ones: their folder cannot be read (%s).", error)
+        with _open_report(path) as text:
+            text.write(page.render())
 
     def _find_problems(self, tally: Tally) -> list[str]:
         unaccounted, errored = tally.count(Fate.UNACCOUNTED), tally.count(Fate.ERRORED)
@@ -206,6 +243,19 @@ def _verdict(plan: Handover, problems: Sequence[str]) -> str:
     return f"A real run would send {_count_orders(plan.order_count)}.{would_fail}"
 
 
+def _conclude(plan: Handover, problems: Sequence[str], tally: Tally) -> str:
+    """How the night ended, in one sentence."""
+    if plan.dry_run:
+        return f"A dry run, nothing was sent. {_verdict(plan, problems)}"
+    if plan.unsafe:
+        return "Nothing was sent: the plan is unsafe, and a person has to look at it."
+    if problems:
+        return f"Not good enough: {'; '.join(problems)}."
+    done = f"{tally.count(Fate.IMPORTED):,} imported, {tally.count(Fate.REMOVED):,} removed"
+    left = [f"{count:,} {fate}" for fate in (Fate.ERRORED, Fate.REJECTED) if (count := tally.count(fate))]
+    return f"Done: {', '.join([done, *left])}."
+
+
 def _count_orders(count: int) -> str:
     return "1 order" if count == 1 else f"{count:,} orders"
 
@@ -223,31 +273,46 @@ def _read_states(context: Context) -> dict[str, str]:
     }
 
 
-def _write_report(path: str, fates: Iterable[NumberFate], tally: Tally) -> str:
-    """Write a line for each number, and count them.
+def _counting(fates: Iterable[NumberFate], page: ReportPage) -> Iterator[NumberFate]:
+    """The fates as they come, counted and noted on the way."""
+    for fate in fates:
+        page.add(fate)
+        yield fate
 
-    :return: where they are: a file that exists already, of an earlier attempt say, is never overwritten
-    """
-    path = _find_free(path)
+
+@contextmanager
+def _open_report(path: str) -> Iterator[IO[str]]:
     target = ObjectStoragePath(path)
     if target.protocol in ("", "file"):
         target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as stream, io.TextIOWrapper(stream, encoding="utf-8", newline="") as text:
+        yield text
+
+
+def _write_lines(path: str, fates: Iterable[NumberFate]) -> None:
+    """Write a line for each number."""
+    with _open_report(path) as text:
         writer = csv.DictWriter(text, _REPORT_COLUMNS) if path.endswith(".csv") else None
         if writer is not None:
             writer.writeheader()
         for fate in fates:
-            tally.add(fate)
             row = fate.to_dict()
             if writer is not None:
                 writer.writerow({name: escape_cell(value) for name, value in row.items()})
             else:
                 text.write(json.dumps(row, ensure_ascii=False) + "\n")
-    return path
+
+
+def _read_earlier_nights(path: str) -> list[NightFigures]:
+    """The figures of the pages in the same folder, of those with the last names, which usually hold the date."""
+    folder = ObjectStoragePath(path).parent
+    pages = sorted((each for each in folder.iterdir() if each.name.endswith(".html")), key=lambda each: each.name)
+    figures = (read_figures(page.read_text(encoding="utf-8", errors="replace")) for page in pages[-2 * MAX_NIGHTS :])
+    return [night for night in figures if night is not None]
 
 
 def _find_free(path: str) -> str:
-    """The path itself, or the first of name-2, name-3 and on that is free."""
+    """The path itself, or the first of name-2, name-3 and on that is free: no report overwrites another."""
     stem, dot, suffix = path.rpartition(".")
     free, number = path, 1
     while ObjectStoragePath(free).exists():

@@ -103,8 +103,8 @@ def bandwidth_number_sync(
     :param if_running: what to do while another run syncs the same SIP peer: ``wait`` (default) or ``fail``
     :param allow_older_run: whether a run may plan after a newer run of the same DAG has; templated
     :param plan_valid_for: how old a plan may be when an order is sent for the first time, by default two hours
-    :param report_path: a ``.csv`` or ``.jsonl`` file for a line on every number; templated. A file that exists is never
-        overwritten: the next is called name-2
+    :param report_path: a ``.csv`` or ``.jsonl`` file for a line on every number, or a ``.html`` page for people;
+        templated. A file that exists is never overwritten: the next is called name-2
     :param loa_type: LoaType of imports; left to Bandwidth (CARRIER) by default; templated
     :param ignore_error_codes: error codes that count as done, in imports and removals; not templated
     :param deferrable: whether to wait in the triggerer, as by default

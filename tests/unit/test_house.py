@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 #: From the roof to the ground. A module may import what stands on a line below its own, not beside or above it.
 FLOORS = """
 __main__
-task_groups.bandwidth cli
+task_groups.bandwidth plugins.bandwidth cli
 operators.number_sync
 operators._sync_report operators._sync_order operators._peer_reader
 operators._peer_record

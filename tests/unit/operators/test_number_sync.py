@@ -25,6 +25,7 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidResponseError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY
 from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate
 from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.operators.number_sync import (
@@ -682,6 +683,37 @@ def test_file_has_a_line_for_every_number(tmp_path: Path, name: str) -> None:
         NUMBERS[2]: ("errored", "25060", "o-1"),
     }
     assert len(rows) == summary["desired"] == 5
+
+
+def test_page_for_people_says_what_happened_and_links_the_order(tmp_path: Path) -> None:
+    run = Run(NUMBERS[:3]).ended("PARTIAL", NUMBERS[:2], [(NUMBERS[2], "25060")])
+    run.values[SUBMIT, ORDER_URL_KEY, 0] = "https://dashboard.example/orders/o-1"
+    path = tmp_path / "night.html"
+    assert run.report(report_path=str(path), max_errors=1)["report_path"] == str(path)
+    page = path.read_text(encoding="utf-8")
+    assert "Done: 2 imported, 0 removed, 1 errored." in page
+    assert f"<td>{NUMBERS[2]}<td>IMPORT<td>errored<td>25060" in page
+    assert '<a href="https://dashboard.example/orders/o-1" rel="noreferrer">o-1</a><td>IMPORT<td>PARTIAL' in page
+
+
+def test_page_compares_the_night_with_the_pages_in_its_folder(tmp_path: Path) -> None:
+    for name in ("night-1.html", "night-2.html"):
+        (tmp_path / "another.html").write_text("<html>somebody's</html>", encoding="utf-8")
+        run = Run(NUMBERS[:3], planned_at=datetime(2026, 11, int(name[6]), tzinfo=UTC)).ended("COMPLETE", NUMBERS[:3])
+        run.report(report_path=str(tmp_path / name))
+    assert "nights</h2>" not in (tmp_path / "night-1.html").read_text(encoding="utf-8")
+    assert "The last 2 nights" in (tmp_path / "night-2.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("report_path", [None, "report.csv"])
+def test_page_is_left_for_airflows_web_server_also_when_the_run_fails(tmp_path: Path, report_path: str | None) -> None:
+    run = Run(NUMBERS[:3]).ended("COMPLETE", NUMBERS[:2])
+    with pytest.raises(AirflowFailException):
+        run.report(report_path=report_path and str(tmp_path / report_path))
+    page = run.values["sync.report", "bandwidth_report_page", -1]
+    assert page.startswith("<!DOCTYPE html>")
+    assert "Not good enough: 1 telephone number is unaccounted for." in page
+    assert len(page.encode()) <= 48_000
 
 
 def test_report_parameters_are_checked_when_the_dag_is_parsed() -> None:
