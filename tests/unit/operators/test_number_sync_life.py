@@ -1,0 +1,344 @@
+"""Two runs of a sync and one SIP peer: what may be sent when, against the sandbox, without Airflow's database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from support.variables import FakeVariables, replace_variables
+
+from airflow_provider_bandwidth.exceptions import InvalidResponseError
+from airflow_provider_bandwidth.operators import _peer_reader, _peer_record
+from airflow_provider_bandwidth.operators import number_sync as operators
+from airflow_provider_bandwidth.operators.number_sync import (
+    AirflowRescheduleException,
+    BandwidthNumberSyncOrderOperator,
+    BandwidthNumberSyncPlanOperator,
+    BandwidthNumberSyncReportOperator,
+    list_sync_orders,
+)
+from airflow_provider_bandwidth.sandbox import Sandbox
+
+NUMBERS = [f"919666{last:04d}" for last in range(200)]
+PLAN, SUBMIT = "sync.plan", "sync.import.submit"
+DAY = datetime(2026, 11, 3, tzinfo=UTC)
+
+
+class Scheduler:
+    """States of runs and tasks, as Airflow tells them."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, str] = {}
+        self.tasks: dict[str, dict[str, str]] = {}
+
+
+class FakeTask:
+    """A task instance with the XComs of its run."""
+
+    def __init__(self, run: Run, task_id: str, map_index: int) -> None:
+        self.dag_id, self.run_id, self.task_id, self.map_index = run.dag_id, run.run_id, task_id, map_index
+        self._run = run
+        self.try_number = 1
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self._run.xcoms[self.task_id, key, self.map_index] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> Any:
+        return self._run.xcoms.get((task_ids, key, map_indexes))
+
+    def get_dagrun_state(self, dag_id: str, run_id: str) -> Any:
+        return SimpleNamespace(value=self._run.scheduler.runs[run_id])
+
+    def get_task_states(
+        self, dag_id: str, run_ids: list[str], task_ids: list[str] | None = None
+    ) -> dict[str, dict[str, str]]:
+        return {run_ids[0]: self._run.scheduler.tasks.get(run_ids[0], {})}
+
+
+class Run:
+    """One run of a sync."""
+
+    def __init__(self, scheduler: Scheduler, run_id: str = "monday", due: datetime = DAY, dag_id: str = "dag") -> None:
+        self.scheduler, self.run_id, self.due, self.dag_id = scheduler, run_id, due, dag_id
+        self.xcoms: dict[tuple[str, str, int], Any] = {}
+        scheduler.runs[run_id] = "running"
+
+    def context(self, task_id: str, map_index: int = -1) -> Any:
+        run = SimpleNamespace(start_date=self.due, clear_number=0, run_after=self.due, logical_date=self.due)
+        return {"ti": FakeTask(self, task_id, map_index), "dag_run": run}
+
+    def plan(self, numbers: list[str], **parameters: Any) -> dict[str, Any]:
+        operator = BandwidthNumberSyncPlanOperator(task_id=PLAN, telephone_numbers=numbers, **parameters)
+        operator.execute(self.context(PLAN))
+        return self.xcoms[PLAN, "return_value", -1]
+
+    def submit(self, index: int = 0, **parameters: Any) -> str:
+        operator = BandwidthNumberSyncOrderOperator(task_id=SUBMIT, plan_task_id=PLAN, action="IMPORT", **parameters)
+        return operator.execute(self.context(SUBMIT, index))
+
+    def report(self, plan_state: str, **parameters: Any) -> dict[str, Any]:
+        self.scheduler.tasks[self.run_id] = {PLAN: plan_state}
+        operator = BandwidthNumberSyncReportOperator(
+            task_id="sync.report", plan_task_id=PLAN, submit_task_ids={}, wait_task_ids={}, **parameters
+        )
+        return operator.execute(self.context("sync.report"))
+
+    @property
+    def reported(self) -> dict[str, Any]:
+        return self.xcoms["sync.report", "return_value", -1]
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> FakeVariables:
+    monkeypatch.setattr(_peer_reader, "_INVENTORY_PAUSE", 0)
+    return replace_variables(monkeypatch)
+
+
+@pytest.fixture
+def bandwidth(sandbox: Sandbox, connect: Callable[..., None], variables: FakeVariables) -> Iterator[Sandbox]:
+    connect(sandbox.connection)
+    yield sandbox
+    sandbox.release()
+
+
+@pytest.fixture
+def scheduler() -> Scheduler:
+    return Scheduler()
+
+
+@pytest.fixture
+def monday(bandwidth: Sandbox, scheduler: Scheduler) -> Run:
+    return Run(scheduler)
+
+
+# --- a plan is perishable ---
+
+
+def test_fresh_plan_is_sent_once(bandwidth: Sandbox, monday: Run) -> None:
+    monday.plan(NUMBERS[:3])
+    assert monday.submit() == monday.submit()
+    assert len(bandwidth.orders) == 1
+
+
+def test_plan_after_which_another_run_has_planned_is_not_sent(
+    bandwidth: Sandbox, scheduler: Scheduler, monday: Run
+) -> None:
+    monday.plan(NUMBERS[:3])
+    scheduler.runs["monday"] = "failed"
+    Run(scheduler, "tuesday", DAY + timedelta(days=1)).plan(NUMBERS[:3])
+    with pytest.raises(
+        AirflowFailException, match=r"another sync has planned.*'tuesday'.*Clear `plan` with everything"
+    ):
+        monday.submit()
+    assert bandwidth.orders == []
+
+
+def test_old_plan_is_not_sent(bandwidth: Sandbox, monday: Run) -> None:
+    monday.plan(NUMBERS[:3])
+    with pytest.raises(AirflowFailException, match=r"out of date.*plan_valid_for.*Clear `plan` with everything"):
+        monday.submit(plan_valid_for=timedelta(0))
+    assert bandwidth.orders == []
+
+
+def test_order_of_an_old_plan_is_found_all_the_same(bandwidth: Sandbox, monday: Run) -> None:
+    monday.plan(NUMBERS[:3])
+    sent = monday.submit()
+    assert monday.submit(plan_valid_for=timedelta(0)) == sent
+
+
+def test_numbers_of_an_order_made_since_are_not_sent(bandwidth: Sandbox, monday: Run) -> None:
+    bandwidth.hold()
+    monday.plan(NUMBERS[:3])
+    theirs = bandwidth.add_order(
+        NUMBERS[2:5], action="REMOVE", status="PROCESSING", location=bandwidth.default_location
+    )
+    with pytest.raises(AirflowFailException, match=f"REMOVE order {theirs.order_id} was made since.*1 of these 3"):
+        monday.submit()
+    assert len(bandwidth.orders) == 1
+
+
+def test_orders_of_the_same_plan_do_not_keep_each_other_from_being_sent(bandwidth: Sandbox, monday: Run) -> None:
+    monday.plan(NUMBERS[:4], chunk_size=2)
+    monday.submit(0)
+    monday.submit(1)
+    assert len(bandwidth.orders) == 2
+
+
+# --- one sync of a SIP peer at a time ---
+
+
+def test_plan_waits_for_the_run_that_is_at_it(bandwidth: Sandbox, scheduler: Scheduler, monday: Run) -> None:
+    monday.plan(NUMBERS[:3])
+    other = Run(scheduler, "manual", DAY, "other_dag")
+    with pytest.raises(AirflowRescheduleException):
+        other.plan(NUMBERS[:3])
+    with pytest.raises(AirflowFailException, match="run 'monday' of DAG 'dag'"):
+        other.plan(NUMBERS[:3], if_running="fail")
+    monday.submit()
+    assert len(bandwidth.orders) == 1
+
+
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_run_that_has_ended_holds_nothing(bandwidth: Sandbox, scheduler: Scheduler, monday: Run, state: str) -> None:
+    monday.plan(NUMBERS[:3])
+    scheduler.runs["monday"] = state
+    Run(scheduler, "manual").plan(NUMBERS[:3])
+
+
+def test_run_whose_report_has_ended_holds_nothing(
+    bandwidth: Sandbox, scheduler: Scheduler, monday: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BandwidthNumberSyncPlanOperator, "_find_report_task_id", lambda _: "sync.report")
+    monday.plan(NUMBERS[:3])
+    scheduler.tasks["monday"] = {"sync.report": "running"}
+    with pytest.raises(AirflowRescheduleException):
+        Run(scheduler, "manual").plan(NUMBERS[:3])
+    scheduler.tasks["monday"] = {"sync.report": "failed"}
+    Run(scheduler, "manual").plan(NUMBERS[:3])
+
+
+def test_run_that_never_ends_holds_no_longer_than_its_plan_is_valid(
+    bandwidth: Sandbox, scheduler: Scheduler, monday: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_peer_record, "_PLANNING_TIME", timedelta(0))
+    monday.plan(NUMBERS[:3], plan_valid_for=timedelta(0))
+    Run(scheduler, "manual").plan(NUMBERS[:3])
+
+
+def test_run_can_plan_again(bandwidth: Sandbox, monday: Run) -> None:
+    monday.plan(NUMBERS[:3])
+    monday.plan(NUMBERS[:4])
+    monday.submit()
+    assert bandwidth.orders[0].telephone_numbers == tuple(NUMBERS[:4])
+
+
+def test_dry_run_neither_waits_nor_makes_a_plan_old(bandwidth: Sandbox, scheduler: Scheduler, monday: Run) -> None:
+    monday.plan(NUMBERS[:3])
+    Run(scheduler, "manual").plan(NUMBERS[:3], dry_run=True)
+    monday.submit()
+
+
+def test_older_run_does_not_plan_after_a_newer_one(bandwidth: Sandbox, scheduler: Scheduler, monday: Run) -> None:
+    scheduler.runs["tuesday"] = "success"
+    tuesday = Run(scheduler, "tuesday", DAY + timedelta(days=1))
+    tuesday.plan(NUMBERS[:3])
+    scheduler.runs["tuesday"] = "success"
+    with pytest.raises(AirflowFailException, match=r"allow_older_run"):
+        monday.plan(NUMBERS[:3])
+    monday.plan(NUMBERS[:3], allow_older_run="True")
+
+
+def test_plan_waits_until_the_search_shows_what_was_sent(
+    bandwidth: Sandbox, scheduler: Scheduler, monday: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monday.plan(NUMBERS[:3])
+    bandwidth.configure(search_lag_seconds=55)
+    bandwidth.hold()
+    monday.submit()
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        bandwidth.skip(seconds)
+
+    monkeypatch.setattr(operators, "time", SimpleNamespace(sleep=sleep))
+    monday.plan(NUMBERS[:4])
+    assert 50 < sum(pauses) < 70
+    assert monday.xcoms[PLAN, "import_00000", -1] == ",".join(NUMBERS[:3])
+    assert monday.xcoms[PLAN, "import_00001", -1] == NUMBERS[3]
+
+
+# --- what is at Bandwidth ---
+
+
+def test_inventory_that_does_not_fit_the_count_is_not_believed(bandwidth: Sandbox, monday: Run) -> None:
+    bandwidth.seed(imported=NUMBERS[:100])
+    bandwidth.inject("status", operation="peer-numbers", status=204, body="empty", times=None)
+    with pytest.raises(InvalidResponseError, match=r"counts 100 telephone numbers before and 100 after.*showed 0"):
+        monday.plan(NUMBERS)
+
+
+def test_inventory_that_is_empty_once_is_read_again(bandwidth: Sandbox, monday: Run) -> None:
+    bandwidth.seed(imported=NUMBERS[:100])
+    bandwidth.inject("status", operation="peer-numbers", status=204, body="empty", times=1)
+    assert monday.plan(NUMBERS[:100])["to_import"] == 0
+
+
+def test_empty_peer_that_orders_contradict_is_unsafe(bandwidth: Sandbox, scheduler: Scheduler, monday: Run) -> None:
+    old = datetime.now(UTC) - timedelta(days=60)
+    bandwidth.add_order(NUMBERS[:5], status="COMPLETE", location=bandwidth.default_location, created_at=old)
+    with pytest.raises(AirflowFailException, match="imported 5 there that no order took away"):
+        monday.plan(NUMBERS[:5])
+    monday.plan(NUMBERS[:5], first_load=True)
+    assert monday.submit()
+
+
+# --- unsafe plans and dry runs ---
+
+
+def test_unsafe_plan_is_reported_and_not_sent(bandwidth: Sandbox, monday: Run) -> None:
+    bandwidth.seed(imported=NUMBERS[:10])
+    with pytest.raises(AirflowFailException, match="max_removals"):
+        monday.plan([*NUMBERS[:7], "call Jane"], remove_missing=True, max_unreadable=1)
+    plan = monday.xcoms[PLAN, "return_value", -1]
+    assert list_sync_orders.function(plan, "REMOVE") == []
+    with pytest.raises(AirflowFailException, match=r"The plan is unsafe:.*10 % of 10 = 1 removals allowed; 3 planned"):
+        monday.report("failed")
+    assert (monday.reported["rejected"], monday.reported["removal_planned"]) == (1, 3)
+
+
+def test_plan_that_was_marked_as_success_is_not_sent(bandwidth: Sandbox, monday: Run) -> None:
+    with pytest.raises(AirflowFailException):
+        monday.plan(NUMBERS[:3], max_imports=2)
+    with pytest.raises(AirflowSkipException):
+        monday.submit()
+    assert bandwidth.orders == []
+
+
+def test_dry_run_says_what_a_real_run_would_do(
+    bandwidth: Sandbox, monday: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Mock()
+    monkeypatch.setattr(BandwidthNumberSyncReportOperator, "log", log)
+    bandwidth.seed(imported=NUMBERS[:10])
+    monday.plan(NUMBERS[:7], remove_missing=True, dry_run=True)
+    with pytest.raises(AirflowSkipException):
+        monday.report("success")
+    assert monday.reported["removal_planned"] == 3
+    assert "A real run would stop: Nothing was sent. 10 % of 10 = 1 removals allowed" in str(log.info.mock_calls)
+
+
+def test_skipped_plan_skips_the_report(bandwidth: Sandbox, monday: Run) -> None:
+    with pytest.raises(AirflowSkipException):
+        monday.report("skipped")
+
+
+def test_report_never_overwrites_another(bandwidth: Sandbox, monday: Run, tmp_path: Any) -> None:
+    monday.plan(NUMBERS[:3], dry_run=True)
+    path = tmp_path / "night.csv"
+    written = []
+    for _ in range(3):
+        with pytest.raises(AirflowSkipException):
+            monday.report("success", report_path=str(path))
+        written.append(monday.reported["report_path"])
+    assert written == [str(path), str(tmp_path / "night-2.csv"), str(tmp_path / "night-3.csv")]
+    assert len({path.read_text() for path in tmp_path.iterdir()}) == 1
+
+
+def test_missing_file_is_tried_again_and_a_wrong_column_is_not(bandwidth: Sandbox, monday: Run, tmp_path: Any) -> None:
+    from airflow_provider_bandwidth.exceptions import InvalidExtractError
+
+    extract = tmp_path / "contacts.csv"
+    given: dict[str, Any] = {"telephone_numbers": None, "extract_path": str(extract), "column": "Phone"}
+    operator = BandwidthNumberSyncPlanOperator(task_id=PLAN, **given)
+    with pytest.raises(InvalidExtractError, match="cannot be read"):
+        operator.execute(monday.context(PLAN))
+    extract.write_text("Name\nDoe\n")
+    with pytest.raises(AirflowFailException, match="no column 'Phone'"):
+        operator.execute(monday.context(PLAN))
