@@ -18,7 +18,13 @@ ORDERLY = Happenings(
 
 
 def test_kills_clears_retries_and_lost_answers_do_no_harm() -> None:
-    outcome = walk_syncs(20310304, 30, happenings=ORDERLY)
+    outcome = walk_syncs(20310304, 10, happenings=ORDERLY)
+
+    assert not outcome.failures, outcome
+
+
+def test_runs_side_by_side_and_inventories_that_lag_or_break_do_no_harm() -> None:
+    outcome = walk_syncs(20310305, 20)
 
     assert not outcome.failures, outcome
     assert outcome.deaths > 10
