@@ -38,6 +38,9 @@ _MOST_ORDER_IDS: Final = 500
 _GOING_ON: Final = frozenset({"queued", "running", "restarting"})
 _ENDED: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
+#: In place of Variables where no Airflow runs the task: a script, say, that calls ``execute`` itself.
+_WITHOUT_AIRFLOW: Final[dict[str, str]] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class PlanRecord:
@@ -140,7 +143,7 @@ class PeerRecord:
             newest=newest,
             order_ids=earlier.order_ids if earlier else (),
         )
-        Variable.set(self._key, mine.to_json())
+        _write(self._key, mine.to_json())
         time.sleep(_SETTLED_AFTER_SECONDS)
         settled = self.read()
         return mine if settled is not None and settled.nonce == mine.nonce else None
@@ -153,7 +156,7 @@ class PeerRecord:
         if not self.is_latest(mine.nonce):
             return False
         kept = tuple(order_ids) if len(order_ids) <= _MOST_ORDER_IDS else None
-        Variable.set(self._key, replace(mine, order_ids=kept).to_json())
+        _write(self._key, replace(mine, order_ids=kept).to_json())
         return True
 
     def is_latest(self, nonce: str) -> bool:
@@ -163,7 +166,7 @@ class PeerRecord:
 
     def note_sending(self) -> None:
         """Note that an order is about to be sent."""
-        Variable.set(f"{self._key}_sent", datetime.now(UTC).isoformat())
+        _write(f"{self._key}_sent", datetime.now(UTC).isoformat())
 
     def seconds_until_shown(self) -> float:
         """How long Bandwidth's search may still hide an order that a sync of this peer sent last."""
@@ -176,13 +179,20 @@ class PeerRecord:
         return min(max(left, 0.0), SEARCH_SHOWS_AFTER.total_seconds())
 
 
+def _write(key: str, text: str) -> None:
+    try:
+        Variable.set(key, text)
+    except ImportError:  # so Airflow 3 says that it does not run this task
+        _WITHOUT_AIRFLOW[key] = text
+
+
 def _read(key: str) -> str | None:
     # The two lines of Airflow name the default differently.
     try:
         value = Variable.get(key, None)
     except KeyError:
-        return None
-    return None if value is None else str(value)
+        value = None
+    return _WITHOUT_AIRFLOW.get(key) if value is None else str(value)
 
 
 def _is_going_on(ti: Any, record: PlanRecord) -> bool:

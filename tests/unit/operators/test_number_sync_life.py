@@ -342,3 +342,18 @@ def test_missing_file_is_tried_again_and_a_wrong_column_is_not(bandwidth: Sandbo
     extract.write_text("Name\nDoe\n")
     with pytest.raises(AirflowFailException, match="no column 'Phone'"):
         operator.execute(monday.context(PLAN))
+
+
+def test_a_script_that_runs_the_tasks_itself_needs_no_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ImportError("cannot import name 'SUPERVISOR_COMMS'")
+
+    monkeypatch.setattr(_peer_record, "Variable", Mock(set=refuse, get=Mock(side_effect=KeyError)))
+    monkeypatch.setattr(_peer_record, "_SETTLED_AFTER_SECONDS", 0)
+    monkeypatch.setattr(_peer_record, "_WITHOUT_AIRFLOW", {})
+    ti = SimpleNamespace(dag_id="d", run_id="r")
+    record = _peer_record.PeerRecord("9900000", 743, 303716)
+    mine = record.take(ti, "plan", None, None, timedelta(hours=2))
+    assert mine is not None
+    assert record.keep_orders(mine, ["airflow-1"])
+    assert record.is_latest(mine.nonce)
