@@ -58,6 +58,7 @@ __all__ = [
     "parse_choice",
     "parse_id",
     "parse_known",
+    "parse_order_id",
     "unaccounted_telephone_numbers",
     "validate_customer_order_id",
 ]
@@ -138,6 +139,20 @@ def parse_id(name: str, value: object) -> int:
     if number is None or not 0 < number <= _INT32_MAX:
         raise InvalidParameterError(name, f"expected a positive number, got {value!r}")
     return number
+
+
+def parse_order_id(value: object) -> str:
+    """The OrderId itself, without white space around it.
+
+    :raises InvalidParameterError: it is none, such as the ``None`` of a template whose XCom is empty
+    """
+    if not isinstance(value, str) or not value.strip() or value.strip() in ("None", "null"):
+        raise InvalidParameterError(
+            "OrderId",
+            f"expected an order id, got {value!r}. Was the task that submits the order skipped? Has it "
+            "do_xcom_push=False, so that no xcom holds its id? If it is mapped, expand the waiting task, too.",
+        )
+    return value.strip()
 
 
 def normalize_telephone_number(value: str) -> str:

@@ -1,5 +1,8 @@
 """Telephone numbers as CRMs write them, turned into the ten digits Bandwidth takes. Pure: no I/O, no Airflow.
 
+The file is longer than others because it is one verdict: every rule about a value stands beside the rules it is tried
+before and after, and its order is what makes the verdict right.
+
 Bandwidth wants ten digits without punctuation [host], of the North American Numbering Plan (NANP), which is country
 code 1; one number that is none can cost the whole order (error 7201 [err]). So every value is judged before it is sent.
 

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from airflow_provider_bandwidth.exceptions import InvalidConnectionError, InvalidParameterError
+from airflow_provider_bandwidth.exceptions import (
+    BandwidthApiError,
+    BandwidthAuthError,
+    InvalidConnectionError,
+    InvalidParameterError,
+)
 from airflow_provider_bandwidth.orders import parse_id, parse_whole_number
 
 DEFAULT_BASE_URL: Final = "https://dashboard.bandwidth.com/api"
@@ -115,6 +120,19 @@ class ConnectionSettings:
         if self.login != self.login.strip() or self.password != self.password.strip():
             hint += " There is white space around one of the two."
         return hint
+
+    def explain_failure(self, error: BandwidthApiError, account_id: str) -> str:
+        """What is wrong with the connection, as a call that should have worked shows it."""
+        if error.status is None:
+            return f"Bandwidth could not be reached. {error}"
+        if error.status == 401 or (isinstance(error, BandwidthAuthError) and error.url == self.token_url):
+            return f"Wrong credentials. {error}"
+        if error.status in (403, 404) and error.url != self.token_url:
+            return (
+                f"The credentials were accepted, but account {account_id} was not: the account id is wrong, or this "
+                f"user has no role in it. {error}"
+            )
+        return str(error)
 
 
 def fill_order_url(pattern: str, **values: str) -> str:

@@ -5,47 +5,34 @@ Apart from the hook so that a DAG file that names the hook does not import reque
 
 from __future__ import annotations
 
-import http.client
 import math
 import random
 import re
-import ssl
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 import requests
-import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    LocationParseError,
-    MaxRetryError,
-    NewConnectionError,
-    ProxySchemeUnknown,
-)
 
 from airflow_provider_bandwidth import __version__
-from airflow_provider_bandwidth.exceptions import (
-    AmbiguousSubmissionError,
-    BandwidthApiError,
-    BandwidthAuthError,
-    BandwidthError,
-    InvalidResponseError,
-)
+from airflow_provider_bandwidth.exceptions import BandwidthApiError, BandwidthAuthError, InvalidResponseError
 from airflow_provider_bandwidth.hooks._exchange import (
     ACCEPT_ENCODING,
-    AnswerTooLargeError,
     AnswerTooSlowError,
     iter_body,
     limit_answers_of,
     limiting_answers,
     read_body,
 )
-from airflow_provider_bandwidth.wire.answers import RETRYABLE_STATUSES, read_clock_offset, read_pause
+from airflow_provider_bandwidth.hooks._transport_errors import (
+    find_cause,
+    may_pass,
+    naming_transport_errors,
+    was_never_sent,
+)
+from airflow_provider_bandwidth.wire.answers import RETRYABLE_STATUSES, Answer, read_clock_offset, read_pause
 from airflow_provider_bandwidth.wire.documents import clean_text
 
 if TYPE_CHECKING:
@@ -63,144 +50,6 @@ _MAX_STREAM: Final = 2**30
 #: A token is renewed this many seconds before it expires, or after half its lifetime if that is later.
 _EXPIRY_MARGIN: Final = 60.0
 _DEFAULT_TOKEN_LIFETIME: Final = 3600.0
-#: What comes through requests from the layers below it. requests' own errors are OSErrors.
-_TRANSPORT_ERRORS: Final = (OSError, ValueError, OverflowError, urllib3.exceptions.HTTPError, http.client.HTTPException)
-#: Raised before anything is sent.
-_OWN_FAULTS: Final = (
-    requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.MissingSchema,
-    LocationParseError,
-    ProxySchemeUnknown,
-    UnicodeError,
-    OverflowError,
-)
-
-_Error = TypeVar("_Error", bound=BaseException)
-
-
-def was_never_sent(error: Exception) -> bool:
-    """Whether the connection was never established, so that nothing can have happened at the other end."""
-    if isinstance(error, _OWN_FAULTS):
-        return True
-    if not isinstance(error, requests.RequestException):
-        return isinstance(error, OSError)  # a file that is not there; a broken connection is requests' error
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
-        return True
-    cause = error.args[0] if error.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
-    return isinstance(reason, NewConnectionError | ConnectTimeoutError)
-
-
-def may_pass(error: Exception) -> bool:
-    """Whether the same request may get through a moment later; not if a certificate or the URL itself was refused."""
-    if isinstance(error, requests.exceptions.SSLError):
-        # TLS reports a connection that breaks off as an end of file.
-        return _was_cut_off(error)
-    if isinstance(error, _OWN_FAULTS) or _find(error, AnswerTooLargeError):
-        return False
-    return isinstance(
-        error,
-        requests.ConnectionError
-        | requests.Timeout
-        | requests.exceptions.ChunkedEncodingError
-        | requests.exceptions.ContentDecodingError,
-    )
-
-
-def _find(error: BaseException | None, *kinds: type[_Error]) -> _Error | None:
-    """The error of one of these kinds that an error was raised for, or holds."""
-    while error is not None and not isinstance(error, kinds):
-        error = error.__cause__ or error.__context__
-    return error
-
-
-def _was_cut_off(error: Exception) -> bool:
-    return _find(error, ssl.SSLEOFError, ssl.SSLZeroReturnError) is not None
-
-
-def describe_transport_error(error: Exception, url: str) -> str:
-    """What went wrong on the way, without addresses of proxies or anything else that might hold a credential.
-
-    :param url: the URL asked
-    """
-    limit = _find(error, AnswerTooSlowError, AnswerTooLargeError)
-    if limit is not None:
-        return str(limit)
-    if isinstance(error, requests.exceptions.SSLError) and not _was_cut_off(error):
-        return _describe_tls_error(error)
-    if isinstance(error, _OWN_FAULTS):
-        return _describe_own_fault(error, url)
-    file_error = _find(error, FileNotFoundError, PermissionError, IsADirectoryError)
-    if file_error is not None or not isinstance(error, requests.RequestException):
-        return _describe_local_error(file_error or error)
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy could not be used"
-    if was_never_sent(error):
-        return "no connection could be made: host unknown, unreachable, or not listening"
-    if isinstance(error, requests.Timeout):
-        return "no answer within the connection's timeout"
-    return f"the connection broke before the answer was complete ({type(error).__name__})"
-
-
-def _describe_tls_error(error: Exception) -> str:
-    cause = _find(error, ssl.SSLError)
-    if cause is not None and cause.library in ("X509", "PEM"):
-        return "the CA bundle cannot be read; check the connection's verify, or REQUESTS_CA_BUNDLE in the environment"
-    reason = f" ({cause.reason})" if cause is not None and cause.reason else ""
-    return (
-        f"the TLS connection failed{reason}; if the certificate is from your own authority, set the connection's verify"
-    )
-
-
-def _describe_own_fault(error: Exception, url: str) -> str:
-    host = urlsplit(url).hostname or ""
-    if isinstance(error, OverflowError):
-        return "the connection's timeout is longer than this machine can wait"
-    location = _find(error, LocationParseError)
-    if (
-        isinstance(error, requests.exceptions.InvalidProxyURL | requests.exceptions.InvalidSchema)
-        or _find(error, ProxySchemeUnknown)
-        or (location is not None and host not in str(location).lower())
-    ):
-        return (
-            "the proxy could not be used; check HTTPS_PROXY and ALL_PROXY in the environment. A SOCKS proxy needs the "
-            "package pysocks"
-        )
-    return "the URL cannot be used; check the connection's Host"
-
-
-def _describe_local_error(error: Exception) -> str:
-    bundle = re.search(r"invalid path: (.*)", str(error))
-    if bundle is not None:
-        return (
-            f"the CA bundle {clean_text(bundle[1])} is not there; check the connection's verify, or REQUESTS_CA_BUNDLE "
-            "and CURL_CA_BUNDLE in the environment"
-        )
-    if isinstance(error, OSError) and error.strerror:
-        return f"the request could not be made: {error.strerror}: {clean_text(str(error.filename or 'no file'))}"
-    return f"the request could not be made ({type(error).__name__})"
-
-
-@contextmanager
-def naming_transport_errors(url: str, *, creates: str | None = None) -> Iterator[None]:
-    """Turn errors of the layers below into one of ours, which names the cause and shows no credential.
-
-    :param creates: the CustomerOrderId of the order that the request creates, if it creates one
-    :raises AmbiguousSubmissionError: the order may have been created
-    """
-    try:
-        yield
-    except BandwidthError:  # some are ValueErrors
-        raise
-    except _TRANSPORT_ERRORS as error:
-        problem = describe_transport_error(error, url)
-        never_sent = was_never_sent(error)
-        if creates is not None and not never_sent:
-            raise AmbiguousSubmissionError(creates, problem) from None
-        if creates is not None:
-            problem = f"{problem}. Nothing was created"
-        raise BandwidthApiError(problem, url=url, retryable=may_pass(error)) from None
 
 
 def next_pause(
@@ -219,7 +68,7 @@ def next_pause(
     """
     if error is not None:
         # An answer that takes too long once takes as long again.
-        again = may_pass(error) and not _find(error, AnswerTooSlowError) and (may_resend or was_never_sent(error))
+        again = may_pass(error) and not find_cause(error, AnswerTooSlowError) and (may_resend or was_never_sent(error))
     else:
         assert response is not None
         again = response.status_code == 429 or (may_resend and response.status_code in RETRYABLE_STATUSES)
@@ -359,7 +208,60 @@ class Session(requests.Session):
         return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
 
-def basic_auth(settings: ConnectionSettings) -> HTTPBasicAuth:
+class ApiSession(Session):
+    """The session of a connection's calls. It asks for XML.
+
+    :param mask: has a new token masked in the logs
+    """
+
+    def __init__(
+        self,
+        settings: ConnectionSettings,
+        *,
+        max_attempts: int,
+        sleep: Callable[[float], None],
+        clock: Callable[[], float],
+        mask: Callable[[str], None],
+    ) -> None:
+        super().__init__("application/xml")
+        limits: dict[str, Any] = {
+            "timeout": settings.timeout,
+            "max_attempts": max_attempts,
+            "sleep": sleep,
+            "clock": clock,
+        }
+        self._token_auth: TokenAuth | None = None
+        if settings.auth_type == "oauth2":
+            self._token_auth = TokenAuth(settings, RetryingAdapter(**limits, resend_post=True), clock, mask)
+        self._adapter = RetryingAdapter(**limits, auth=self._token_auth)
+        self.verify = settings.verify
+        self.auth = self._token_auth or _basic_auth(settings)
+        self.mount("https://", self._adapter)
+        self.mount("http://", self._adapter)
+
+    def now(self) -> float:
+        """Epoch seconds by Bandwidth's clock, as its last answer showed it; by ours before the first answer."""
+        return self._adapter.now()
+
+    def close(self) -> None:
+        """Close all connections, those to the token endpoint included."""
+        super().close()
+        if self._token_auth is not None:
+            self._token_auth.close()
+
+
+def to_answer(response: requests.Response, *, body: bytes | None = None) -> Answer:
+    """What came back, for the readers. Its URL lacks the query, which may name telephone numbers.
+
+    :param body: the body, where it is not to be read from the response
+    """
+    content = response.content if body is None else body
+    return Answer(
+        response.status_code, response.headers, content, response.url.partition("?")[0], response.reason or ""
+    )
+
+
+def _basic_auth(settings: ConnectionSettings) -> HTTPBasicAuth:
     """Login and password as a Basic header, in UTF-8: requests would refuse what Latin-1 lacks."""
     return HTTPBasicAuth(settings.login.encode(), settings.password.encode())
 
@@ -414,7 +316,7 @@ class TokenAuth(AuthBase):
             response = self._session.post(
                 url,
                 data={"grant_type": "client_credentials"},
-                auth=basic_auth(self._settings),
+                auth=_basic_auth(self._settings),
             )
         status = response.status_code
         answer = _read_json(response)

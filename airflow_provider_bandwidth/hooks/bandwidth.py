@@ -1,15 +1,17 @@
-"""The hook: one connection to Bandwidth's Dashboard API, one call per method, and the exactly-once submission."""
+"""The hook: one connection to Bandwidth's Dashboard API, one call per method, and the exactly-once submission.
+
+The file is longer than others because a hook's calls are looked for, and documented, in one place. What a call does
+has its home below.
+"""
 
 from __future__ import annotations
 
 import re
 import time
-from array import array
-from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
@@ -25,7 +27,7 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidResponseError,
     OrderNotFoundError,
 )
-from airflow_provider_bandwidth.get_provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_bandwidth.get_provider_info import UI_FIELD_BEHAVIOUR, build_form_widgets
 from airflow_provider_bandwidth.hooks._connection import ConnectionSettings, fill_order_url, parse_account_id
 from airflow_provider_bandwidth.hooks._submission import EarlierAttempt, OrderCalls, Submission, SubmissionJournal
 from airflow_provider_bandwidth.orders import (
@@ -34,36 +36,25 @@ from airflow_provider_bandwidth.orders import (
     ProcessingStatus,
     TelephoneNumberError,
     TnOrder,
-    normalize_telephone_number,
-    parse_choice,
     parse_id,
-    validate_customer_order_id,
+    parse_order_id,
 )
 from airflow_provider_bandwidth.telephone_numbers import chunk
 
 if TYPE_CHECKING:
     import requests
 
-    from airflow_provider_bandwidth.hooks._transport import RetryingAdapter, TokenAuth
+    from airflow_provider_bandwidth.hooks._inventory import SipPeerTelephoneNumber
     from airflow_provider_bandwidth.wire.answers import Answer
     from airflow_provider_bandwidth.wire.orders import OrderListEntry
 
 __all__ = ["BandwidthHook", "EarlierAttempt", "SubmissionJournal"]
 
 _XML: Final = {"Content-Type": "application/xml; charset=utf-8"}
+#: A list that has nothing to show is answered 204, or 404 [oas1].
+_LIST_STATUSES: Final = (200, 204, 404)
 #: The most numbers importTnChecker takes [oas1].
 _MAX_CHECKED_NUMBERS: Final = 5000
-
-
-class SipPeerTelephoneNumber(NamedTuple):
-    """A telephone number of a SIP peer.
-
-    :param telephone_number: ten digits; what is no North American number, as Bandwidth shows it
-    :param is_imported: whether an order brought it; ``False`` if it may be one that Bandwidth owns
-    """
-
-    telephone_number: str
-    is_imported: bool
 
 
 class BandwidthHook(BaseHook):
@@ -113,29 +104,15 @@ class BandwidthHook(BaseHook):
         self._max_attempts = max_attempts
         self._sleep = sleep
         self._clock = clock
+        self._bandwidth_clock = clock
         self._session: requests.Session | None = None
-        self._token_auth: TokenAuth | None = None
-        self._adapter: RetryingAdapter | None = None
 
     # --- connection ---------------------------------------------------------------------------------------------
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
         """Extra fields of the connection form on Airflow 2.11; 3.x reads them from the provider info."""
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from flask_babel import lazy_gettext
-        from wtforms import StringField
-
-        # Text throughout: Airflow 2.11 refuses a hook with a field that offers a choice.
-        return {
-            name: StringField(
-                lazy_gettext(spec["label"]),
-                widget=BS3TextFieldWidget(),
-                description=spec["description"],
-                default=str(spec["schema"].get("default", "")),
-            )
-            for name, spec in CONN_FIELDS.items()
-        }
+        return build_form_widgets()
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
@@ -182,32 +159,19 @@ class BandwidthHook(BaseHook):
         It follows no redirects. URLs are the caller's; credentials go to any URL it is given.
         """
         if self._session is None:
-            from airflow_provider_bandwidth.hooks._transport import RetryingAdapter, Session, TokenAuth, basic_auth
+            from airflow_provider_bandwidth.hooks._transport import ApiSession
 
             settings = self.settings
-            limits: dict[str, Any] = {
-                "timeout": settings.timeout,
-                "max_attempts": self._max_attempts,
-                "sleep": self._sleep,
-                "clock": self._clock,
-            }
-            session = Session("application/xml")
-            session.verify = settings.verify
-            if settings.auth_type == "oauth2":
-                token_adapter = RetryingAdapter(**limits, resend_post=True)
-                self._token_auth = TokenAuth(settings, token_adapter, self._clock, mask_secret)
-                session.auth = self._token_auth
-            else:
+            if settings.auth_type == "basic":
                 self.log.warning(
                     "Connection %r uses basic authentication. Bandwidth refuses API-user passwords from 2026-12-02 on: "
                     "create OAuth2 client credentials and set the connection's auth_type to oauth2.",
                     settings.conn_id,
                 )
-                session.auth = basic_auth(settings)
-            self._adapter = RetryingAdapter(**limits, auth=self._token_auth)
-            session.mount("https://", self._adapter)
-            session.mount("http://", self._adapter)
-            self._session = session
+            self._session = ApiSession(
+                settings, max_attempts=self._max_attempts, sleep=self._sleep, clock=self._clock, mask=mask_secret
+            )
+            self._bandwidth_clock = self._session.now
         return self._session
 
     def bandwidth_now(self) -> datetime:
@@ -215,7 +179,7 @@ class BandwidthHook(BaseHook):
 
         It is our time, corrected by the ``Date`` of Bandwidth's last answer; before the first answer it is ours.
         """
-        return datetime.fromtimestamp(self._clock() if self._adapter is None else self._adapter.now(), UTC)
+        return datetime.fromtimestamp(self._bandwidth_clock(), UTC)
 
     def reload(self) -> bool:
         """Read the connection again; the next call uses it as it is now. Calls under way end as they began.
@@ -244,8 +208,6 @@ class BandwidthHook(BaseHook):
         """Close the session's connections. The hook can still be used: the next call opens new ones."""
         if self._session is not None:
             self._session.close()
-            if self._token_auth is not None:
-                self._token_auth.close()
             self._session = None
 
     def test_connection(self) -> tuple[bool, str]:
@@ -260,24 +222,12 @@ class BandwidthHook(BaseHook):
         except BandwidthError as error:
             problem = str(error)
             if isinstance(error, BandwidthApiError):
-                problem = probe._explain_test_failure(error)  # noqa: SLF001
+                problem = probe.settings.explain_failure(error, probe.account_id)
             # The form's Test button tests a copy under a random id, which nobody would recognise.
             return False, re.sub(f"[Cc]onnection {re.escape(repr(self.bandwidth_conn_id))}", "this connection", problem)
         finally:
             probe.close()
         return True, f"Connected to account {probe.account_id} at {probe.settings.base_url}."
-
-    def _explain_test_failure(self, error: BandwidthApiError) -> str:
-        if error.status is None:
-            return f"Bandwidth could not be reached. {error}"
-        if error.status == 401 or (isinstance(error, BandwidthAuthError) and error.url == self.settings.token_url):
-            return f"Wrong credentials. {error}"
-        if error.status in (403, 404) and error.url != self.settings.token_url:
-            return (
-                f"The credentials were accepted, but account {self.account_id} was not: the account id is wrong, "
-                f"or this user has no role in it. {error}"
-            )
-        return str(error)
 
     # --- one call per method ------------------------------------------------------------------------------------
 
@@ -293,20 +243,17 @@ class BandwidthHook(BaseHook):
 
         body = write_order_request(request, customer_order_id_element=self.settings.customer_order_id_element)
         customer_order_id = request.customer_order_id
-        response = self._call(
+        answer = self._call(
             "POST", ORDERS_PATH, accept=range(200, 300), creates=customer_order_id, data=body, headers=_XML
         )
-        status = response.status_code
-        location = response.headers.get("Location", "").rstrip("/").rpartition("/")[2]
+        location = answer.headers.get("Location", "").rstrip("/").rpartition("/")[2]
         try:
-            return read_order(response.content, fallback_order_id=location or None)
+            return read_order(answer.body, fallback_order_id=location or None)
         except BandwidthApiError as error:
-            raise BandwidthApiError(
-                error.description, status=status, code=error.code, url=_bare_url(response)
-            ) from None
+            raise BandwidthApiError(error.description, status=answer.status, code=error.code, url=answer.url) from None
         except InvalidResponseError as error:
             raise AmbiguousSubmissionError(
-                customer_order_id, f"HTTP {status}, but: {error}", order_id=location or None
+                customer_order_id, f"HTTP {answer.status}, but: {error}", order_id=location or None
             ) from None
 
     def get_tn_order(self, order_id: str) -> TnOrder:
@@ -319,9 +266,9 @@ class BandwidthHook(BaseHook):
         from airflow_provider_bandwidth.wire.answers import errors_naming_call
         from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, read_order
 
-        order_id = _check_order_id(order_id)
+        order_id = parse_order_id(order_id)
         try:
-            response = self._call("GET", f"{ORDERS_PATH}/{quote(order_id, safe='')}", accept=(200, 204))
+            answer = self._call("GET", f"{ORDERS_PATH}/{quote(order_id, safe='')}", accept=(200, 204))
         except BandwidthApiError as error:
             if error.status != 404 or error.url == self.settings.token_url:
                 raise
@@ -332,12 +279,10 @@ class BandwidthHook(BaseHook):
                 code=error.code,
                 url=error.url,
             ) from None
-        with errors_naming_call(_to_answer(response)):
-            order = read_order(response.content)
+        with errors_naming_call(answer):
+            order = read_order(answer.body)
         if order.order_id.lower() != order_id.lower():
-            raise InvalidResponseError(
-                f"Asked for order {order_id}, {_bare_url(response)} answered order {order.order_id}."
-            )
+            raise InvalidResponseError(f"Asked for order {order_id}, {answer.url} answered order {order.order_id}.")
         return order
 
     def list_tn_orders(
@@ -363,21 +308,19 @@ class BandwidthHook(BaseHook):
         :raises InvalidParameterError: a filter that Bandwidth would not understand; nothing was asked
         :raises InvalidResponseError: the answer is not a list of orders
         """
-        statuses = [status] if isinstance(status, str) else status
-        number = None if telephone_number is None else normalize_telephone_number(telephone_number)
-        # Checked here, since Bandwidth may answer a bad value as it answers no match: 404 [iris20].
-        return self._list_orders(
-            {
-                "customerOrderId": None if customer_order_id is None else validate_customer_order_id(customer_order_id),
-                "tn": number,
-                "status": None if statuses is None else [parse_choice("status", ProcessingStatus, s) for s in statuses],
-                "action": None if action is None else parse_choice("Action", Action, action),
-                "createdDateFrom": _format_date("created_from", created_from),
-                "createdDateTo": _format_date("created_to", created_to),
-                "modifiedDateFrom": _format_date("modified_from", modified_from),
-                "modifiedDateTo": _format_date("modified_to", modified_to),
-            }
+        from airflow_provider_bandwidth.wire.orders import write_order_filters
+
+        filters = write_order_filters(
+            customer_order_id=customer_order_id,
+            telephone_number=telephone_number,
+            status=status,
+            action=action,
+            created_from=created_from,
+            created_to=created_to,
+            modified_from=modified_from,
+            modified_to=modified_to,
         )
+        return [self._complete(entry) for entry in self._list_entries(filters)]
 
     def iter_tn_orders(
         self,
@@ -400,24 +343,24 @@ class BandwidthHook(BaseHook):
         :raises InvalidResponseError: the answer is not a list, or breaks off; the orders before that are sound
         :raises BandwidthApiError: a refusal, or no answer
         """
-        from airflow_provider_bandwidth.hooks._transport import ResponseStream, naming_transport_errors
+        from airflow_provider_bandwidth.hooks._transport import ResponseStream, to_answer
+        from airflow_provider_bandwidth.hooks._transport_errors import naming_transport_errors
         from airflow_provider_bandwidth.wire.answers import errors_naming_call
-        from airflow_provider_bandwidth.wire.orders import iter_order_list
+        from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, iter_order_list, write_order_filters
 
-        response = self._get_list(
-            {
-                "status": [str(status) for status in statuses],
-                "createdDateFrom": _format_date("created_from", created_from),
-                "createdDateTo": _format_date("created_to", created_to),
-                "orderIdFragment": order_id_fragment,
-                "orderDetails": "true" if in_full else None,
-            },
-            stream=True,
+        filters = write_order_filters(
+            status=statuses,
+            created_from=created_from,
+            created_to=created_to,
+            order_id_fragment=order_id_fragment,
+            in_full=in_full,
         )
-        if response is None:
+        response = self._open("GET", ORDERS_PATH, params=filters, accept=_LIST_STATUSES, stream=True)
+        if response.status_code != 200 and to_answer(response).lists_nothing:
             return
+        answer = to_answer(response, body=b"")
         try:
-            with naming_transport_errors(_bare_url(response)), errors_naming_call(_to_answer(response, body=b"")):
+            with naming_transport_errors(answer.url), errors_naming_call(answer):
                 yield from iter_order_list(cast("IO[bytes]", ResponseStream(response)), in_full=in_full)
         finally:
             response.close()
@@ -446,30 +389,12 @@ class BandwidthHook(BaseHook):
         :raises InvalidResponseError: the pages cannot be read to the end: one has come before, brings no number that
             is new, or is empty. With half an inventory, live numbers would be imported again
         """
-        from airflow_provider_bandwidth.wire.answers import errors_naming_call
-        from airflow_provider_bandwidth.wire.inventory import read_sip_peer_telephone_numbers
+        from airflow_provider_bandwidth.hooks._inventory import iter_numbers
 
         path = f"{self._peer_path(site_id, sip_peer_id)}/tns"
-        page: str | None = "1"
-        pages: set[str] = set()
-        seen: list[array[int]] = []
-        while page is not None:
-            pages.add(page)
-            response = self._call("GET", path, params={"page": page, "size": "5000"}, accept=(200, 204))
-            with errors_naming_call(_to_answer(response)):
-                if response.status_code == 204:
-                    if len(pages) > 1:
-                        raise InvalidResponseError(f"Page {len(pages)}, which the page before had named, is not there.")
-                    return
-                read = read_sip_peer_telephone_numbers(response.content)
-                found = (*read.external_telephone_numbers, *read.other_telephone_numbers)
-                page = read.next_page
-                if page in pages or (page is not None and not _add_new(found, seen)):
-                    raise InvalidResponseError(
-                        f"Page {len(pages)} leads on but brings nothing new: the numbers cannot be read to the end."
-                    )
-            yield from (SipPeerTelephoneNumber(number, True) for number in read.external_telephone_numbers)
-            yield from (SipPeerTelephoneNumber(number, False) for number in read.other_telephone_numbers)
+        yield from iter_numbers(
+            lambda page: self._call("GET", path, params={"page": page, "size": "5000"}, accept=(200, 204))
+        )
 
     def count_sip_peer_telephone_numbers(
         self, site_id: int | str | None = None, sip_peer_id: int | str | None = None
@@ -487,11 +412,11 @@ class BandwidthHook(BaseHook):
         from airflow_provider_bandwidth.wire.inventory import read_sip_peer_count
 
         path = f"{self._peer_path(site_id, sip_peer_id)}/totaltns"
-        response = self._call("GET", path, accept=(200, 204))
-        if response.status_code == 204:
+        answer = self._call("GET", path, accept=(200, 204))
+        if answer.status == 204:
             return 0
-        with errors_naming_call(_to_answer(response)):
-            return read_sip_peer_count(response.content)
+        with errors_naming_call(answer):
+            return read_sip_peer_count(answer.body)
 
     def _peer_path(self, site_id: int | str | None, sip_peer_id: int | str | None) -> str:
         site, peer = self.resolve_site_id(site_id), self.resolve_sip_peer_id(sip_peer_id)
@@ -520,9 +445,9 @@ class BandwidthHook(BaseHook):
         refused: list[TelephoneNumberError] = []
         for part in chunk(tuple(telephone_numbers), _MAX_CHECKED_NUMBERS):
             body = write_import_tn_checker_request(part, site, peer)
-            response = self._call("POST", "importTnChecker", data=body, headers=_XML)
-            with errors_naming_call(_to_answer(response)):
-                refused.extend(read_import_tn_checker(response.content).errors)
+            answer = self._call("POST", "importTnChecker", data=body, headers=_XML)
+            with errors_naming_call(answer):
+                refused.extend(read_import_tn_checker(answer.body).errors)
         return tuple(refused)
 
     # --- defaults of the connection -----------------------------------------------------------------------------
@@ -619,7 +544,13 @@ class BandwidthHook(BaseHook):
 
     # --- requests -----------------------------------------------------------------------------------------------
 
-    def _call(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+    def _call(self, method: str, path: str, **kwargs: Any) -> Answer:
+        """A call and its whole answer. The parameters are those of :meth:`_open` and :meth:`_send`."""
+        from airflow_provider_bandwidth.hooks._transport import to_answer
+
+        return to_answer(self._open(method, path, **kwargs))
+
+    def _open(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         """Send a request; once more with the connection as it is now, if the credentials were refused and it changed.
 
         :param path: below the account
@@ -653,56 +584,37 @@ class BandwidthHook(BaseHook):
         **kwargs: Any,
     ) -> requests.Response:
         """:param creates: the CustomerOrderId of the order that the request creates, if it creates one"""
-        from airflow_provider_bandwidth.hooks._transport import naming_transport_errors
+        from airflow_provider_bandwidth.hooks._transport import to_answer
+        from airflow_provider_bandwidth.hooks._transport_errors import naming_transport_errors
 
         url = f"{self.settings.base_url}/accounts/{self.account_id}/{path}"
         with naming_transport_errors(url, creates=creates):
             response = self.get_conn().request(method, url, allow_redirects=False, stream=stream, **kwargs)
         if response.status_code in accept:
             return response
-        answer = _to_answer(response)
+        answer = to_answer(response)
         if creates is not None and answer.leaves_doubt:
             raise AmbiguousSubmissionError(creates, f"Bandwidth answered HTTP {answer.status}")
         raise self._to_error(answer)
 
-    def _list_entries(self, params: Mapping[str, Any]) -> tuple[OrderListEntry, ...]:
+    def _list_entries(self, filters: Mapping[str, Any]) -> tuple[OrderListEntry, ...]:
         from airflow_provider_bandwidth.wire.answers import errors_naming_call
-        from airflow_provider_bandwidth.wire.orders import read_order_list
+        from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, read_order_list
 
-        response = self._get_list(params)
-        if response is None:
+        answer = self._call("GET", ORDERS_PATH, params=filters, accept=_LIST_STATUSES)
+        if answer.status != 200 and answer.lists_nothing:
             return ()
-        with errors_naming_call(_to_answer(response)):
-            return read_order_list(response.content)
+        with errors_naming_call(answer):
+            return read_order_list(answer.body)
 
-    def _search(
-        self,
-        *,
-        customer_order_id: str | None = None,
-        telephone_number: str | None = None,
-        action: Action | None = None,
-        created_from: date | None = None,
-    ) -> tuple[OrderListEntry, ...]:
-        """The orders of a list as it shows them, which may be summaries."""
-        return self._list_entries(
-            {
-                "customerOrderId": customer_order_id,
-                "tn": telephone_number,
-                "action": action and str(action),
-                "createdDateFrom": created_from and created_from.isoformat(),
-            }
-        )
+    def _search(self, **filters: Any) -> tuple[OrderListEntry, ...]:
+        """The orders of a list as it shows them, which may be summaries.
 
-    def _get_list(self, params: Mapping[str, Any], *, stream: bool = False) -> requests.Response | None:
-        """A list of orders as it was answered; ``None`` if Bandwidth says that none match."""
-        from airflow_provider_bandwidth.wire.orders import ORDERS_PATH
+        :param filters: as :meth:`list_tn_orders` takes them
+        """
+        from airflow_provider_bandwidth.wire.orders import write_order_filters
 
-        given = {name: value for name, value in params.items() if value is not None}
-        response = self._call("GET", ORDERS_PATH, params=given, accept=(200, 204, 404), stream=stream)
-        return response if response.status_code == 200 or not _to_answer(response).lists_nothing else None
-
-    def _list_orders(self, params: Mapping[str, Any]) -> list[TnOrder]:
-        return [self._complete(entry) for entry in self._list_entries(params)]
+        return self._list_entries(write_order_filters(**filters))
 
     def _complete(self, entry: OrderListEntry) -> TnOrder:
         """The order of a list; read on its own where the list left out its numbers."""
@@ -720,51 +632,3 @@ class BandwidthHook(BaseHook):
             hint=self.settings.credentials_hint,
             now=self.bandwidth_now().timestamp(),
         )
-
-
-def _check_order_id(order_id: str) -> str:
-    if not isinstance(order_id, str) or not order_id.strip() or order_id.strip() in ("None", "null"):
-        raise InvalidParameterError(
-            "OrderId",
-            f"expected an order id, got {order_id!r}. Was the task that submits the order skipped? Has it "
-            "do_xcom_push=False, so that no xcom holds its id? If it is mapped, expand the waiting task, too.",
-        )
-    return order_id.strip()
-
-
-def _format_date(name: str, value: date | str | None) -> str | None:
-    if isinstance(value, datetime):
-        value = value.astimezone(UTC).date()
-    try:
-        return None if value is None else date.fromisoformat(str(value)).isoformat()
-    except ValueError:
-        raise InvalidParameterError(name, f"expected a date as yyyy-MM-dd, got {value!r}") from None
-
-
-def _add_new(numbers: Sequence[str], seen: list[array[int]]) -> bool:
-    """Remember the numbers of a page, in eight bytes each; whether one of them is new.
-
-    :param seen: those of the pages before
-    """
-    hashes = array("q", sorted(map(hash, numbers)))
-    is_new = any(all(not _contains(page, number) for page in seen) for number in hashes)
-    seen.append(hashes)
-    return is_new
-
-
-def _contains(ordered: array[int], number: int) -> bool:
-    place = bisect_left(ordered, number)
-    return place < len(ordered) and ordered[place] == number
-
-
-def _bare_url(response: requests.Response) -> str:
-    """The URL without its query, which may name telephone numbers."""
-    return response.url.partition("?")[0]
-
-
-def _to_answer(response: requests.Response, *, body: bytes | None = None) -> Answer:
-    """:param body: the body, where it is not to be read from the response"""
-    from airflow_provider_bandwidth.wire.answers import Answer
-
-    content = response.content if body is None else body
-    return Answer(response.status_code, response.headers, content, _bare_url(response), response.reason or "")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import chain
 from typing import IO, Final, cast
 
@@ -27,8 +27,11 @@ from airflow_provider_bandwidth.orders import (
     ProcessingStatus,
     TelephoneNumberError,
     TnOrder,
+    normalize_telephone_number,
+    parse_choice,
     parse_id,
     parse_known,
+    validate_customer_order_id,
 )
 from airflow_provider_bandwidth.wire.documents import (
     NUMBERS,
@@ -89,6 +92,53 @@ def write_order_request(
     add_element(root, "LoaType", request.loa_type)
     add_telephone_numbers(root, request.telephone_numbers)
     return write_document(root)
+
+
+def write_order_filters(
+    *,
+    customer_order_id: str | None = None,
+    telephone_number: str | None = None,
+    status: ProcessingStatus | str | Sequence[ProcessingStatus | str] | None = None,
+    action: Action | str | None = None,
+    created_from: date | str | None = None,
+    created_to: date | str | None = None,
+    modified_from: date | str | None = None,
+    modified_to: date | str | None = None,
+    order_id_fragment: str | None = None,
+    in_full: bool = False,
+) -> dict[str, str | Sequence[str]]:
+    """The query of ``GET /accounts/{accountId}/externalTns``; what is ``None`` is left out.
+
+    Every value is checked, since Bandwidth may answer a bad one as it answers no match: 404 [iris20].
+
+    :param order_id_fragment: the first characters of the OrderId [oas1]
+    :param in_full: ask for whole orders (``orderDetails`` [iris20])
+    :raises InvalidParameterError: a filter that Bandwidth would not understand
+    :raises InvalidTelephoneNumbersError: the telephone number is none
+    """
+    statuses = [status] if isinstance(status, str) else status
+    filters = {
+        "customerOrderId": None if customer_order_id is None else validate_customer_order_id(customer_order_id),
+        "tn": None if telephone_number is None else normalize_telephone_number(telephone_number),
+        "status": None if statuses is None else [parse_choice("status", ProcessingStatus, s) for s in statuses],
+        "action": None if action is None else parse_choice("Action", Action, action),
+        "createdDateFrom": _format_date("created_from", created_from),
+        "createdDateTo": _format_date("created_to", created_to),
+        "modifiedDateFrom": _format_date("modified_from", modified_from),
+        "modifiedDateTo": _format_date("modified_to", modified_to),
+        "orderIdFragment": order_id_fragment,
+        "orderDetails": "true" if in_full else None,
+    }
+    return {name: value for name, value in filters.items() if value is not None}
+
+
+def _format_date(name: str, value: date | str | None) -> str | None:
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC).date()
+    try:
+        return None if value is None else date.fromisoformat(str(value)).isoformat()
+    except ValueError:
+        raise InvalidParameterError(name, f"expected a date as yyyy-MM-dd, got {value!r}") from None
 
 
 def read_order(body: bytes, *, fallback_order_id: str | None = None) -> TnOrder:

@@ -1,0 +1,68 @@
+"""The telephone numbers of a SIP peer, page by page: read to the end, or not at all. Pure."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from airflow_provider_bandwidth.exceptions import InvalidResponseError
+from airflow_provider_bandwidth.wire.answers import Answer, errors_naming_call
+from airflow_provider_bandwidth.wire.inventory import read_sip_peer_telephone_numbers
+
+
+class SipPeerTelephoneNumber(NamedTuple):
+    """A telephone number of a SIP peer.
+
+    :param telephone_number: ten digits; what is no North American number, as Bandwidth shows it
+    :param is_imported: whether an order brought it; ``False`` if it may be one that Bandwidth owns
+    """
+
+    telephone_number: str
+    is_imported: bool
+
+
+def iter_numbers(get_page: Callable[[str], Answer]) -> Iterator[SipPeerTelephoneNumber]:
+    """All numbers of an inventory, while its pages are read.
+
+    :param get_page: asks for the page that Bandwidth calls so; 200, or 204 where there is nothing
+    :raises InvalidResponseError: the pages cannot be read to the end: one has come before, brings no number that is
+        new, or is not there. With half an inventory, live numbers would be imported again
+    """
+    page: str | None = "1"
+    pages: set[str] = set()
+    seen: list[array[int]] = []
+    while page is not None:
+        pages.add(page)
+        answer = get_page(page)
+        with errors_naming_call(answer):
+            if answer.status == 204:
+                if len(pages) > 1:
+                    raise InvalidResponseError(f"Page {len(pages)}, which the page before had named, is not there.")
+                return
+            read = read_sip_peer_telephone_numbers(answer.body)
+            found = (*read.external_telephone_numbers, *read.other_telephone_numbers)
+            page = read.next_page
+            if page in pages or (page is not None and not _add_new(found, seen)):
+                raise InvalidResponseError(
+                    f"Page {len(pages)} leads on but brings nothing new: the numbers cannot be read to the end."
+                )
+        yield from (SipPeerTelephoneNumber(number, True) for number in read.external_telephone_numbers)
+        yield from (SipPeerTelephoneNumber(number, False) for number in read.other_telephone_numbers)
+
+
+def _add_new(numbers: Sequence[str], seen: list[array[int]]) -> bool:
+    """Remember the numbers of a page, in eight bytes each; whether one of them is new.
+
+    :param seen: those of the pages before
+    """
+    hashes = array("q", sorted(map(hash, numbers)))
+    is_new = any(all(not _contains(page, number) for page in seen) for number in hashes)
+    seen.append(hashes)
+    return is_new
+
+
+def _contains(ordered: array[int], number: int) -> bool:
+    place = bisect_left(ordered, number)
+    return place < len(ordered) and ordered[place] == number
