@@ -176,6 +176,7 @@ def _chunks(body: bytes, size: int) -> bytes:
         gzip.compress(ORDER) + b"\0" * 100,
         gzip.compress(ORDER + b" " * 200_000),
     ],
+    ids=["one part", "two parts", "padded", "large"],  # the bytes hold the time of day
 )
 @pytest.mark.parametrize("size", [1, 7, 65536])
 def test_gzip_is_unpacked_however_it_comes(packed: bytes, size: int, connect: Connect, clock: ManualClock) -> None:
