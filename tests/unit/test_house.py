@@ -25,7 +25,7 @@ triggers.bandwidth
 triggers._poller
 triggers._order_lists
 triggers.waiting
-hooks.bandwidth
+hooks.bandwidth hooks.extract
 hooks._submission hooks._transport hooks._inventory
 hooks._transport_errors
 hooks._connection hooks._exchange
