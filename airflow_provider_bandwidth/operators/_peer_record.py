@@ -116,6 +116,9 @@ class PeerRecord:
             return None
         if datetime.now(UTC) > datetime.fromisoformat(record.sends_until):
             return None
+        if self._key in _WITHOUT_AIRFLOW and not hasattr(ti, "get_dagrun_state"):
+            # A script without Airflow has no runs that could be asked for.
+            return None
         return record if _is_going_on(ti, record) else None
 
     def take(

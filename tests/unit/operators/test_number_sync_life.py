@@ -139,6 +139,20 @@ def test_plan_after_which_another_run_has_planned_is_not_sent(
     assert bandwidth.orders == []
 
 
+def test_script_without_airflow_may_make_two_runs(
+    bandwidth: Sandbox, monday: Run, variables: FakeVariables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(variables, "set", Mock(side_effect=ImportError("cannot import name 'SUPERVISOR_COMMS'")))
+    monkeypatch.setattr(_peer_record, "_WITHOUT_AIRFLOW", {})
+    monkeypatch.delattr(FakeTask, "get_dagrun_state")
+    monday.plan(NUMBERS[:3])
+    monday.submit()
+    tuesday = Run(monday.scheduler, "tuesday")
+    tuesday.plan(NUMBERS[:6])
+    tuesday.submit()
+    assert [len(order.telephone_numbers) for order in bandwidth.orders] == [3, 3]
+
+
 def test_old_plan_is_not_sent(bandwidth: Sandbox, monday: Run) -> None:
     monday.plan(NUMBERS[:3])
     with pytest.raises(AirflowFailException, match=r"out of date.*plan_valid_for.*Clear `plan` with everything"):
