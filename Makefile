@@ -19,7 +19,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 PURE_TESTS := tests/unit/number_sync tests/unit/wire $(addprefix tests/unit/test_,orders.py telephone_numbers.py error_codes.py exceptions.py assets.py)
 
 .PHONY: help demo test unit coverage lint types docs wheel check test-browser sandbox chaos chaos-distributed mutants
-.PHONY: bench bench-triggerer test-matrix test-triggerers test-triggerer test-deferrals clean
+.PHONY: bench bench-triggerer test-matrix test-triggerers test-triggerer test-syncs test-deferrals clean
 
 help:  ## what you read now
 	@echo 'Usage: make COMMAND [AIRFLOW=3.1 VENV=.venv-3.1] [LINES="3.1 3.3"]'
@@ -96,6 +96,9 @@ test-triggerers:  ## 20 deferred sensors on the real triggerer of every supporte
 test-triggerer: $(VENV)/.test
 	@mkdir -p output
 	$(BIN)/python tests/system/triggerers.py --table output/triggerers.md
+
+test-syncs: $(VENV)/.test  ## three syncs of one SIP peer together, on a real scheduler: one set of orders
+	$(BIN)/python tests/system/two_syncs.py
 
 test-deferrals: $(VENV)/.test  ## 200 deferrals of a few seconds under load: no task is retried
 	$(BIN)/python tests/system/short_deferrals.py
