@@ -185,7 +185,6 @@ def _hook(args: argparse.Namespace) -> Iterator[BandwidthHook]:
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
 
     from airflow.models.connection import Connection
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
     from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 
@@ -204,7 +203,7 @@ def _hook(args: argparse.Namespace) -> Iterator[BandwidthHook]:
         _fail(str(error), _EXIT_NOTHING_FOUND)
     except (InvalidParameterError, InvalidTelephoneNumbersError) as error:
         _fail(str(error), _EXIT_USAGE)
-    except (AirflowNotFoundException, BandwidthError) as error:
+    except BandwidthError as error:
         _fail(str(error), _EXIT_FAILED)
     finally:
         logging.disable(logging.NOTSET)

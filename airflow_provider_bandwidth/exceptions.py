@@ -5,6 +5,7 @@ Every error says what happened, to which order or field, and what to do. None ca
 
     BandwidthError
     +-- InvalidConnectionError          the Airflow connection
+    |   +-- MissingConnectionError          Airflow shows none
     +-- InvalidParameterError           a parameter (ValueError, too)
     +-- InvalidTelephoneNumbersError    telephone numbers (ValueError, too)
     +-- InvalidExtractError             a file of telephone numbers (ValueError, too)
@@ -47,6 +48,20 @@ class BandwidthError(Exception):
 
 class InvalidConnectionError(BandwidthError):
     """The Airflow connection lacks a field or has a wrong value; nothing was sent."""
+
+
+class MissingConnectionError(InvalidConnectionError):
+    """Airflow shows no connection of this id; nothing was sent.
+
+    Airflow says the same where its secrets backend or API server failed, so a later look may find the connection.
+    """
+
+    def __init__(self, conn_id: str) -> None:
+        super().__init__(
+            f"Connection {conn_id!r} isn't defined in Airflow, or Airflow could not look it up just now. Create a "
+            "connection of type bandwidth with this id, or name another one with bandwidth_conn_id. If it exists, see "
+            "whether Airflow's secrets backend answers, and try again."
+        )
 
 
 class InvalidParameterError(BandwidthError, ValueError):

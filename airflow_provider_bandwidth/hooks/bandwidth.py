@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_bandwidth.exceptions import (
@@ -29,6 +28,7 @@ from airflow_provider_bandwidth.exceptions import (
 )
 from airflow_provider_bandwidth.get_provider_info import UI_FIELD_BEHAVIOUR, build_form_widgets
 from airflow_provider_bandwidth.hooks._connection import ConnectionSettings, fill_order_url, parse_account_id
+from airflow_provider_bandwidth.hooks._connection_lookup import look_up, look_up_async
 from airflow_provider_bandwidth.hooks._submission import EarlierAttempt, OrderCalls, Submission, SubmissionJournal
 from airflow_provider_bandwidth.orders import (
     Action,
@@ -123,20 +123,16 @@ class BandwidthHook(BaseHook):
     def settings(self) -> ConnectionSettings:
         """The connection, read from Airflow once and checked.
 
+        :raises MissingConnectionError: Airflow shows no such connection
         :raises InvalidConnectionError: a field is missing or wrong
         """
-        connection = self.get_connection(self.bandwidth_conn_id)
-        return ConnectionSettings.from_connection(connection, connection.extra_dejson)
+        return look_up(self.bandwidth_conn_id, self.get_connection)
 
     async def load_settings(self) -> ConnectionSettings:
         """Read the connection as an event loop must: the synchronous way can deadlock a triggerer."""
         if "settings" not in self.__dict__:
-            self.__dict__["settings"] = await self._read_settings()
+            self.__dict__["settings"] = await look_up_async(self.bandwidth_conn_id)
         return self.settings
-
-    async def _read_settings(self) -> ConnectionSettings:
-        connection = await get_async_connection(self.bandwidth_conn_id)
-        return ConnectionSettings.from_connection(connection, await get_async_extra_dejson(connection))
 
     @cached_property
     def account_id(self) -> str:
@@ -189,12 +185,11 @@ class BandwidthHook(BaseHook):
         :return: whether anything changed
         :raises InvalidConnectionError: a field is missing or wrong; the hook goes on with the old connection
         """
-        connection = self.get_connection(self.bandwidth_conn_id)
-        return self._replace_settings(ConnectionSettings.from_connection(connection, connection.extra_dejson))
+        return self._replace_settings(look_up(self.bandwidth_conn_id, self.get_connection))
 
     async def reload_settings(self) -> bool:
         """The same as :meth:`reload`, for an event loop."""
-        return self._replace_settings(await self._read_settings())
+        return self._replace_settings(await look_up_async(self.bandwidth_conn_id))
 
     def _replace_settings(self, settings: ConnectionSettings) -> bool:
         if settings == self.settings:

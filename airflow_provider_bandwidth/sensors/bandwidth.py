@@ -26,6 +26,7 @@ from airflow_provider_bandwidth.exceptions import (
     BandwidthError,
     InvalidConnectionError,
     InvalidParameterError,
+    MissingConnectionError,
     OrderFailedError,
     OrderNotFoundError,
 )
@@ -198,7 +199,8 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
             except InvalidParameterError as error:
                 raise AirflowFailException(str(error)) from error
             except Exception as error:
-                if isinstance(error, InvalidConnectionError) and not waited:
+                is_found = not isinstance(error, MissingConnectionError)
+                if isinstance(error, InvalidConnectionError) and is_found and not waited:
                     raise AirflowFailException(str(error)) from error
                 if not self._take_failure(error, waited):
                     return None
@@ -274,7 +276,7 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
         self._find_order_url(str(self.order_id))
         with self._softening_failures():
             if outcome.timed_out:
-                raise self._make_timeout(outcome.last_status, outcome.last_failure)
+                raise self._make_timeout(outcome.last_status or self._processing_status, outcome.last_failure)
             if outcome.error is not None:
                 self._take_end_without_status(outcome.error)
             elif (order := outcome.order or self._look(waited=time.time() - began)) is not None and order.is_terminal:

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
-
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
     InvalidConnectionError,
@@ -119,8 +117,7 @@ def is_refusal(error: Exception) -> bool:
     """Whether only a change at Bandwidth or in Airflow can make the next look succeed."""
     if isinstance(error, BandwidthApiError):
         return not error.retryable
-    # Airflow calls a connection undefined also where its secrets backend failed.
-    return isinstance(error, InvalidConnectionError | InvalidParameterError | AirflowNotFoundException)
+    return isinstance(error, InvalidConnectionError | InvalidParameterError)
 
 
 def explain_long_wait(order_id: str, status: str | None) -> str | None:

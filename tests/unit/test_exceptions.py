@@ -21,6 +21,7 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidParameterError,
     InvalidResponseError,
     InvalidTelephoneNumbersError,
+    MissingConnectionError,
     OrderFailedError,
     OrderMismatchError,
     OrderNotFoundError,
@@ -49,6 +50,7 @@ REJECTED = normalize_telephone_numbers(["12345", "none of your business"]).rejec
 EXAMPLES: list[BandwidthError] = [
     BandwidthError("anything"),
     InvalidConnectionError("host: has no scheme"),
+    MissingConnectionError("bandwidth_default"),
     InvalidParameterError("SiteId", "expected a positive number, got 'x'"),
     InvalidTelephoneNumbersError(REJECTED),
     InvalidResponseError("The answer is empty."),

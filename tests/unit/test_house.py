@@ -27,7 +27,7 @@ triggers._order_lists
 triggers.waiting
 hooks.bandwidth hooks.extract
 hooks._submission hooks._transport hooks._inventory
-hooks._transport_errors
+hooks._transport_errors hooks._connection_lookup
 hooks._connection hooks._exchange
 number_sync
 wire.answers wire.orders wire.inventory

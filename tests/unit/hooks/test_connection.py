@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,8 @@ from urllib.parse import quote
 
 import pytest
 from airflow import __version__ as airflow_version
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-from airflow_provider_bandwidth.exceptions import InvalidConnectionError, InvalidParameterError
+from airflow_provider_bandwidth.exceptions import InvalidConnectionError, InvalidParameterError, MissingConnectionError
 from airflow_provider_bandwidth.hooks._connection import ConnectionSettings
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
@@ -247,7 +247,7 @@ def test_an_extra_that_is_no_object_is_named(monkeypatch: pytest.MonkeyPatch) ->
     said = (
         "bandwidth_default.*isn't defined" if airflow_version.startswith(("3.0.", "3.1.")) else "field Extra: .*object"
     )
-    with pytest.raises((InvalidConnectionError, AirflowNotFoundException), match=said):
+    with pytest.raises(InvalidConnectionError, match=said):
         _ = BandwidthHook().settings
 
 
@@ -259,8 +259,24 @@ def test_the_natural_uri_says_how_to_write_it(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_missing_connection_is_named() -> None:
     hook = BandwidthHook("no_such_connection")
-    with pytest.raises(Exception, match="no_such_connection"):
+    told = r"'no_such_connection' isn't defined in Airflow.* Create a connection of type bandwidth"
+    with pytest.raises(MissingConnectionError, match=told):
         hook.get_tn_order("0f3c1a52")
+    with pytest.raises(MissingConnectionError, match=told):
+        asyncio.run(hook.load_settings())
+    assert hook.test_connection()[1].startswith("this connection isn't defined")
+
+
+@pytest.mark.parametrize("failure", [ConnectionError("secrets backend: 503"), PermissionError("access denied")])
+def test_a_look_up_that_fails_is_told_as_it_is(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may work the next time, unlike what is wrong with a connection."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise failure
+
+    monkeypatch.setattr(BandwidthHook, "get_connection", fail)
+    with pytest.raises(type(failure), match=str(failure)):
+        BandwidthHook().get_tn_order("0f3c1a52")
 
 
 def test_the_account_comes_from_the_task_before_the_connection(connect: Callable[..., None]) -> None:

@@ -19,6 +19,7 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidConnectionError,
     InvalidParameterError,
     InvalidTelephoneNumbersError,
+    MissingConnectionError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY
@@ -316,7 +317,7 @@ def test_an_unfinished_connection_is_named_before_any_request(
 
 
 def test_a_missing_connection_is_named() -> None:
-    with pytest.raises(Exception, match="no_such_connection"):
+    with pytest.raises(MissingConnectionError, match="no_such_connection"):
         run(make_operator(bandwidth_conn_id="no_such_connection"))
 
 

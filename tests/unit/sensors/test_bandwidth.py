@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from airflow.providers.common.compat.sdk import (
     DAG,
     AirflowFailException,
+    AirflowNotFoundException,
     AirflowSensorTimeout,
     AirflowSkipException,
     AirflowTaskTimeout,
@@ -394,15 +396,23 @@ def test_trouble_that_may_pass_is_waited_out_however_long(
         assert not sensor.poke(context)
 
 
+@pytest.mark.parametrize(
+    "failure", [ConnectionError("secrets backend: 503, try again"), AirflowNotFoundException("isn't defined")]
+)
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_connection_that_cannot_be_looked_up_for_once_is_waited_out(
-    deferrable: bool, sandbox: Sandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch, skipped_time: list[float]
+    deferrable: bool,
+    failure: Exception,
+    sandbox: Sandbox,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    skipped_time: list[float],
 ) -> None:
     order = sandbox.add_order(NUMBERS)
     sensor = make_sensor(order, deferrable=deferrable)
     real = BandwidthHook.get_connection
     with monkeypatch.context() as patch:
-        patch.setattr(BandwidthHook, "get_connection", raise_hiccup)
+        patch.setattr(BandwidthHook, "get_connection", Mock(side_effect=failure))
         if deferrable:
             with pytest.raises(TaskDeferred):
                 sensor.execute(make_context(FakeTaskInstance()))

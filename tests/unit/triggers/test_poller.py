@@ -16,7 +16,7 @@ from asgiref.sync import async_to_sync
 from support.fast_time import run_fast, wall_clock
 from support.waiting import add_orders, connection_variable, wait, waits
 
-from airflow_provider_bandwidth.exceptions import InvalidResponseError
+from airflow_provider_bandwidth.exceptions import InvalidResponseError, MissingConnectionError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.sandbox import Sandbox, dashboard
 from airflow_provider_bandwidth.triggers import _order_lists, _poller
@@ -407,9 +407,16 @@ def release() -> Iterator[threading.Event]:
     event.set()
 
 
-@pytest.mark.parametrize("failures", [1, 20])
+@pytest.mark.parametrize(
+    ("failures", "failure"),
+    [
+        (1, ConnectionError("secrets backend: 503, try again")),
+        (20, ConnectionError("secrets backend: 503, try again")),
+        (3, MissingConnectionError("bandwidth_default")),  # so Airflow tells that its secrets backend failed
+    ],
+)
 def test_a_connection_that_cannot_be_looked_up_for_a_while_ends_no_wait(
-    failures: int, bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch
+    failures: int, failure: Exception, bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order_ids = add_orders(bandwidth, 30, status="COMPLETE")
     real = BandwidthHook.load_settings
@@ -418,7 +425,7 @@ def test_a_connection_that_cannot_be_looked_up_for_a_while_ends_no_wait(
     async def hiccup(self: BandwidthHook) -> Any:
         left[0] -= 1
         if left[0] >= 0:
-            raise ConnectionError("secrets backend: 503, try again")
+            raise failure
         return await real(self)
 
     monkeypatch.setattr(BandwidthHook, "load_settings", hiccup)
