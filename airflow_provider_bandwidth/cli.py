@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _EXIT_FAILED: Final = 1
 _EXIT_USAGE: Final = 2
 _EXIT_NOTHING_FOUND: Final = 3
+#: Enough for two ids of up to 40 characters, a time, and the small columns.
+_ORDER_LINE: Final = 170
 
 
 def get_cli_commands() -> list[GroupCommand]:
@@ -145,9 +147,9 @@ def list_orders(args: argparse.Namespace) -> None:
     if args.output == "json":
         _print_json([order.to_dict() for order in orders])
     elif orders:
-        # What fits on a terminal of eighty columns with order ids in one piece; JSON has the rest.
-        shown = ("order_id", "status", "action", "numbers", "errors")
-        _print_table([{name: row[name] for name in shown} for row in map(_summarise, orders)])
+        # JSON has the rest. In a narrow terminal the lines run on, so that ids stay in one piece.
+        shown = ("order_id", "created_at", "customer_order_id", "status", "action", "numbers", "errors")
+        _print_table([{name: row[name] for name in shown} for row in map(_summarise, orders)], width=_ORDER_LINE)
     if not orders:
         _fail("No order matches.", _EXIT_NOTHING_FOUND)
 
@@ -229,10 +231,11 @@ def _print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
 
 
-def _print_table(rows: list[dict[str, Any]]) -> None:
+def _print_table(rows: list[dict[str, Any]], width: int | None = None) -> None:
+    """:param width: characters a line may have; the terminal's by default"""
     from airflow.cli.simple_table import AirflowConsole
 
-    AirflowConsole().print_as_table(rows)
+    AirflowConsole(width=width).print_as_table(rows)
 
 
 def _fail(message: str, exit_code: int) -> NoReturn:

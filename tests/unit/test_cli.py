@@ -65,7 +65,11 @@ def test_orders_are_found_by_each_filter(
     sandbox.add_order(["9195550199"], customer_order_id="run-8")
     code, out, _ = run(capfd, "orders", *filters, "-o", "json")
     assert (code, [found["order_id"] for found in json.loads(out)]) == (0, [order.order_id])
-    assert order.order_id in run(capfd, "orders", *filters)[1]
+    table = run(capfd, "orders", *filters)[1]
+    line = next(line for line in table.splitlines() if order.order_id in line)
+    assert order.customer_order_id is not None
+    assert order.customer_order_id in line
+    assert json.loads(out)[0]["created_at"][:16] in line
 
 
 @pytest.mark.usefixtures("order")
@@ -128,5 +132,5 @@ def test_naming_the_commands_imports_nothing_heavy() -> None:
     added = {
         name for name in loaded.stdout.splitlines()[-1].split() if name.split(".")[0] not in sys.stdlib_module_names
     }
-    light = ("", ".cli", ".exceptions", ".order_records", ".telephone_numbers")
+    light = ("", ".cli", ".exceptions", ".order_records", ".telephone_numbers", ".values")
     assert added <= {f"airflow_provider_bandwidth{module}" for module in light}
