@@ -255,25 +255,23 @@ class BandwidthHook(BaseHook):
         """Read one order.
 
         :raises OrderNotFoundError: the account has no such order (or not yet: Bandwidth may need a moment)
-        :raises InvalidResponseError: the answer is not this order
+        :raises InvalidResponseError: the answer is not this order, or a 404 that is not Bandwidth's, such as a proxy's
         :raises BandwidthApiError: any other refusal, or no answer after all attempts
         """
         from airflow_provider_bandwidth.wire.answers import errors_naming_call
         from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, read_order
 
         order_id = parse_order_id(order_id)
-        try:
-            answer = self._call("GET", f"{ORDERS_PATH}/{quote(order_id, safe='')}", accept=(200, 204))
-        except BandwidthApiError as error:
-            if error.status != 404 or error.url == self.settings.token_url:
-                raise
+        answer = self._call("GET", f"{ORDERS_PATH}/{quote(order_id, safe='')}", accept=(200, 204, 404))
+        if answer.shows_nothing and answer.status == 404:
+            error = self._to_error(answer)
             raise OrderNotFoundError(
                 f"account {self.account_id} has no order {order_id}. Check the order id and the account. "
                 f"Bandwidth says: {error.description}",
                 status=404,
                 code=error.code,
                 url=error.url,
-            ) from None
+            )
         with errors_naming_call(answer):
             order = read_order(answer.body)
         if order.order_id.lower() != order_id.lower():
@@ -351,7 +349,7 @@ class BandwidthHook(BaseHook):
             in_full=in_full,
         )
         response = self._open("GET", ORDERS_PATH, params=filters, accept=_LIST_STATUSES, stream=True)
-        if response.status_code != 200 and to_answer(response).lists_nothing:
+        if response.status_code != 200 and to_answer(response).shows_nothing:
             return
         answer = to_answer(response, body=b"")
         try:
@@ -597,7 +595,7 @@ class BandwidthHook(BaseHook):
         from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, read_order_list
 
         answer = self._call("GET", ORDERS_PATH, params=filters, accept=_LIST_STATUSES)
-        if answer.status != 200 and answer.lists_nothing:
+        if answer.status != 200 and answer.shows_nothing:
             return ()
         with errors_naming_call(answer):
             return read_order_list(answer.body)

@@ -37,8 +37,8 @@ class Answer:
         return self.status >= 500 or self.status == 408
 
     @property
-    def lists_nothing(self) -> bool:
-        """Whether a list's answer is Bandwidth's "none match": 204, or 404 [oas1].
+    def shows_nothing(self) -> bool:
+        """Whether the answer is Bandwidth's "no such order", or of a list "none match": 204, or 404 [oas1].
 
         :raises InvalidResponseError: a 404 that is not Bandwidth's, such as a proxy's page
         """

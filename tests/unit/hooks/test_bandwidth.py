@@ -156,6 +156,18 @@ def test_an_order_id_stays_one_segment_of_the_path(connect: Connect, clock: Manu
         assert server.requests[0].startswith(b"GET /accounts/1/externalTns/..%2Fsites%3Fx%3D1%23y HTTP/1.1")
 
 
+@pytest.mark.parametrize("body", ["html", "json"])
+def test_a_404_of_somebody_else_does_not_say_that_there_is_no_order(
+    body: str, sandbox: Sandbox, hook: BandwidthHook
+) -> None:
+    """A proxy's or load balancer's page tells nothing of the order: to believe it could have it sent twice."""
+    order = sandbox.add_order(["9195550101"])
+    sandbox.inject("status", operation="order", status=404, body=body)
+    with pytest.raises(InvalidResponseError, match=f"HTTP 404 from .*/externalTns/{order.order_id}"):
+        hook.get_tn_order(order.order_id)
+    assert hook.get_tn_order(order.order_id).order_id == order.order_id
+
+
 @pytest.mark.parametrize("kind", ["html", "json", "empty", "other-root", "doctype"])
 def test_what_is_not_an_order_is_refused_with_its_url(kind: str, sandbox: Sandbox, hook: BandwidthHook) -> None:
     order = sandbox.add_order(NUMBERS)

@@ -83,12 +83,12 @@ def test_only_a_failure_in_the_middle_leaves_open_whether_an_order_was_created(s
     [(200, b"<x/>", False), (204, b"", True), (404, b"", True), (404, b" ", True), (404, REFUSAL, True)],
 )
 def test_which_answers_say_that_no_order_matches(status: int, body: bytes, nothing: bool) -> None:
-    assert answer(status, body).lists_nothing is nothing
+    assert answer(status, body).shows_nothing is nothing
 
 
 def test_a_404_of_somebody_else_is_not_bandwidths_none() -> None:
     with pytest.raises(InvalidResponseError, match=f"HTTP 404 from {URL}: The answer is an HTML page"):
-        answer(404, b"<html/>").lists_nothing  # noqa: B018
+        answer(404, b"<html/>").shows_nothing  # noqa: B018
 
 
 @pytest.mark.parametrize(
