@@ -915,7 +915,9 @@ def test_an_exchange_with_the_supervisor_is_never_cut_short(
         monkeypatch.setattr(f"{hook_module}.mask_secret", lambda _: async_to_sync(talk)())
     else:
         connection = BandwidthHook.get_connection("bandwidth_default")
-        monkeypatch.setattr(f"{hook_module}.get_async_connection", lambda _: talk(connection))
+        monkeypatch.setattr(
+            "airflow_provider_bandwidth.hooks._connection_lookup.get_async_connection", lambda _: talk(connection)
+        )
     (order_id,) = add_orders(bandwidth, 1)
 
     async def scenario() -> None:
