@@ -20,6 +20,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
     task,
 )
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_bandwidth.assets import telephone_numbers_uri
 from airflow_provider_bandwidth.error_codes import parse_error_codes
@@ -184,8 +185,9 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         "bandwidth_conn_id",
     )
     ui_color = "#e8f4fd"
-    #: Airflow honours the time at which a waiting plan wants to be started again.
+    #: Airflow honours the time at which a waiting plan wants to be started again for sensors only.
     reschedule = True
+    _is_sensor = True
 
     def __init__(
         self,
@@ -257,7 +259,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     @classmethod
     def get_serialized_fields(cls) -> frozenset[str]:
         """What the scheduler has to know, as of a sensor that is rescheduled."""
-        return cast("frozenset[str]", super().get_serialized_fields() | {"reschedule"})  # type: ignore[no-untyped-call]
+        return cast("frozenset[str]", super().get_serialized_fields() | {"reschedule", "_is_sensor"})  # type: ignore[no-untyped-call]
 
     @cached_property
     def hook(self) -> BandwidthHook:
@@ -452,6 +454,13 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
                     f"maps over {most} at most. Nothing was sent. Raise chunk_size (up to {NUMBERS_PER_XCOM}), or "
                     "[core] max_map_length."
                 )
+
+
+if not AIRFLOW_V_3_0_PLUS:
+    from airflow.ti_deps.deps.ready_to_reschedule import ReadyToRescheduleDep
+
+    # Airflow 3 adds this to what it takes for a sensor. Without it a rescheduled task is started again at once.
+    BandwidthNumberSyncPlanOperator.deps = BaseOperator.deps | {ReadyToRescheduleDep()}  # type: ignore[attr-defined]
 
 
 def _due_time(context: Context) -> datetime | None:

@@ -197,3 +197,16 @@ def test_parsing_a_dag_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_scheduler_starts_a_waiting_plan_again_when_it_is_time() -> None:
+    """Without this dependency a rescheduled task is started again at once, whatever time it asked for."""
+    from airflow.serialization import serialized_objects
+
+    with DAG("nightly", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
+        bandwidth_number_sync(group_id="sync", telephone_numbers=["9196660000"])
+    serialization: Any = getattr(serialized_objects, "DagSerialization", None) or serialized_objects.SerializedDAG
+    plan = serialization.from_dict(serialization.to_dict(dag)).get_task("sync.plan")
+
+    assert "ReadyToRescheduleDep" in {type(each).__name__ for each in plan.deps}
+    assert plan.reschedule is True
