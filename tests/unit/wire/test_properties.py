@@ -28,7 +28,7 @@ from airflow_provider_bandwidth.orders import (
     TelephoneNumberError,
     TnOrder,
 )
-from airflow_provider_bandwidth.wire.documents import read_errors
+from airflow_provider_bandwidth.wire.documents import clean_text, read_errors
 from airflow_provider_bandwidth.wire.inventory import (
     read_import_tn_checker,
     read_sip_peer_telephone_numbers,
@@ -50,16 +50,26 @@ numbers = st.builds("{}555{:04d}".format, st.sampled_from(["919", "415", "435", 
 number_lists = st.lists(numbers, min_size=1, max_size=8, unique=True).map(tuple)
 ids = st.integers(1, 2**31 - 1)
 customer_order_ids = st.from_regex(r"\A[A-Za-z0-9-]([A-Za-z0-9 -]{0,38}[A-Za-z0-9-])?\Z")
+# What is not printable comes as a space: see test_any_text_comes_in_one_printable_line.
 texts = (
-    st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Cn"]), min_size=1, max_size=30)
+    st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=30)
     .map(str.strip)
-    .filter(bool)
+    .filter(lambda text: text and text.isprintable())
 )
 times = st.datetimes(datetime(1900, 1, 1), datetime(2999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
 
 def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | strategy
+
+
+@examples(200)
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"])))
+def test_any_text_comes_in_one_printable_line(text: str) -> None:
+    cleaned = clean_text(text)
+    assert cleaned.isprintable()
+    assert cleaned == clean_text(cleaned)
+    assert "".join(cleaned.split()) == "".join(letter for letter in text if letter.isprintable() and letter != " ")
 
 
 requests = st.builds(
