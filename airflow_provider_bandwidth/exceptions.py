@@ -9,7 +9,7 @@ Every error says what happened, to which order or field, and what to do. None ca
     +-- InvalidParameterError           a parameter (ValueError, too)
     +-- InvalidTelephoneNumbersError    telephone numbers (ValueError, too)
     +-- InvalidExtractError             a file of telephone numbers (ValueError, too)
-        +-- ExtractUnavailableError    its file, which may be late
+    |   +-- ExtractUnavailableError         its file, which may be late
     +-- UnsafePlanError                 the nightly sync stops itself
     +-- InvalidResponseError            an answer that cannot be read
     +-- BandwidthApiError               a refusal, or no answer

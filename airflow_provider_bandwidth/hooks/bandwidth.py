@@ -500,10 +500,11 @@ class BandwidthHook(BaseHook):
         * from two attempts at the same time, such as a worker that Airflow believes dead and the retry that replaces
           it, or two mapped tasks with the same numbers. Both may search before either sends, and Bandwidth takes both
           orders. The search after the POST then finds the twin, unless that is still hidden from it or came without a
-          CustomerOrderId, and both attempts fail with both orders' ids. A retry takes one of the two over.
+          CustomerOrderId. The attempt that finds it fails with both orders' ids: both attempts, or the later one. A
+          retry takes one of the two over.
         * from a POST that Bandwidth acts upon more than a minute after the client gave up on it. A POST that was sent
-          again is followed by a minute in which the twin is looked for; what comes later still is a warning of the
-          next attempt.
+          again is followed by a minute in which the twin is looked for; what comes later still is noticed by a later
+          attempt at best, which warns.
 
         :param reuse_existing_order: ``False`` sends a new order although there is one; each call then sends one
         :param reuse_orders_ended_since: aware time; an order that ended before it is not taken over, since what it did
