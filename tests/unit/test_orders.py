@@ -22,8 +22,10 @@ from airflow_provider_bandwidth.orders import (
     derive_customer_order_id,
     judge_order,
     newest_first,
+    normalize_telephone_number,
     parse_id,
     parse_known,
+    parse_order_id,
     unaccounted_telephone_numbers,
     validate_customer_order_id,
 )
@@ -477,3 +479,70 @@ def test_the_newest_order_comes_first_and_one_without_a_time_last() -> None:
 
 def test_an_order_mentions_what_it_lists_and_what_its_errors_name() -> None:
     assert order("PARTIAL", (A,), failed(B), failed(None)).mentioned_telephone_numbers == {A, B}
+
+
+@pytest.mark.parametrize(("given", "order_id"), [("o-1", "o-1"), (" o-1\n", "o-1")])
+def test_an_order_id_is_taken_without_blanks(given: str, order_id: str) -> None:
+    assert parse_order_id(given) == order_id
+
+
+@pytest.mark.parametrize("given", [None, "", "  ", "None", "null", 5, ["o-1"]])
+def test_what_is_no_order_id_is_refused_with_likely_causes(given: object) -> None:
+    with pytest.raises(InvalidParameterError, match=r"OrderId: expected an order id.*skipped\?"):
+        parse_order_id(given)
+
+
+def test_one_telephone_number_is_normalized() -> None:
+    assert normalize_telephone_number("+1 (919) 555-0101") == "9195550101"
+
+
+@pytest.mark.parametrize(("given", "reason"), [("919-555", "919-555"), ("9195550101, 9195550102", "holds 2 numbers")])
+def test_what_is_not_one_telephone_number_is_refused(given: str, reason: str) -> None:
+    with pytest.raises(InvalidTelephoneNumbersError, match=reason):
+        normalize_telephone_number(given)
+
+
+@pytest.mark.parametrize("given", [7, 7.0])
+def test_a_customer_order_id_of_digits_may_come_as_a_number(given: float) -> None:
+    assert validate_customer_order_id(given) == "7"
+
+
+def shown(request: ExternalTnsOrderRequest, **changes: Any) -> TnOrder:
+    given: dict[str, Any] = {
+        "order_id": "o-1",
+        "processing_status": ProcessingStatus.COMPLETE,
+        "action": request.action,
+        "site_id": request.site_id,
+        "sip_peer_id": request.sip_peer_id,
+        "loa_type": request.loa_type,
+        "telephone_numbers": request.telephone_numbers,
+    }
+    return TnOrder(**{**given, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({}, None),
+        ({"site_id": None, "sip_peer_id": None, "loa_type": None}, None),
+        ({"action": Action.REMOVE}, "its Action is REMOVE, not IMPORT"),
+        ({"site_id": 72}, "its SiteId is 72, not 71"),
+        ({"sip_peer_id": 2}, "its SipPeerId is 2, not 1"),
+        ({"loa_type": LoaType.SUBSCRIBER}, "its LoaType is SUBSCRIBER, not CARRIER"),
+        (
+            {"telephone_numbers": ("9195550101", "9195550102", "9195550103")},
+            "it holds 1 telephone number that the request does not",
+        ),
+        ({"telephone_numbers": ()}, "it lacks 2 telephone numbers of the request"),
+        ({"telephone_numbers": ("9195550101",), "processing_status": ProcessingStatus.PARTIAL}, None),
+    ],
+)
+def test_an_order_differs_from_a_request_in_words(changes: dict[str, Any], difference: str | None) -> None:
+    request = ExternalTnsOrderRequest("IMPORT", ("9195550101", "9195550102"), 71, sip_peer_id=1, loa_type="CARRIER")
+    assert request.difference(shown(request, **changes)) == difference
+
+
+def test_requests_for_the_same_are_identical_whatever_their_ids_and_the_order_of_their_numbers() -> None:
+    one = ExternalTnsOrderRequest("IMPORT", ("9195550101", "9195550102"), 71)
+    assert one.identity() == ExternalTnsOrderRequest("IMPORT", ("9195550102", "9195550101"), 71).identity()
+    assert one.identity() != ExternalTnsOrderRequest("REMOVE", ("9195550101", "9195550102"), 71).identity()

@@ -146,3 +146,24 @@ def test_pythons_limit_of_fields_is_as_before() -> None:
     before = csv.field_size_limit()
     column(f"Phone\n{A}\n")
     assert csv.field_size_limit() == before
+
+
+def test_a_number_above_the_column_names_is_not_skipped_as_a_title() -> None:
+    with pytest.raises(InvalidExtractError, match="a telephone number stands above the row of column names"):
+        column(f"{A},Doe\nPhone,Name\n{B},Roe\n")
+
+
+def test_joined_files_with_the_same_columns_in_another_order_are_refused() -> None:
+    with pytest.raises(InvalidExtractError, match="another row of column names, in another order"):
+        column(f"Phone,Name\n{A},Doe\nName,Phone\nRoe,{B}\n")
+
+
+def test_joined_files_may_have_a_column_name_of_two_lines() -> None:
+    part = 'Phone,"First\nname"\n'
+    assert column(f"{part}{A},Doe\n{part}{B},Roe\n") == [A, B]
+
+
+def test_a_file_without_line_ends_is_no_extract(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_bandwidth.number_sync.extract._LONGEST_FIELD", 100)
+    with pytest.raises(InvalidExtractError, match="it has more than 100 characters"):
+        column("Phone" * 50)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_bandwidth.exceptions import InvalidTelephoneNumbersError
+from airflow_provider_bandwidth.exceptions import InvalidParameterError, InvalidTelephoneNumbersError
 from airflow_provider_bandwidth.number_sync.plan import plan_number_sync
 
 A, B, C, D, E, F = (f"919666010{last}" for last in range(6))
@@ -135,3 +135,15 @@ def test_every_value_has_one_place_in_the_plan(
     in_plan = len(plan.to_import) + len(plan.unchanged) + len(plan.rejected)
     assert in_plan + plan.duplicate_count + plan.blank_count == len(desired)
     assert plan.to_import == tuple(sorted(imports))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("telephone_numbers", {"desired": b"9196660100"}),
+        ("excluded_telephone_numbers", {"excluded": b"9196660100"}),
+    ],
+)
+def test_what_is_no_list_of_numbers_is_named(name: str, changes: dict[str, object]) -> None:
+    with pytest.raises(InvalidParameterError, match=f"^{name}: "):
+        plan_number_sync(**{"desired": ["9196660100"], "current": [], **changes})  # type: ignore[arg-type]

@@ -5,15 +5,27 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 from support.wire import SAMPLES, Trickle, big_list, read_order_list_in_pieces, run_python
 
-from airflow_provider_bandwidth.exceptions import BandwidthApiError, InvalidResponseError
+from airflow_provider_bandwidth.exceptions import (
+    BandwidthApiError,
+    InvalidParameterError,
+    InvalidResponseError,
+    InvalidTelephoneNumbersError,
+)
 from airflow_provider_bandwidth.orders import Action, ExternalTnsOrderRequest, TnOrder
-from airflow_provider_bandwidth.wire.orders import iter_order_list, read_order, read_order_list, write_order_request
+from airflow_provider_bandwidth.wire.orders import (
+    iter_order_list,
+    read_order,
+    read_order_list,
+    write_order_filters,
+    write_order_request,
+)
 
 # --- lists as streams ---
 
@@ -143,3 +155,54 @@ def test_the_request_is_the_seeds_in_names_and_order() -> None:
         b"<TelephoneNumber>9195550102</TelephoneNumber><TelephoneNumber>9195550101</TelephoneNumber>"
         b"</TelephoneNumbers></ExternalTnsOrder>"
     )
+
+
+# --- the query of a list ---
+
+
+def test_a_list_is_asked_for_by_what_is_given() -> None:
+    assert write_order_filters() == {}
+    assert write_order_filters(
+        customer_order_id="run-7",
+        telephone_number="+1 919 555 0101",
+        status="complete",
+        action="import",
+        created_from=date(2031, 3, 4),
+        created_to="2031-03-05",
+        modified_from=datetime(2031, 3, 4, 23, 30, tzinfo=timezone(timedelta(hours=-5))),
+        modified_to=datetime(2031, 3, 6, tzinfo=UTC),
+        order_id_fragment="0f",
+        in_full=True,
+    ) == {
+        "customerOrderId": "run-7",
+        "tn": "9195550101",
+        "status": ["COMPLETE"],
+        "action": "IMPORT",
+        "createdDateFrom": "2031-03-04",
+        "createdDateTo": "2031-03-05",
+        "modifiedDateFrom": "2031-03-05",
+        "modifiedDateTo": "2031-03-06",
+        "orderIdFragment": "0f",
+        "orderDetails": "true",
+    }
+    assert write_order_filters(status=["RECEIVED", "PROCESSING"]) == {"status": ["RECEIVED", "PROCESSING"]}
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"status": "done"},
+        {"action": "MOVE"},
+        {"created_from": "yesterday"},
+        {"modified_to": "2031-02-30"},
+        {"customer_order_id": "a_b"},
+    ],
+)
+def test_a_filter_that_bandwidth_would_not_understand_is_refused(filters: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameterError):
+        write_order_filters(**filters)
+
+
+def test_a_search_for_what_is_no_telephone_number_is_refused() -> None:
+    with pytest.raises(InvalidTelephoneNumbersError):
+        write_order_filters(telephone_number="919-555")
