@@ -167,3 +167,7 @@ def test_a_file_without_line_ends_is_no_extract(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("airflow_provider_bandwidth.number_sync.extract._LONGEST_FIELD", 100)
     with pytest.raises(InvalidExtractError, match="it has more than 100 characters"):
         column("Phone" * 50)
+
+
+def test_a_value_that_reads_like_another_column_name_is_a_value() -> None:
+    assert column(f"Phone,Name,City\nName,Doe,Durham\n{A},Roe,Durham\n") == ["Name", A]
