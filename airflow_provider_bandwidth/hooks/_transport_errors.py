@@ -95,13 +95,19 @@ def describe_transport_error(error: Exception, url: str) -> str:
     file_error = find_cause(error, FileNotFoundError, PermissionError, IsADirectoryError)
     if file_error is not None or not isinstance(error, requests.RequestException):
         return _describe_local_error(file_error or error)
-    if isinstance(error, requests.exceptions.ProxyError):
+    if isinstance(error, requests.exceptions.ProxyError) or _is_of_socks_proxy(error):
         return "the proxy could not be used"
     if was_never_sent(error):
         return "no connection could be made: host unknown, unreachable, or not listening"
     if isinstance(error, requests.Timeout):
         return "no answer within the connection's timeout"
     return f"the connection broke before the answer was complete ({type(error).__name__})"
+
+
+def _is_of_socks_proxy(error: Exception) -> bool:
+    """Whether a SOCKS proxy could not be reached, which urllib3 tells as any connection that could not be made."""
+    refused = find_cause(error, NewConnectionError)
+    return refused is not None and type(getattr(refused, "conn", None)).__name__.startswith("SOCKS")
 
 
 def _describe_tls_error(error: Exception) -> str:

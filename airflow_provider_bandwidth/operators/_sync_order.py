@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS
 
 from airflow_provider_bandwidth.exceptions import UnsafePlanError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAttempt, SubmissionJournal
@@ -98,7 +99,10 @@ class BandwidthNumberSyncOrderOperator(BandwidthTnOrderOperator):
     ) -> SubmissionJournal:
         assert self._plan is not None
         ours = super()._make_journal(hook, request, context)
-        return _PerishablePlan(ours, self._plan, hook, request, self.plan_valid_for)
+        # Before Airflow 3.2 no mapped task instance is known to be the first to send its order. Here its plan, which
+        # came before its first try, has waited until Bandwidth's search shows what was sent before.
+        is_first = not AIRFLOW_V_3_2_PLUS and context["ti"].try_number <= 1
+        return _PerishablePlan(ours, self._plan, hook, request, self.plan_valid_for, is_first=is_first)
 
 
 class _PerishablePlan(SubmissionJournal):
@@ -111,7 +115,10 @@ class _PerishablePlan(SubmissionJournal):
         hook: BandwidthHook,
         request: ExternalTnsOrderRequest,
         valid_for: timedelta,
+        *,
+        is_first: bool,
     ) -> None:
+        self._is_first = is_first
         self._journal = journal
         self._plan = plan
         self._hook = hook
@@ -119,7 +126,7 @@ class _PerishablePlan(SubmissionJournal):
         self._valid_for = valid_for
 
     def earlier_attempt(self) -> EarlierAttempt | None:
-        return self._journal.earlier_attempt()
+        return None if self._is_first else self._journal.earlier_attempt()
 
     def record_sending(self, at: datetime) -> None:
         age = datetime.now(UTC) - self._plan.planned_at

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -25,6 +25,9 @@ from airflow_provider_bandwidth.sandbox.settings import (
     LOOPBACK,
     Settings,
 )
+
+#: How long stopping waits, in seconds, for connections that do not end; twice at most.
+_SHUTDOWN_SECONDS: Final = 5.0
 
 
 class Sandbox(Controls):
@@ -115,7 +118,10 @@ class Sandbox(Controls):
         if self._server is not None and self._thread is not None:
             self._app.stopping = True
             self._server.should_exit = True
-            self._thread.join()
+            self._thread.join(_SHUTDOWN_SECONDS)
+            # Something keeps its connection: end without it.
+            self._server.force_exit = True
+            self._thread.join(_SHUTDOWN_SECONDS)
             self._server = self._thread = None
 
     def __enter__(self) -> Sandbox:

@@ -484,9 +484,13 @@ def test_a_long_wait_is_explained_once(
     context = make_context(FakeTaskInstance())
     assert not sensor.poke(context)
     time.sleep(waited)
-    for _ in range(3):
-        assert not sensor.poke(context)
-    assert task_log.text.count("48 hours") == int(explained)
+    assert not sensor.poke(context)
+    # Airflow 2.11 writes each line to two places.
+    lines = task_log.text.count("48 hours")
+    assert bool(lines) is explained
+    assert not sensor.poke(context)
+    assert not sensor.poke(context)
+    assert task_log.text.count("48 hours") == lines
 
 
 def test_an_order_that_is_not_there_yet_is_waited_for_a_minute(

@@ -307,7 +307,7 @@ def test_credentials_that_stay_refused_end_all_waits(bandwidth: Sandbox) -> None
 
     events = run_fast(scenario())
 
-    assert all("refused: check Login and Password" in str(event.error) for event in events)
+    assert all("refused. Check its Login and Password" in str(event.error) for event in events)
     # Not a call an order: all of them pause together, longer and longer.
     assert calls(bandwidth)["list"] <= 1 + 2 * (MAX_REFUSALS + 2)
     assert set(calls(bandwidth)) == {"list"}

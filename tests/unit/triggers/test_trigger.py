@@ -80,7 +80,7 @@ def test_passing_fault_between_polls_is_survived(bandwidth: Sandbox, fault: str,
 @pytest.mark.parametrize(
     ("fault", "options", "words"),
     [
-        ("unauthorized", {}, "refused: check Login and Password"),
+        ("unauthorized", {}, "refused. Check its Login and Password"),
         ("refuse", {"status": 403, "code": "1001", "description": "Access Denied"}, "Access Denied"),
         ("refuse", {"status": 400, "code": "1008", "description": "Not a UUID"}, "Not a UUID"),
         ("redirect", {}, "redirect"),
