@@ -306,13 +306,20 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             unsafe=unsafe,
         )
         handover.push(ti)
-        if mine is not None and not record.keep_orders(mine, handover.new_order_ids(ti, self.task_id, layout)):
+        if mine is not None and not self._keep(record, mine, handover, layout, ti):
             self._wait_or_fail(record.read())
         if unsafe and not is_dry_run:
             raise AirflowFailException(unsafe)
         return handover.to_dict()
 
     # --- one sync at a time ---
+
+    def _keep(self, record: PeerRecord, mine: PlanRecord, handover: Handover, layout: Layout, ti: Any) -> bool:
+        """Note the orders that are about to be sent; whether this is still the latest plan."""
+        if handover.is_sent:
+            return record.keep_orders(mine, handover.new_order_ids(ti, self.task_id, layout))
+        # Nobody has to wait until Bandwidth's search shows what an unsafe plan never sends.
+        return record.is_latest(mine.nonce)
 
     def _take_peer(self, record: PeerRecord, reader: PeerReader, context: Context) -> PlanRecord:
         """Become the one sync of this SIP peer, and wait until the orders of the one before show."""

@@ -309,6 +309,13 @@ def test_unsafe_plan_is_reported_and_not_sent(bandwidth: Sandbox, monday: Run) -
     assert (monday.reported["rejected"], monday.reported["removal_planned"]) == (1, 3)
 
 
+def test_nobody_waits_for_orders_of_an_unsafe_plan(bandwidth: Sandbox, monday: Run, variables: FakeVariables) -> None:
+    with pytest.raises(AirflowFailException):
+        monday.plan(NUMBERS[:3], max_imports=2)
+    (record,) = variables.values.values()
+    assert json.loads(record)["order_ids"] == []
+
+
 def test_plan_that_was_marked_as_success_is_not_sent(bandwidth: Sandbox, monday: Run) -> None:
     with pytest.raises(AirflowFailException):
         monday.plan(NUMBERS[:3], max_imports=2)
