@@ -73,6 +73,7 @@ class PeerReader:
 
     def __init__(self, hook: BandwidthHook, site_id: int, sip_peer_id: int, log: Any) -> None:
         self._hook = hook
+        self.account_id = hook.account_id
         self.site_id = site_id
         self.sip_peer_id = sip_peer_id
         self._log = log

@@ -29,23 +29,20 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidExtractError,
     InvalidParameterError,
     InvalidTelephoneNumbersError,
-    UnsafePlanError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.hooks.extract import read_telephone_number_column
-from airflow_provider_bandwidth.number_sync.current import SETTLED_AFTER
 from airflow_provider_bandwidth.number_sync.guards import (
     DEFAULT_MAX_REMOVALS,
     DEFAULT_MAX_UNREADABLE,
     DEFAULT_MIN_DESIRED,
-    check_plan,
     parse_limit,
 )
-from airflow_provider_bandwidth.number_sync.handover import NUMBERS_PER_XCOM, Handover, digest_changes, push_numbers
-from airflow_provider_bandwidth.number_sync.layout import Layout, lay_out
-from airflow_provider_bandwidth.number_sync.plan import NumberSyncPlan, plan_number_sync
-from airflow_provider_bandwidth.operators._peer_reader import Look, PeerReader
+from airflow_provider_bandwidth.number_sync.handover import NUMBERS_PER_XCOM, Handover, push_numbers
+from airflow_provider_bandwidth.number_sync.layout import Layout
+from airflow_provider_bandwidth.operators._peer_reader import PeerReader
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord, PlanRecord
+from airflow_provider_bandwidth.operators._planning import PlanRequest, make_plan
 from airflow_provider_bandwidth.operators._sync_order import LABEL_KEY, BandwidthNumberSyncOrderOperator
 from airflow_provider_bandwidth.operators._sync_report import BandwidthNumberSyncReportOperator
 from airflow_provider_bandwidth.operators.bandwidth import parse_flag
@@ -281,35 +278,22 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
                 sip_peer_id,
             )
             is_dry_run = parse_flag("dry_run", self.is_dry_run)
+            request = self._make_request()
             mine = None if is_dry_run else self._take_peer(record, reader, context)
-            planned_at = datetime.now(UTC)
-            look = reader.look()
-            plan = self._compare(look)
-            self.log.info("The plan: %s.", ", ".join(f"{name} {count:,}" for name, count in plan.counts().items()))
-            unsafe = self._judge(plan, look, reader)
-            layout = self._lay_out(plan, look, reader)
-        handover = Handover(
-            account_id=self.hook.account_id,
-            site_id=site_id,
-            sip_peer_id=sip_peer_id,
-            loa_type=self._loa_type,
-            counts={**plan.counts(), **layout.counts()},
-            orders=layout.taken_over(),
-            **push_numbers(ti, layout, list_unchanged=self.list_unchanged),
-            planned_at=planned_at,
-            known_order_ids=look.known_order_ids,
-            orders_made_since=look.known_since,
-            reuse_orders_ended_since=look.now - SETTLED_AFTER,
+            made = make_plan(reader, request, self.log)
+            self._check_map_length(made.layout)
+        handover = made.hand_over(
+            reader,
+            loa_type=request.loa_type,
+            xcoms=push_numbers(ti, made.layout, list_unchanged=self.list_unchanged),
             nonce=mine.nonce if mine else "",
-            digest=digest_changes(layout),
             dry_run=is_dry_run,
-            unsafe=unsafe,
         )
         handover.push(ti)
-        if mine is not None and not self._keep(record, mine, handover, layout, ti):
+        if mine is not None and not self._keep(record, mine, handover, made.layout, ti):
             self._wait_or_fail(record.read())
-        if unsafe and not is_dry_run:
-            raise AirflowFailException(unsafe)
+        if made.unsafe and not is_dry_run:
+            raise AirflowFailException(made.unsafe)
         return handover.to_dict()
 
     # --- one sync at a time ---
@@ -388,22 +372,20 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             )
         return site_id, sip_peer_id
 
-    # --- what is wanted, and whether it may be sent ---
+    # --- what is wanted ---
 
-    def _compare(self, look: Look) -> NumberSyncPlan:
-        numbers = look.numbers
-        if numbers.others and not numbers.imported:
-            self.log.warning(
-                "None of the %d telephone numbers at the SIP peer has the attribute External or Imported: nothing "
-                "there counts as imported.",
-                len(numbers.others),
-            )
-        return plan_number_sync(
-            self._read_desired(),
-            numbers.imported,
-            owned=numbers.others.difference(*(order.telephone_numbers for order in look.open_orders)),
+    def _make_request(self) -> PlanRequest:
+        return PlanRequest(
+            desired=self._read_desired(),
             excluded=() if self.excluded_telephone_numbers is None else self.excluded_telephone_numbers,
             remove_missing=self.remove_missing,
+            limits={**self.limits, "max_imports": self.max_imports},
+            first_load=parse_flag("first_load", self.first_load),
+            chunk_size=self.chunk_size,
+            preflight=self.preflight,
+            resend_errors_after=self.resend_errors_after,
+            ignore_error_codes=self.ignore_error_codes,
+            loa_type=str(parse_choice("LoaType", LoaType, self.loa_type)) if self.loa_type else None,
         )
 
     def _read_desired(self) -> Iterable[object] | str:
@@ -411,45 +393,6 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             encoding = str(self.encoding) if self.encoding else None
             return read_telephone_number_column(str(self.extract_path), str(self.column), encoding=encoding)
         return () if self.telephone_numbers is None else self.telephone_numbers
-
-    def _judge(self, plan: NumberSyncPlan, look: Look, reader: PeerReader) -> str:
-        """Why a person has to look at the plan first; empty if it is safe."""
-        first_load = parse_flag("first_load", self.first_load)
-        is_empty = bool(plan.to_import) and not look.numbers.imported
-        vanished = reader.find_vanished() if is_empty and not first_load else ()
-        try:
-            check_plan(plan, **self.limits, max_imports=self.max_imports, first_load=first_load, vanished=vanished)
-        except UnsafePlanError as error:
-            return str(error)
-        return ""
-
-    def _lay_out(self, plan: NumberSyncPlan, look: Look, reader: PeerReader) -> Layout:
-        held_back = list(
-            reader.hold_back_refused(
-                plan.to_import,
-                days=self.resend_errors_after,
-                now=look.now,
-                ignore_error_codes=self.ignore_error_codes,
-            )
-        )
-        if self.preflight:
-            held = {fate.telephone_number for fate in held_back}
-            held_back += reader.preflight([number for number in plan.to_import if number not in held])
-        layout = lay_out(
-            plan,
-            chunk_size=self.chunk_size,
-            site_id=reader.site_id,
-            sip_peer_id=reader.sip_peer_id,
-            loa_type=self._loa_type,
-            open_orders=look.open_orders,
-            held_back=held_back,
-        )
-        self._check_map_length(layout)
-        return layout
-
-    @property
-    def _loa_type(self) -> str | None:
-        return str(parse_choice("LoaType", LoaType, self.loa_type)) if self.loa_type else None
 
     def _check_map_length(self, layout: Layout) -> None:
         most = conf.getint("core", "max_map_length", fallback=1024)

@@ -1,0 +1,154 @@
+"""Make the plan of a sync: read what is at Bandwidth, compare, judge, and lay out the orders. Sends GETs only.
+
+The plan task and ``airflow bandwidth plan`` both plan here, so that a person sees what the night would do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_bandwidth.exceptions import UnsafePlanError
+from airflow_provider_bandwidth.number_sync.current import SETTLED_AFTER
+from airflow_provider_bandwidth.number_sync.guards import check_plan
+from airflow_provider_bandwidth.number_sync.handover import Handover, digest_changes
+from airflow_provider_bandwidth.number_sync.layout import Layout, lay_out
+from airflow_provider_bandwidth.number_sync.plan import NumberSyncPlan, plan_number_sync
+from airflow_provider_bandwidth.operators._peer_reader import Look, PeerReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What a plan is made from, and within which limits. The plan operator says what each of them means.
+
+    :param desired: values in any usual notation; read once
+    :param excluded: numbers to leave alone
+    :param limits: ``max_removals``, ``min_desired``, ``max_imports`` and ``max_unreadable``, as ``check_plan`` takes
+        them
+    :param loa_type: LoaType that imports are sent with; ``None`` if it is left to Bandwidth
+    """
+
+    desired: Iterable[object] | str
+    excluded: Iterable[object] | str
+    remove_missing: bool
+    limits: Mapping[str, Any]
+    first_load: bool
+    chunk_size: int
+    preflight: bool
+    resend_errors_after: int
+    ignore_error_codes: Sequence[str]
+    loa_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MadePlan:
+    """A plan, judged and laid out.
+
+    :param planned_at: when it was made, by Airflow's clock
+    :param look: what was seen at Bandwidth
+    :param unsafe: why a person has to look first; empty if the plan is safe
+    """
+
+    planned_at: datetime
+    look: Look
+    plan: NumberSyncPlan
+    layout: Layout
+    unsafe: str
+
+    def hand_over(
+        self, reader: PeerReader, *, loa_type: str | None, xcoms: Mapping[str, int], nonce: str, dry_run: bool
+    ) -> Handover:
+        """What the tasks after the plan need.
+
+        :param reader: of the SIP peer that was planned for
+        :param xcoms: what ``push_numbers`` counted
+        :param nonce: of the attempt; empty if nothing is to be sent
+        """
+        return Handover(
+            account_id=reader.account_id,
+            site_id=reader.site_id,
+            sip_peer_id=reader.sip_peer_id,
+            loa_type=loa_type,
+            counts={**self.plan.counts(), **self.layout.counts()},
+            orders=self.layout.taken_over(),
+            **xcoms,
+            planned_at=self.planned_at,
+            known_order_ids=self.look.known_order_ids,
+            orders_made_since=self.look.known_since,
+            reuse_orders_ended_since=self.look.now - SETTLED_AFTER,
+            nonce=nonce,
+            digest=digest_changes(self.layout),
+            dry_run=dry_run,
+            unsafe=self.unsafe,
+        )
+
+
+def make_plan(reader: PeerReader, request: PlanRequest, log: Any) -> MadePlan:
+    """Read, compare, judge, lay out.
+
+    :param reader: of the SIP peer to plan for
+    :param log: gets the figures
+    :raises InvalidExtractError: what is desired cannot be read
+    :raises InvalidTelephoneNumbersError: an excluded value is no telephone number
+    :raises InvalidParameterError: a limit is none, or there is no such SIP peer
+    :raises InvalidResponseError: what Bandwidth shows cannot be believed now
+    """
+    planned_at = datetime.now(UTC)
+    look = reader.look()
+    plan = _compare(request, look, log)
+    log.info("The plan: %s.", ", ".join(f"{name} {count:,}" for name, count in plan.counts().items()))
+    unsafe = _judge(request, plan, look, reader)
+    return MadePlan(planned_at, look, plan, _lay_out(request, plan, look, reader), unsafe)
+
+
+def _compare(request: PlanRequest, look: Look, log: Any) -> NumberSyncPlan:
+    numbers = look.numbers
+    if numbers.others and not numbers.imported:
+        log.warning(
+            "None of the %d telephone numbers at the SIP peer has the attribute External or Imported: nothing there "
+            "counts as imported.",
+            len(numbers.others),
+        )
+    return plan_number_sync(
+        request.desired,
+        numbers.imported,
+        owned=numbers.others.difference(*(order.telephone_numbers for order in look.open_orders)),
+        excluded=request.excluded,
+        remove_missing=request.remove_missing,
+    )
+
+
+def _judge(request: PlanRequest, plan: NumberSyncPlan, look: Look, reader: PeerReader) -> str:
+    """Why a person has to look at the plan first; empty if it is safe."""
+    is_empty = bool(plan.to_import) and not look.numbers.imported
+    vanished = reader.find_vanished() if is_empty and not request.first_load else ()
+    try:
+        check_plan(plan, **request.limits, first_load=request.first_load, vanished=vanished)
+    except UnsafePlanError as error:
+        return str(error)
+    return ""
+
+
+def _lay_out(request: PlanRequest, plan: NumberSyncPlan, look: Look, reader: PeerReader) -> Layout:
+    held_back = list(
+        reader.hold_back_refused(
+            plan.to_import,
+            days=request.resend_errors_after,
+            now=look.now,
+            ignore_error_codes=request.ignore_error_codes,
+        )
+    )
+    if request.preflight:
+        held = {fate.telephone_number for fate in held_back}
+        held_back += reader.preflight([number for number in plan.to_import if number not in held])
+    return lay_out(
+        plan,
+        chunk_size=request.chunk_size,
+        site_id=reader.site_id,
+        sip_peer_id=reader.sip_peer_id,
+        loa_type=request.loa_type,
+        open_orders=look.open_orders,
+        held_back=held_back,
+    )
