@@ -209,8 +209,9 @@ class Session(requests.Session):
 
 
 class ApiSession(Session):
-    """The session of a connection's calls. It asks for XML.
+    """The session of a connection's calls.
 
+    :param accept: the media type of its answers
     :param mask: has a new token masked in the logs
     """
 
@@ -218,12 +219,13 @@ class ApiSession(Session):
         self,
         settings: ConnectionSettings,
         *,
+        accept: str,
         max_attempts: int,
         sleep: Callable[[float], None],
         clock: Callable[[], float],
         mask: Callable[[str], None],
     ) -> None:
-        super().__init__("application/xml")
+        super().__init__(accept)
         limits: dict[str, Any] = {
             "timeout": settings.timeout,
             "max_attempts": max_attempts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from urllib3.exceptions import (
     ProxySchemeUnknown,
 )
 
-from airflow_provider_bandwidth.exceptions import AmbiguousSubmissionError, BandwidthApiError, BandwidthError
+from airflow_provider_bandwidth.exceptions import BandwidthApiError, BandwidthError
 from airflow_provider_bandwidth.hooks._exchange import AnswerTooLargeError, AnswerTooSlowError
 from airflow_provider_bandwidth.wire.documents import clean_text
 
@@ -150,11 +150,11 @@ def _describe_local_error(error: Exception) -> str:
 
 
 @contextmanager
-def naming_transport_errors(url: str, *, creates: str | None = None) -> Iterator[None]:
+def naming_transport_errors(url: str, *, doubt: Callable[[str], BandwidthError] | None = None) -> Iterator[None]:
     """Turn errors of the layers below into one of ours, which names the cause and shows no credential.
 
-    :param creates: the CustomerOrderId of the order that the request creates, if it creates one
-    :raises AmbiguousSubmissionError: the order may have been created
+    :param doubt: makes the error of a request that may have been acted upon, given what went wrong; ``None`` where that
+        does no harm
     """
     try:
         yield
@@ -163,8 +163,8 @@ def naming_transport_errors(url: str, *, creates: str | None = None) -> Iterator
     except _TRANSPORT_ERRORS as error:
         problem = describe_transport_error(error, url)
         never_sent = was_never_sent(error)
-        if creates is not None and not never_sent:
-            raise AmbiguousSubmissionError(creates, problem) from None
-        if creates is not None:
+        if doubt is not None and not never_sent:
+            raise doubt(problem) from None
+        if doubt is not None:
             problem = f"{problem}. Nothing was created"
         raise BandwidthApiError(problem, url=url, retryable=may_pass(error)) from None

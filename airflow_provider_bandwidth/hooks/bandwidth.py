@@ -1,34 +1,25 @@
-"""The hook: one connection to Bandwidth's Dashboard API, one call per method, and the exactly-once submission.
-
-The file is longer than others because a hook's calls are looked for, and documented, in one place. What a call does
-has its home below.
-"""
+"""The hook: one connection to Bandwidth's Dashboard API, one call per method, and the exactly-once submission."""
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
-
-from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
 from airflow_provider_bandwidth.exceptions import (
     AmbiguousSubmissionError,
     BandwidthApiError,
-    BandwidthAuthError,
     BandwidthError,
-    InvalidConnectionError,
     InvalidParameterError,
     InvalidResponseError,
     OrderNotFoundError,
 )
 from airflow_provider_bandwidth.get_provider_info import UI_FIELD_BEHAVIOUR, build_form_widgets
-from airflow_provider_bandwidth.hooks._connection import ConnectionSettings, fill_order_url, parse_account_id
-from airflow_provider_bandwidth.hooks._connection_lookup import look_up, look_up_async
+from airflow_provider_bandwidth.hooks._api import ApiHook
+from airflow_provider_bandwidth.hooks._connection import fill_order_url
 from airflow_provider_bandwidth.hooks._submission import EarlierAttempt, OrderCalls, Submission, SubmissionJournal
 from airflow_provider_bandwidth.orders import (
     Action,
@@ -42,8 +33,6 @@ from airflow_provider_bandwidth.orders import (
 from airflow_provider_bandwidth.telephone_numbers import chunk
 
 if TYPE_CHECKING:
-    import requests
-
     from airflow_provider_bandwidth.hooks._inventory import SipPeerTelephoneNumber
     from airflow_provider_bandwidth.wire.answers import Answer
     from airflow_provider_bandwidth.wire.orders import OrderListEntry
@@ -57,7 +46,7 @@ _LIST_STATUSES: Final = (200, 204, 404)
 _MAX_CHECKED_NUMBERS: Final = 5000
 
 
-class BandwidthHook(BaseHook):
+class BandwidthHook(ApiHook):
     """Calls Bandwidth's Dashboard API for hosted-messaging telephone numbers.
 
     No I/O happens before the first call. Every call has a time limit. What is sent again, and when:
@@ -76,36 +65,9 @@ class BandwidthHook(BaseHook):
 
     Pauses grow from one second by doubling, halved at most at random, up to a minute. A 429's pause is what
     ``X-RateLimit-Reset`` [rate] or ``Retry-After`` says, up to a minute. Redirects are never followed.
-
-    :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
-    :param account_id: Bandwidth account; the connection's ``account_id`` by default
-    :param max_attempts: how often a request is sent at most
-    :param sleep: pauses for so many seconds; for tests
-    :param clock: epoch seconds; for tests
     """
 
-    conn_name_attr = "bandwidth_conn_id"
-    default_conn_name = "bandwidth_default"
-    conn_type = "bandwidth"
-    hook_name = "Bandwidth"
-
-    def __init__(
-        self,
-        bandwidth_conn_id: str = default_conn_name,
-        account_id: str | None = None,
-        *,
-        max_attempts: int = 5,
-        sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        super().__init__()
-        self.bandwidth_conn_id = bandwidth_conn_id
-        self._given_account_id = account_id
-        self._max_attempts = max_attempts
-        self._sleep = sleep
-        self._clock = clock
-        self._bandwidth_clock = clock
-        self._session: requests.Session | None = None
+    _accept = "application/xml"
 
     # --- connection ---------------------------------------------------------------------------------------------
 
@@ -118,92 +80,6 @@ class BandwidthHook(BaseHook):
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
         """Labels and placeholders of the connection form on Airflow 2.11, which spells the keys with underscores."""
         return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
-
-    @cached_property
-    def settings(self) -> ConnectionSettings:
-        """The connection, read from Airflow once and checked.
-
-        :raises MissingConnectionError: Airflow shows no such connection
-        :raises InvalidConnectionError: a field is missing or wrong
-        """
-        return look_up(self.bandwidth_conn_id, self.get_connection)
-
-    async def load_settings(self) -> ConnectionSettings:
-        """Read the connection as an event loop must: the synchronous way can deadlock a triggerer."""
-        if "settings" not in self.__dict__:
-            self.__dict__["settings"] = await look_up_async(self.bandwidth_conn_id)
-        return self.settings
-
-    @cached_property
-    def account_id(self) -> str:
-        """The account that calls go to.
-
-        :raises InvalidConnectionError: neither the caller nor the connection names one
-        """
-        if self._given_account_id:
-            return parse_account_id(self._given_account_id)
-        if self.settings.account_id is None:
-            raise InvalidConnectionError(
-                f"No Bandwidth account: give account_id, or set extra.account_id of connection "
-                f"{self.bandwidth_conn_id!r}."
-            )
-        return self.settings.account_id
-
-    def get_conn(self) -> requests.Session:
-        """A requests session with authentication, time limits and retries mounted; made once per hook.
-
-        It follows no redirects. URLs are the caller's; credentials go to any URL it is given.
-        """
-        if self._session is None:
-            from airflow_provider_bandwidth.hooks._transport import ApiSession
-
-            settings = self.settings
-            if settings.auth_type == "basic":
-                self.log.warning(
-                    "Connection %r uses basic authentication. Bandwidth refuses API-user passwords from 2026-12-02 on: "
-                    "create OAuth2 client credentials and set the connection's auth_type to oauth2.",
-                    settings.conn_id,
-                )
-            self._session = ApiSession(
-                settings, max_attempts=self._max_attempts, sleep=self._sleep, clock=self._clock, mask=mask_secret
-            )
-            self._bandwidth_clock = self._session.now
-        return self._session
-
-    def bandwidth_now(self) -> datetime:
-        """The time by Bandwidth's clock, which its times are to be compared with.
-
-        It is our time, corrected by the ``Date`` of Bandwidth's last answer; before the first answer it is ours.
-        """
-        return datetime.fromtimestamp(self._bandwidth_clock(), UTC)
-
-    def reload(self) -> bool:
-        """Read the connection again; the next call uses it as it is now. Calls under way end as they began.
-
-        Calls do so by themselves when the credentials are refused. The account stays what it was: orders belong to it.
-
-        :return: whether anything changed
-        :raises InvalidConnectionError: a field is missing or wrong; the hook goes on with the old connection
-        """
-        return self._replace_settings(look_up(self.bandwidth_conn_id, self.get_connection))
-
-    async def reload_settings(self) -> bool:
-        """The same as :meth:`reload`, for an event loop."""
-        return self._replace_settings(await look_up_async(self.bandwidth_conn_id))
-
-    def _replace_settings(self, settings: ConnectionSettings) -> bool:
-        if settings == self.settings:
-            return False
-        self.account_id  # noqa: B018 - resolved with the old connection, and kept
-        self.__dict__["settings"] = settings
-        self.close()
-        return True
-
-    def close(self) -> None:
-        """Close the session's connections. The hook can still be used: the next call opens new ones."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
 
     def test_connection(self) -> tuple[bool, str]:
         """Whether calls would work, and if not, why: for the connection form's Test button. Sends GETs only."""
@@ -239,7 +115,12 @@ class BandwidthHook(BaseHook):
         body = write_order_request(request, customer_order_id_element=self.settings.customer_order_id_element)
         customer_order_id = request.customer_order_id
         answer = self._call(
-            "POST", ORDERS_PATH, accept=range(200, 300), creates=customer_order_id, data=body, headers=_XML
+            "POST",
+            ORDERS_PATH,
+            accept=range(200, 300),
+            doubt=partial(AmbiguousSubmissionError, customer_order_id),
+            data=body,
+            headers=_XML,
         )
         location = answer.headers.get("Location", "").rstrip("/").rpartition("/")[2]
         try:
@@ -538,59 +419,6 @@ class BandwidthHook(BaseHook):
 
     # --- requests -----------------------------------------------------------------------------------------------
 
-    def _call(self, method: str, path: str, **kwargs: Any) -> Answer:
-        """A call and its whole answer. The parameters are those of :meth:`_open` and :meth:`_send`."""
-        from airflow_provider_bandwidth.hooks._transport import to_answer
-
-        return to_answer(self._open(method, path, **kwargs))
-
-    def _open(self, method: str, path: str, **kwargs: Any) -> requests.Response:
-        """Send a request; once more with the connection as it is now, if the credentials were refused and it changed.
-
-        :param path: below the account
-        """
-        used = self.settings
-        try:
-            return self._send(method, path, **kwargs)
-        except BandwidthAuthError as error:
-            if (error.status == 403 and error.url != used.token_url) or not self._has_other_settings_than(used):
-                raise
-        return self._send(method, path, **kwargs)
-
-    def _has_other_settings_than(self, used: ConnectionSettings) -> bool:
-        try:
-            self.reload()
-        except Exception as error:  # noqa: BLE001 - the refusal says more than why Airflow has no connection just now
-            self.log.warning("Could not read connection %r again: %s", self.bandwidth_conn_id, type(error).__name__)
-        if self.settings == used:
-            return False
-        self.log.info("Connection %r has changed; going on with it as it is now.", self.bandwidth_conn_id)
-        return True
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        accept: Container[int] = (200,),
-        creates: str | None = None,
-        stream: bool = False,
-        **kwargs: Any,
-    ) -> requests.Response:
-        """:param creates: the CustomerOrderId of the order that the request creates, if it creates one"""
-        from airflow_provider_bandwidth.hooks._transport import to_answer
-        from airflow_provider_bandwidth.hooks._transport_errors import naming_transport_errors
-
-        url = f"{self.settings.base_url}/accounts/{self.account_id}/{path}"
-        with naming_transport_errors(url, creates=creates):
-            response = self.get_conn().request(method, url, allow_redirects=False, stream=stream, **kwargs)
-        if response.status_code in accept:
-            return response
-        answer = to_answer(response)
-        if creates is not None and answer.leaves_doubt:
-            raise AmbiguousSubmissionError(creates, f"Bandwidth answered HTTP {answer.status}")
-        raise self._to_error(answer)
-
     def _list_entries(self, filters: Mapping[str, Any]) -> tuple[OrderListEntry, ...]:
         from airflow_provider_bandwidth.wire.answers import errors_naming_call
         from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, read_order_list
@@ -615,6 +443,10 @@ class BandwidthHook(BaseHook):
         if entry.is_summary or not entry.order.telephone_numbers:
             return self.get_tn_order(entry.order.order_id)
         return entry.order
+
+    def _url(self, path: str) -> str:
+        """:param path: below the account"""
+        return f"{self.settings.base_url}/accounts/{self.account_id}/{path}"
 
     def _to_error(self, answer: Answer) -> BandwidthApiError:
         from airflow_provider_bandwidth.wire.answers import to_error

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from support.tasks import FakeTaskInstance, make_context
 
-from airflow_provider_bandwidth.hooks import bandwidth as hooks
+from airflow_provider_bandwidth.hooks import _api as hooks
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.orders import ExternalTnsOrderRequest, TnOrder

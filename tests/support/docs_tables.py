@@ -86,11 +86,12 @@ def _magic_numbers() -> str:
 
 def _hook_methods() -> str:
     """What a task may call; what only Airflow or the poller call is left out."""
+    from airflow_provider_bandwidth.hooks._api import ApiHook
     from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 
     called_by_others = {"get_connection_form_widgets", "get_ui_field_behaviour", "load_settings", "reload_settings"}
     rows = []
-    for name, method in vars(BandwidthHook).items():
+    for name, method in (vars(ApiHook) | vars(BandwidthHook)).items():
         if name.startswith("_") or name in called_by_others or not inspect.isfunction(method):
             continue
         parameters = ", ".join(each for each in inspect.signature(method).parameters if each != "self")
@@ -102,10 +103,14 @@ def _hook_methods() -> str:
 def _parameters(called: Any) -> str:
     """Parameters of a class or function, with the meaning that its docstring gives."""
     function = called.__init__ if isinstance(called, type) else called
+    # A class tells of its own parameters, and leaves those that it inherits to the class that has them.
+    tellers = called.__mro__[::-1] if isinstance(called, type) else (called,)
     meanings = {
         name: " ".join(text.split())
+        for each in tellers
+        if each.__module__.startswith(_PACKAGE)
         for name, text in re.findall(
-            r"^:param (\w+):(.*?)(?=^:|\Z)", inspect.getdoc(called) or "", re.MULTILINE | re.DOTALL
+            r"^:param (\w+):(.*?)(?=^:|\Z)", inspect.cleandoc(each.__doc__ or ""), re.MULTILINE | re.DOTALL
         )
     }
     computed = _computed_defaults(function)

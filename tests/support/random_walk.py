@@ -119,7 +119,7 @@ class _DyingHook(BandwidthHook):
 
 
 def _send(request: ExternalTnsOrderRequest) -> None:
-    with suppress(BandwidthError), patch("airflow_provider_bandwidth.hooks.bandwidth.mask_secret"):
+    with suppress(BandwidthError), patch("airflow_provider_bandwidth.hooks._api.mask_secret"):
         BandwidthHook(max_attempts=1).create_tn_order(request)
 
 

@@ -27,6 +27,7 @@ triggers._poller
 triggers._order_lists
 triggers.waiting
 hooks.bandwidth hooks.extract
+hooks._api
 hooks._submission hooks._transport hooks._inventory
 hooks._transport_errors hooks._connection_lookup
 hooks._connection hooks._exchange

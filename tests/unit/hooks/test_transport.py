@@ -475,7 +475,7 @@ def test_the_token_is_masked_before_it_is_used(
 ) -> None:
     masked: list[tuple[str, int]] = []
     monkeypatch.setattr(
-        "airflow_provider_bandwidth.hooks.bandwidth.mask_secret",
+        "airflow_provider_bandwidth.hooks._api.mask_secret",
         lambda secret: masked.append((secret, sandbox.count(operation="list"))),
     )
     connect(sandbox.connection)
@@ -693,7 +693,7 @@ def test_no_secret_gets_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tokens: list[str] = []
-    monkeypatch.setattr("airflow_provider_bandwidth.hooks.bandwidth.mask_secret", tokens.append)
+    monkeypatch.setattr("airflow_provider_bandwidth.hooks._api.mask_secret", tokens.append)
     shown: list[str] = []
     with Sandbox(login=LOGIN, password=PASSWORD) as sandbox:
         connect(sandbox.connection, extra={"auth_type": auth_type})

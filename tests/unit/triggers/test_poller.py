@@ -887,7 +887,7 @@ def test_a_token_is_masked_on_the_loop_that_talks_with_the_supervisor(
     async def send() -> None:
         loops.append(asyncio.get_running_loop())
 
-    monkeypatch.setattr("airflow_provider_bandwidth.hooks.bandwidth.mask_secret", lambda _: async_to_sync(send)())
+    monkeypatch.setattr("airflow_provider_bandwidth.hooks._api.mask_secret", lambda _: async_to_sync(send)())
     (order_id,) = add_orders(bandwidth, 1, status="COMPLETE")
 
     async def scenario() -> asyncio.AbstractEventLoop:
@@ -910,7 +910,7 @@ def test_an_exchange_with_the_supervisor_is_never_cut_short(
         ended.set()
         return result
 
-    hook_module = "airflow_provider_bandwidth.hooks.bandwidth"
+    hook_module = "airflow_provider_bandwidth.hooks._api"
     if exchange == "a token is masked":
         monkeypatch.setattr(f"{hook_module}.mask_secret", lambda _: async_to_sync(talk)())
     else:
