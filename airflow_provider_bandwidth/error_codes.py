@@ -116,6 +116,7 @@ _ROWS: tuple[tuple[str, str, Scope, Retry, str], ...] = (
     ("19006", "Bandwidth's own numbers cannot be imported", _N, _NO, "use it as a normal number; not importable"),
     ("19007", "no contract for external numbers", _O, _SUPPORT, "ask Bandwidth to enable external TNs"),
     ("19008", "numbers of others cannot be imported here", _N, _NO, "take the number off the list"),
+    ("19014", "the number cannot be imported by this account now", _N, _SUPPORT, "ask Bandwidth why"),
     ("19010", "the number could not be provisioned", _N, _SUPPORT, "import it once more later, then ask Bandwidth"),
     ("7102 7472", "a port-in's code in an import's answer", _N, _NO, "read the text"),
     ("5002 1019", "the request is not valid", _O, _NO, "read the text"),

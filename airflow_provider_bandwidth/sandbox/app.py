@@ -7,17 +7,20 @@ import gzip
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_provider_bandwidth.sandbox import rendering
-from airflow_provider_bandwidth.sandbox.dashboard import Call, Dashboard, refuse_credentials, too_many_requests
+from airflow_provider_bandwidth.sandbox.calls import Route
+from airflow_provider_bandwidth.sandbox.dashboard import Dashboard, refuse, refuse_credentials, too_many_requests
 from airflow_provider_bandwidth.sandbox.faults import Fault, FaultBoard, apply_settings, parse_fault_header
 from airflow_provider_bandwidth.sandbox.http import Answer, Request, receive_request, send_answer
 from airflow_provider_bandwidth.sandbox.settings import Settings
 from airflow_provider_bandwidth.sandbox.traffic import RequestLog, RequestRecord
+from airflow_provider_bandwidth.sandbox.validation import Refused
+from airflow_provider_bandwidth.sandbox.xml import write_refusal
 
 FAULT_HEADER: Final = "x-sandbox-fault"
 
@@ -63,25 +66,25 @@ class SandboxApp:
             except ValueError as error:
                 return Answer(HTTPStatus.BAD_REQUEST, str(error).encode(), content_type="text/plain"), record
         if not faults:
-            answer = self._dashboard.answer(route, Call(request, names, self.settings, record))
+            answer = self._dashboard.answer(request, route, names, self.settings, record)
             return answer, record
         record.faults = tuple(map(str, faults))
-        early = await self._play(faults, "before", None, record)
+        early = await self._play(faults, "before", None, route, record)
         if early is not None:
             return early, record
         settings = apply_settings(faults, self.settings)
-        answer = self._dashboard.answer(route, Call(request, names, settings, record))
+        answer = self._dashboard.answer(request, route, names, settings, record)
         record.order_id, record.state = answer.order_id, "committed"
-        return await self._play(faults, "after", answer, record) or answer, record
+        return await self._play(faults, "after", answer, route, record) or answer, record
 
     async def _play(
-        self, faults: Sequence[Fault], when: str, answer: Answer | None, record: RequestRecord
+        self, faults: Sequence[Fault], when: str, answer: Answer | None, route: Route, record: RequestRecord
     ) -> Answer | None:
         for fault in faults:
             if fault.name == "setting" or (fault.text("when") or "after") != when:
                 continue
             order_id = answer.order_id if answer is not None else None
-            answer = await _PLAYERS[fault.name](self, fault, answer, record)
+            answer = await _PLAYERS[fault.name](_Hit(self, fault, answer, route, record))
             if answer is not None:
                 answer.order_id = order_id
         return answer
@@ -95,40 +98,57 @@ class SandboxApp:
         return True
 
 
-_Player = Callable[[SandboxApp, Fault, Answer | None, RequestRecord], Awaitable[Answer | None]]
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A fault that plays now.
+
+    :param answer: what it happens to; ``None`` before there is one
+    """
+
+    app: SandboxApp
+    fault: Fault
+    answer: Answer | None
+    route: Route
+    record: RequestRecord
 
 
-async def _play_slow(app: SandboxApp, fault: Fault, answer: Answer | None, _: RequestRecord) -> Answer | None:
-    until = time.monotonic() + fault.number("seconds")
-    return answer if await app.pause(lambda: time.monotonic() >= until) else _drop_connection()
+_Player = Callable[[_Hit], Awaitable[Answer | None]]
 
 
-async def _play_hold(app: SandboxApp, _: Fault, answer: Answer | None, record: RequestRecord) -> Answer | None:
-    arrived = app.log.releases()
-    record.state = "held"
-    return answer if await app.pause(lambda: app.log.releases() > arrived) else _drop_connection()
+async def _play_slow(hit: _Hit) -> Answer | None:
+    until = time.monotonic() + hit.fault.number("seconds")
+    return hit.answer if await hit.app.pause(lambda: time.monotonic() >= until) else _drop_connection()
 
 
-async def _play_drop(_: SandboxApp, __: Fault, ___: Answer | None, ____: RequestRecord) -> Answer | None:
+async def _play_hold(hit: _Hit) -> Answer | None:
+    log = hit.app.log
+    arrived = log.releases()
+    hit.record.state = "held"
+    return hit.answer if await hit.app.pause(lambda: log.releases() > arrived) else _drop_connection()
+
+
+async def _play_drop(_: _Hit) -> Answer | None:
     return _drop_connection()
 
 
-async def _play_status(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
-    status = int(fault.number("status"))
-    content_type, body = _write_error_body(fault.text("body"), status)
+async def _play_status(hit: _Hit) -> Answer | None:
+    status = int(hit.fault.number("status"))
+    content_type, body = _write_error_body(hit.fault.text("body"), status)
     return Answer(status, body, content_type=content_type)
 
 
-async def _play_refuse(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
-    body = rendering.write_refusal("ExternalTnsOrderResponse", fault.text("code"), fault.text("description"))
-    return Answer(int(fault.number("status")), body)
+async def _play_refuse(hit: _Hit) -> Answer | None:
+    fault = hit.fault
+    refused = Refused(fault.text("code"), fault.text("description"), int(fault.number("status")))
+    return refuse(hit.route, refused, hit.app.settings)
 
 
-async def _play_unauthorized(_: SandboxApp, __: Fault, ___: Answer | None, ____: RequestRecord) -> Answer | None:
+async def _play_unauthorized(_: _Hit) -> Answer | None:
     return refuse_credentials()
 
 
-async def _play_rate_limit(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
+async def _play_rate_limit(hit: _Hit) -> Answer | None:
+    fault = hit.fault
     seconds = fault.number("seconds")
     header = fault.text("header")
     if header == "none":
@@ -139,42 +159,43 @@ async def _play_rate_limit(_: SandboxApp, fault: Fault, __: Answer | None, ___: 
     return too_many_requests({header: str(round(moment * 1000) if fault.text("unit") == "ms" else round(moment))})
 
 
-async def _play_redirect(_: SandboxApp, fault: Fault, __: Answer | None, ___: RequestRecord) -> Answer | None:
-    return Answer(int(fault.number("status")), headers={"location": fault.text("location")})
+async def _play_redirect(hit: _Hit) -> Answer | None:
+    return Answer(int(hit.fault.number("status")), headers={"location": hit.fault.text("location")})
 
 
-async def _play_truncate(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
-    if answer is not None and fault.text("how") == "xml":
+async def _play_truncate(hit: _Hit) -> Answer | None:
+    answer = hit.answer
+    if answer is not None and hit.fault.text("how") == "xml":
         answer.body = answer.body[: len(answer.body) // 2]
     elif answer is not None:
         answer.cut = True
     return answer
 
 
-async def _play_body(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
-    if answer is not None:
-        answer.content_type, answer.body = _BODIES[fault.text("kind")]
-    return answer
+async def _play_body(hit: _Hit) -> Answer | None:
+    if hit.answer is not None:
+        hit.answer.content_type, hit.answer.body = _BODIES[hit.fault.text("kind")]
+    return hit.answer
 
 
-async def _play_interim(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
-    if answer is not None:
-        answer.interim, answer.pause = int(fault.number("count")), fault.number("seconds")
-    return answer
+async def _play_interim(hit: _Hit) -> Answer | None:
+    if hit.answer is not None:
+        hit.answer.interim, hit.answer.pause = int(hit.fault.number("count")), hit.fault.number("seconds")
+    return hit.answer
 
 
-async def _play_drip(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
-    if answer is not None:
-        answer.pause, answer.chunk = fault.number("seconds"), int(fault.number("bytes"))
-    return answer
+async def _play_drip(hit: _Hit) -> Answer | None:
+    if hit.answer is not None:
+        hit.answer.pause, hit.answer.chunk = hit.fault.number("seconds"), int(hit.fault.number("bytes"))
+    return hit.answer
 
 
-async def _play_gzip(_: SandboxApp, fault: Fault, answer: Answer | None, __: RequestRecord) -> Answer | None:
-    if answer is not None:
-        padding = b" " * int(fault.number("padding"))
-        answer.body = gzip.compress(answer.body + padding)
-        answer.headers["content-encoding"] = "gzip"
-    return answer
+async def _play_gzip(hit: _Hit) -> Answer | None:
+    if hit.answer is not None:
+        padding = b" " * int(hit.fault.number("padding"))
+        hit.answer.body = gzip.compress(hit.answer.body + padding)
+        hit.answer.headers["content-encoding"] = "gzip"
+    return hit.answer
 
 
 _PLAYERS: Final[Mapping[str, _Player]] = {
@@ -218,7 +239,7 @@ def _write_error_body(kind: str, status: int) -> tuple[str, bytes]:
         page = f"<html><head><title>{status} {phrase}</title></head><body><h1>{status} {phrase}</h1></body></html>"
         return "text/html", page.encode()
     if kind == "xml":
-        return "application/xml", rendering.write_refusal("ErrorResponse", "1000", phrase)
+        return "application/xml", write_refusal("ErrorResponse", "1000", phrase)
     if kind == "json":
         return "application/json", f'{{"error": "{phrase}"}}'.encode()
     return "text/plain", b""

@@ -131,7 +131,7 @@ def _make_parser(endpoints: Iterable[Endpoint]) -> argparse.ArgumentParser:
         settings.add_argument(
             f"--{item.name.replace('_', '-')}",
             default=item.default,
-            metavar="|".join(values) or _metavar(item.default),
+            metavar=("," if item.metadata["several"] else "|").join(values) or _metavar(item.default),
             help=f"{item.metadata['help']} (default {_format_default(item.default)})",
         )
     return parser
@@ -160,15 +160,18 @@ export it as AIRFLOW_CONN_BANDWIDTH_DEFAULT. It stops on Ctrl-C or SIGTERM with 
 
 _API: Final = """\
 API
-  Base URL: http://HOST:PORT, with /api, /api/v1, /v1.0 or nothing behind it; there is no externalTns under /api/v2.
-  Paths are read without case.
+  Base URL: http://HOST:PORT, with /api, /api/v1, /v1.0 or nothing behind it for version 1, with /api/v2 for version 2,
+  which writes and wants E.164 (+19195550101). Paths are read without case. Where Accept names application/json first,
+  JSON comes that nobody can use.
   POST /api/v1/oauth2/token                                 client credentials; then Bearer, or Basic, everywhere
-  POST /accounts/{account}/externalTns                      201 with Location; 400 ResponseStatus
-  GET  /accounts/{account}/externalTns/{order}[/history]    404 ResponseStatus
-  GET  /accounts/{account}/externalTns                      newest first, at most 1,000; 404 when nothing matches.
+  POST /accounts/{account}/ORDERS                           201 with Location; 400
+  GET  /accounts/{account}/ORDERS/{order}[/history]
+  GET  /accounts/{account}/ORDERS                           newest first, at most 1,000
        Filters: status (repeatable), tn, customerOrderId, orderIdFragment, action, loaType, orderDetails,
-       createdDateFrom, createdDateTo, modifiedDateFrom, modifiedDateTo (yyyy-MM-dd, UTC, inclusive).
+       createdDateFrom, createdDateTo, modifiedDateFrom, modifiedDateTo (yyyy-MM-dd, UTC, inclusive), page, size.
        TotalCount counts all matches, also those beyond 1,000.
+       ORDERS is externalTns, importTnOrders or removeImportedTnOrders; in version 2 importTnOrders/messaging or
+       removeImportedTnOrders/messaging. Version 2 and version 1 show the same imports and removals.
   POST /accounts/{account}/importTnChecker
   GET  /accounts/{account}/sites/{site}/sippeers/{peer}/tns, /totaltns; page (a cursor), size, includeAttributes
   GET  /accounts/{account}[/sites/{site}]/inserviceNumbers, /totals, /{number}
@@ -177,11 +180,17 @@ API
 
 Orders
   RECEIVED, PROCESSING, then COMPLETE, PARTIAL (some numbers failed) or FAILED (all did), by the clock of the settings.
-  IMPORT puts numbers at the SIP peer; importing one again is no error, and counts as a reset. IMPORT of a number of
-  Bandwidth's own gives 25060, of another account's 5124. REMOVE of a number never imported gives 5158, of
+  Orders of all APIs work on the same numbers.
+  externalTns: IMPORT puts numbers at the SIP peer; importing one again is no error, and counts as a reset. IMPORT of a
+  number of Bandwidth's own gives 25060, of another account's 5124. REMOVE of a number never imported gives 5158, of
   Bandwidth's own 25120. Refused with 400: malformed XML 1019, Action 25000, LoaType 25110, customer order id 5052,
   SiteId missing 5022 or unknown 5016, SipPeerId unknown 5023, no numbers 5073, too many 5095, duplicates 5093,
   not NANP 7201, toll-free 5126.
+  importTnOrders: a number of Bandwidth's own gives 19006, of another account's 19008. Refused with 400, all problems
+  at once: customer order id 7318, site 7309, SIP peer 7311 or 7312, Subscriber 7104, its name 7105 or 25131, address
+  7107, house number to ZIP 7108 to 7112, ZIP 7214, state 7395, LoaAuthorizingPerson 7115, LoaType 25110, no numbers
+  7316, too many 7314, duplicates 7360, not NANP 7201, toll-free 7386, ten digits in version 2 1022.
+  removeImportedTnOrders: a number never imported, or Bandwidth's own, gives 5158, of another account's 5076.
 """
 
 
@@ -196,7 +205,8 @@ def _magic_help() -> str:
             "Every valid number succeeds, except exchange 555 with these line numbers, in any area code "
             "(919 555 0001). Where an action is named, only that one fails. Other notes: 'order', the whole order "
             "ends FAILED with the code on every number; 'unnamed-...', the error names no number; 'refused', the POST "
-            "is answered 400; 'checker', the code importTnChecker refuses the number with.",
+            "is answered 400; 'checker', the code importTnChecker refuses the number with; 'transfer', the losing "
+            "carrier is asked, POST /sandbox/orders/{order_id}/transfer answers, and 47 hours later it has denied.",
             "  ",
         ),
     ]
@@ -236,6 +246,7 @@ _FAULT_EXAMPLES: Final = (
     "stored, but a proxy says 502               status;when=after;status=502 on submit",
     "stored long after the client gave up       slow;when=before;seconds=5 on submit",
     "stored, and the client can be killed now   hold;when=after on submit, until POST /sandbox/requests/release",
+    "the same for removals only                 ... and path removeImportedTnOrders",
     "the search does not answer                 status;status=503 on list",
     "the search lags                            setting;search_lag_seconds=5 on list, or the setting for all",
     "the order id is lost or not echoed         setting;drop_customer_order_id=always on submit",

@@ -145,6 +145,11 @@ class _Control:
             return self._controls.set_status(order_id, status).to_dict()
         return self._controls.finish(order_id, status, _pop_errors(body)).to_dict()
 
+    def answer_transfer(self, request: Request, body: dict[str, Any]) -> object:
+        if not isinstance(body.get("approve"), bool):
+            raise TypeError("approve is true or false")
+        return self._controls.answer_transfer(request.path_params["order_id"], approve=body["approve"]).to_dict()
+
     def hold(self, _: Request, body: dict[str, Any]) -> object:
         self._controls.hold(body.get("order_id"))
         return {}
@@ -237,7 +242,8 @@ ENDPOINTS: Final = (
         "/sandbox/orders",
         _Control.add_order,
         """add an order of somebody else: {"telephone_numbers": [...], "customer_order_id": "...", "action": "IMPORT",
-        "status": "COMPLETE", "errors": [...], "created_at": "2031-03-04T05:06:07+00:00"}""",
+        "order_api": "importTnOrders", "status": "COMPLETE", "errors": [...],
+        "created_at": "2031-03-04T05:06:07+00:00"}""",
     ),
     Endpoint("GET", "/sandbox/orders/{order_id}", _Control.order, "one of them"),
     Endpoint(
@@ -246,6 +252,12 @@ ENDPOINTS: Final = (
         _Control.change_order,
         """end it now, {"status": "PARTIAL", "errors": [{"code": "25060", "description": "...",
         "telephone_numbers": [...]}]}, or as its numbers decide, {}; any other status word is shown until then""",
+    ),
+    Endpoint(
+        "POST",
+        "/sandbox/orders/{order_id}/transfer",
+        _Control.answer_transfer,
+        'answer for the losing carrier of an import that waits for it: {"approve": true}',
     ),
     Endpoint("POST", "/sandbox/hold", _Control.hold, 'keep all orders from ending, or {"order_id": "..."} one'),
     Endpoint("POST", "/sandbox/release", _Control.release, 'end that: all, or {"order_id": "..."} one'),

@@ -13,7 +13,7 @@ from airflow_provider_bandwidth.sandbox.dashboard import Dashboard
 from airflow_provider_bandwidth.sandbox.faults import Injection, make_fault
 from airflow_provider_bandwidth.sandbox.inventory import Location
 from airflow_provider_bandwidth.sandbox.orders import NewOrder, Order, OrderError
-from airflow_provider_bandwidth.sandbox.settings import Settings
+from airflow_provider_bandwidth.sandbox.settings import ORDER_APIS, Settings
 from airflow_provider_bandwidth.sandbox.store import Store
 from airflow_provider_bandwidth.sandbox.traffic import RequestRecord
 
@@ -71,8 +71,9 @@ class Controls:
 
     @property
     def connection(self) -> dict[str, Any]:
-        """The Airflow connection to this sandbox."""
+        """The Airflow connection to this sandbox, with the first of its order APIs."""
         location = self.default_location
+        order_api = self.settings.order_apis.partition(",")[0]
         return {
             "conn_type": "bandwidth",
             "host": self.base_url,
@@ -84,6 +85,7 @@ class Controls:
                 "site_id": location.site_id,
                 "sip_peer_id": location.sip_peer_id,
                 "order_url": f"{self.url}/accounts/{{account_id}}/orders/{{order_id}}",
+                **({} if order_api == "externalTns" else {"order_api": order_api}),
             },
         }
 
@@ -186,6 +188,7 @@ class Controls:
         self,
         telephone_numbers: Iterable[str],
         *,
+        order_api: str = "externalTns",
         action: str = "IMPORT",
         customer_order_id: str | None = None,
         status: str = "COMPLETE",
@@ -197,10 +200,13 @@ class Controls:
     ) -> Order:
         """Put an order there that no request of yours created; it keeps its status and touches no number.
 
+        :param order_api: the API it came through; those of importTnOrders show it with either notation of numbers
         :param created_at: an aware time; now if not given
         :param location: the first peer of the first site if not given
         """
         account_id, site_id, sip_peer_id = location or self.default_location
+        if order_api not in ORDER_APIS:
+            raise ValueError(f"unknown order API {order_api!r}; known: {', '.join(ORDER_APIS)}")
         new = NewOrder(
             account_id=account_id,
             site_id=site_id,
@@ -210,6 +216,7 @@ class Controls:
             customer_order_id=customer_order_id,
             loa_type=loa_type,
             created_by=created_by,
+            order_api=order_api,
         )
         return self._store.add(new, status=status, errors=errors, created_at=created_at)
 
@@ -236,6 +243,14 @@ class Controls:
         :raises ValueError: if the order has ended, or ``status`` would end it
         """
         return self._store.set_status(order_id, status)
+
+    def answer_transfer(self, order_id: str, *, approve: bool) -> Order:
+        """Answer for the losing carrier that an import waits for (magic line 0908); after 47 hours it has denied.
+
+        :raises LookupError: if there is no such order
+        :raises ValueError: if the order has ended, or asks no carrier
+        """
+        return self._store.answer_transfer(order_id, approve=approve)
 
     def skip(self, seconds: float) -> None:
         """Let so many seconds pass at once, for orders and the lags; tokens and rate limits keep real time."""

@@ -20,11 +20,16 @@ class Location(NamedTuple):
 
 
 class HostedNumber(NamedTuple):
-    """A telephone number at a SIP peer; ``imported`` ones came by an order, the others belong to Bandwidth."""
+    """A telephone number at a SIP peer.
+
+    :param imported: whether it came by an order; the others belong to Bandwidth
+    :param external: whether an externalTns order brought it: only those have the attribute External [err 5127]
+    """
 
     telephone_number: str
     location: Location
     imported: bool
+    external: bool = True
 
 
 @dataclass(slots=True)
@@ -66,7 +71,7 @@ class Inventory:
             for number in numbers:
                 self._place(HostedNumber(number, location, by_order))
 
-    def import_number(self, telephone_number: str, location: Location, clock: float) -> None:
+    def import_number(self, telephone_number: str, location: Location, clock: float, *, external: bool) -> None:
         """Take a number in, or reset it if it is here ("resets every attribute of the number" [oas1]).
 
         :param clock: when, in the monotonic seconds of the store
@@ -74,7 +79,7 @@ class Inventory:
         self._note_change(telephone_number, clock)
         if telephone_number in self._numbers:
             self.resets[telephone_number] += 1
-        self._place(HostedNumber(telephone_number, location, True))
+        self._place(HostedNumber(telephone_number, location, True, external))
 
     def remove_number(self, telephone_number: str, clock: float) -> None:
         """Forget a number; unknown ones are ignored.

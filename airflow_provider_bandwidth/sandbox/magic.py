@@ -1,4 +1,4 @@
-"""Magic telephone numbers: exchange 555 with line 0001 to 0099, in any area code, fails in a documented way."""
+"""Magic telephone numbers: exchange 555 with line 0001 to 0099, or 0901 on, in any area code, fails as documented."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Effect(StrEnum):
     """the order stays PROCESSING"""
     EXCEPTION = "exception"
     """the order ends in the unknown status word EXCEPTION"""
+    TRANSFER = "transfer"
+    """the order stays PROCESSING until the losing carrier answers; after 47 hours it has denied"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,6 @@ class MagicNumber:
         return {**asdict(self), "description": self.text()}
 
 
-#: Every magic number by its line number, 0001 to 0099.
 _IMPORT: Final = ("IMPORT",)
 _REMOVE: Final = ("REMOVE",)
 _BOTH: Final = ("IMPORT", "REMOVE")
@@ -110,6 +111,8 @@ _NUMBER_FAILURES: Final[tuple[tuple[str, str, tuple[str, ...], str, str], ...]] 
     ("0047", "[int]", _BOTH, "", "A code that is not a number, as documentation placeholders have it."),
     ("0048", "", _BOTH, "", "An error that has a text and no code."),
     ("0049", "5128", _BOTH, "", "Only messaging can be changed on the telephone number."),
+    ("0901", "19014", _IMPORT, "", "The telephone number cannot be imported by this account now."),
+    ("0902", "5226", _IMPORT, "", "The messaging route is missing."),
 )
 
 _ORDER_FAILURES: Final[tuple[tuple[str, str, tuple[str, ...], str], ...]] = (
@@ -153,6 +156,8 @@ _ORDER_FAILURES: Final[tuple[tuple[str, str, tuple[str, ...], str], ...]] = (
     ("0087", "7311", _BOTH, "The SIP peer is missing or invalid."),
     ("0088", "5214", _BOTH, "No valid telephone number is left."),
     ("0089", "5211", _BOTH, "The order exceeds the number of telephone numbers allowed."),
+    ("0903", "19005", _IMPORT, "There is no messaging route for External Third Party TNs."),
+    ("0904", "5061", _BOTH, "The site of the order is invalid."),
 )
 
 _SPECIAL: Final[tuple[MagicNumber, ...]] = (
@@ -166,20 +171,29 @@ _SPECIAL: Final[tuple[MagicNumber, ...]] = (
     MagicNumber("0097", ("5012",), Effect.REFUSED, _BOTH, "The account is locked."),
     MagicNumber("0098", ("12017",), Effect.REFUSED, _BOTH, "The product is not on the account."),
     MagicNumber("0099", ("1010",), Effect.REFUSED, _BOTH, "Internal error; give the id 5f0d-17 to support."),
+    MagicNumber("0905", ("5149",), Effect.REFUSED, _IMPORT, "Importing telephone numbers is not enabled."),
+    MagicNumber("0906", ("5150",), Effect.REFUSED, _IMPORT, "The user may not import telephone numbers."),
+    MagicNumber("0907", ("5151",), Effect.REFUSED, _IMPORT, "The user may not handle letters of authorization."),
+    # Which code a denial gives is unknown (reference, 18.4).
+    MagicNumber("0908", ("5160",), Effect.TRANSFER, _IMPORT, "The losing carrier did not approve the transfer."),
 )
 
+#: Every magic number by its line number.
 MAGIC_NUMBERS: Final[dict[str, MagicNumber]] = {
     row.line: row
-    for row in (
-        *(
-            MagicNumber(line, tuple(codes.split(" ")), Effect.NUMBER, actions, description, checker_code)
-            for line, codes, actions, checker_code, description in _NUMBER_FAILURES
+    for row in sorted(
+        (
+            *(
+                MagicNumber(line, tuple(codes.split(" ")), Effect.NUMBER, actions, description, checker_code)
+                for line, codes, actions, checker_code, description in _NUMBER_FAILURES
+            ),
+            *(
+                MagicNumber(line, (code,), Effect.ORDER, actions, description)
+                for line, code, actions, description in _ORDER_FAILURES
+            ),
+            *_SPECIAL,
         ),
-        *(
-            MagicNumber(line, (code,), Effect.ORDER, actions, description)
-            for line, code, actions, description in _ORDER_FAILURES
-        ),
-        *_SPECIAL,
+        key=lambda row: row.line,
     )
 }
 

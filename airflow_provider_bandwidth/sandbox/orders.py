@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from airflow_provider_bandwidth.sandbox.settings import Settings
+
 TERMINAL_STATUSES: Final = frozenset({"COMPLETE", "PARTIAL", "FAILED"})
 
 
@@ -20,13 +22,32 @@ class OrderError:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscriber:
+    """Whose numbers are imported: element names and texts, as sent.
+
+    :param fields: of the subscriber itself
+    :param address: of its ServiceAddress
+    """
+
+    fields: tuple[tuple[str, str], ...]
+    address: tuple[tuple[str, str], ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON-ready values by element name."""
+        return {**dict(self.fields), "ServiceAddress": dict(self.address)}
+
+
+@dataclass(frozen=True, slots=True)
 class NewOrder:
     """A valid order as it was asked for.
 
+    :param site_id: empty, as the peer is, where the kind of order names none
+    :param order_api: the API it came through: a word of the setting ``order_apis``
     :param customer_order_id: as it will be stored; ``None`` when none was sent, or when it was dropped
     :param sip_peer_id: the peer the numbers go to, also when the order left it to the site's default
     :param sip_peer_given: whether the order named the peer
     :param loa_type: as sent; ``None`` when it was not
+    :param rules: the settings that it ends under
     """
 
     account_id: str
@@ -38,11 +59,15 @@ class NewOrder:
     sip_peer_given: bool = True
     loa_type: str | None = None
     created_by: str = "sandbox"
+    order_api: str = "externalTns"
+    subscriber: Subscriber | None = None
+    loa_authorizing_person: str | None = None
+    rules: Settings = field(default=Settings(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One externalTns order at one moment; a change makes a new object.
+    """One order at one moment; a change makes a new object.
 
     :param asked: what was asked for
     :param errors: one entry per code and number, in the order of the telephone numbers
@@ -82,6 +107,11 @@ class Order:
         return self.asked.account_id
 
     @property
+    def order_api(self) -> str:
+        """The API it came through."""
+        return self.asked.order_api
+
+    @property
     def customer_order_id(self) -> str | None:
         """The customer order id as stored."""
         return self.asked.customer_order_id
@@ -114,12 +144,15 @@ class Order:
         """JSON-ready values; without ``numbers`` only their count."""
         values: dict[str, object] = {
             "order_id": self.order_id,
+            "order_api": self.order_api,
             "customer_order_id": self.customer_order_id,
             "account_id": self.account_id,
             "site_id": self.asked.site_id,
             "sip_peer_id": self.asked.sip_peer_id,
             "action": self.action,
             "loa_type": self.asked.loa_type,
+            "subscriber": self.asked.subscriber.to_dict() if self.asked.subscriber else None,
+            "loa_authorizing_person": self.asked.loa_authorizing_person,
             "status": self.status,
             "created_at": format_time(self.created_at),
             "last_modified_at": format_time(self.last_modified_at),
@@ -139,9 +172,13 @@ class Order:
 class OrderFilter:
     """The conditions of a list call; ``None`` or empty means any. Dates are inclusive UTC days, ``yyyy-MM-dd``.
 
+    :param order_apis: the APIs whose orders are searched
+    :param default_loa_type: the LoaType of an order that names none
     :param skew: how far the clock that dates orders is ahead
     """
 
+    order_apis: frozenset[str]
+    default_loa_type: str = "CARRIER"
     statuses: frozenset[str] = frozenset()
     telephone_number: str | None = None
     customer_order_id: str | None = None
@@ -157,9 +194,10 @@ class OrderFilter:
     def admits(self, order: Order, *, prefix: bool) -> bool:
         """Whether ``order`` meets every condition; with ``prefix`` a customer order id may be longer than asked."""
         return (
-            (not self.statuses or order.history[-1][1] in self.statuses)
+            order.order_api in self.order_apis
+            and (not self.statuses or order.history[-1][1] in self.statuses)
             and (self.action is None or order.asked.action == self.action)
-            and (self.loa_type is None or (order.asked.loa_type or "CARRIER") == self.loa_type)
+            and (self.loa_type is None or (order.asked.loa_type or self.default_loa_type) == self.loa_type)
             and (self.customer_order_id is None or _is_same(self.customer_order_id, order.customer_order_id, prefix))
             and (self.order_id_fragment is None or order.order_id.startswith(self.order_id_fragment))
             and _is_within(order.created_at + self.skew, self.created_from, self.created_to)

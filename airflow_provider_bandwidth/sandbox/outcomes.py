@@ -20,13 +20,30 @@ class Outcome:
     missing: frozenset[str] = frozenset()
 
 
-def decide_outcome(order: NewOrder, inventory: Inventory) -> Outcome:
-    """How ``order`` ends, by its magic numbers and by what the inventory holds."""
+def waits_for_transfer(order: NewOrder) -> bool:
+    """Whether the losing carrier of one of its numbers is asked first (reference, 18.4)."""
+    rows = (find_magic_number(number, order.action) for number in order.telephone_numbers)
+    return any(row is not None and row.effect is Effect.TRANSFER for row in rows)
+
+
+def decide_outcome(order: NewOrder, inventory: Inventory, *, approved: bool | None = None) -> Outcome:
+    """How ``order`` ends, by its magic numbers and by what the inventory holds.
+
+    :param approved: what the losing carrier said, if it was asked and has answered
+    """
+    if approved is None and waits_for_transfer(order):
+        return Outcome("PROCESSING")
     rows = {number: find_magic_number(number, order.action) for number in order.telephone_numbers}
+    if approved:
+        rows = {number: row for number, row in rows.items() if row is None or row.effect is not Effect.TRANSFER}
     for row in rows.values():
         if row is not None and row.effect in _WHOLE_ORDER:
             return _end_whole_order(order, row)
-    errors = [error for number, row in rows.items() for error in _find_errors(order, number, row, inventory)]
+    errors = [
+        error
+        for number in order.telephone_numbers
+        for error in _find_errors(order, number, rows.get(number), inventory)
+    ]
     unnamed = {number: row for number, row in rows.items() if row and row.effect is Effect.UNNAMED_PARTIAL}
     undone = {error.telephone_numbers[0] for error in errors} | unnamed.keys()
     done = tuple(number for number in order.telephone_numbers if number not in undone)
@@ -58,7 +75,7 @@ def _end_whole_order(order: NewOrder, row: MagicNumber) -> Outcome:
 
 
 def _find_errors(order: NewOrder, number: str, row: MagicNumber | None, inventory: Inventory) -> tuple[OrderError, ...]:
-    if row is not None and row.effect is Effect.NUMBER:
+    if row is not None and row.effect in (Effect.NUMBER, Effect.TRANSFER):
         return tuple(OrderError(code, row.text(number), (number,)) for code in row.codes)
     if order.action == "IMPORT":
         refusal = _find_import_refusal(order, inventory.get(number))
@@ -70,14 +87,27 @@ def _find_errors(order: NewOrder, number: str, row: MagicNumber | None, inventor
 def _find_import_refusal(order: NewOrder, hosted: HostedNumber | None) -> tuple[str, str] | None:
     if hosted is None:
         return None
-    if hosted.location.account_id != order.account_id:
-        return "5124", "The telephone number already exists on another account."
-    return None if hosted.imported else ("25060", "The telephone number belongs to Bandwidth.")
+    own = hosted.location.account_id == order.account_id
+    if order.order_api == "externalTns":
+        if not own:
+            return "5124", "The telephone number already exists on another account."
+        return None if hosted.imported else ("25060", "The telephone number belongs to Bandwidth.")
+    if not own:
+        return "19008", "The telephone number is hosted for another account."
+    if not hosted.imported:
+        return "19006", "The telephone number belongs to Bandwidth."
+    return ("7206", "The telephone number is already in service.") if order.rules.reimport == "refused" else None
 
 
 def _find_removal_refusal(order: NewOrder, hosted: HostedNumber | None) -> tuple[str, str] | None:
     if hosted is None:
-        return "5158", "The telephone number was never imported."
+        return _NEVER_IMPORTED
     if hosted.location.account_id != order.account_id:
         return "5076", "The telephone number does not belong to this account."
-    return None if hosted.imported else ("25120", "The telephone number is not external.")
+    if hosted.imported:
+        return None
+    not_external = ("25120", "The telephone number is not external.")
+    return not_external if order.order_api == "externalTns" else _NEVER_IMPORTED
+
+
+_NEVER_IMPORTED: Final = ("5158", "The telephone number was never imported.")

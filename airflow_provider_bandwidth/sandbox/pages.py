@@ -87,6 +87,7 @@ class _Pages:
         asked = order.asked
         facts = (
             ("Status", order.status),
+            ("Order API", order.order_api),
             ("Action", order.action),
             ("CustomerOrderId", order.customer_order_id or ""),
             ("Account", order.account_id),
@@ -109,13 +110,24 @@ class _Pages:
         return _write_page(f"Order {order.order_id}", parts)
 
 
-_ORDER_HEADS: Final = ("Order", "CustomerOrderId", "Action", "Status", "Numbers", "Errors", "Created", "Last modified")
+_ORDER_HEADS: Final = (
+    "Order",
+    "CustomerOrderId",
+    "API",
+    "Action",
+    "Status",
+    "Numbers",
+    "Errors",
+    "Created",
+    "Last modified",
+)
 
 
 def _write_order_row(order: Order) -> tuple[object, ...]:
     return (
         f'<a href="/orders/{escape(order.order_id)}">{escape(order.order_id)}</a>',
         order.customer_order_id or "",
+        order.order_api,
         order.action,
         order.status,
         len(order.telephone_numbers),

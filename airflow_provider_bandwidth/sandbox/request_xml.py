@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -15,6 +15,8 @@ class UnreadableBodyError(Exception):
 class SentOrder:
     """The fields of an order or of a checker call, as sent: trimmed texts, ``None`` where an element is missing.
 
+    :param subscriber: texts of the subscriber's elements, by name
+    :param service_address: texts of its address's elements, by name
     :param customer_order_id_element: how the id was spelt, ``CustomerOrderID`` or ``CustomerOrderId``
     :param bare_number_list: whether a ``TelephoneNumberList`` stood where ``TelephoneNumbers`` belongs
     """
@@ -27,6 +29,9 @@ class SentOrder:
     loa_type: str | None
     telephone_numbers: tuple[str, ...]
     bare_number_list: bool
+    subscriber: Mapping[str, str] | None
+    service_address: Mapping[str, str] | None
+    loa_authorizing_person: str | None
 
 
 def read_order(body: bytes, root_name: str) -> SentOrder:
@@ -34,12 +39,13 @@ def read_order(body: bytes, root_name: str) -> SentOrder:
 
     :raises UnreadableBodyError: if it is not such a document
     """
-    root = _parse_document(body)
+    root = parse_document(body)
     if _get_name(root) != root_name:
         raise UnreadableBodyError(f"The root element is {_get_name(root)}, not {root_name}")
     children = {_get_name(child): child for child in root}
     texts = {name: (child.text or "").strip() for name, child in children.items()}
     # Both spellings are in use: CustomerOrderID [seed], CustomerOrderId [oas1].
+    subscriber = children.get("Subscriber")
     spelling = "CustomerOrderID" if "CustomerOrderID" in texts else "CustomerOrderId"
     return SentOrder(
         customer_order_id=texts.get(spelling),
@@ -50,7 +56,20 @@ def read_order(body: bytes, root_name: str) -> SentOrder:
         loa_type=texts.get("LoaType"),
         telephone_numbers=tuple(_read_numbers(children.get("TelephoneNumbers"))),
         bare_number_list="TelephoneNumberList" in texts,
+        subscriber=_read_texts(subscriber),
+        service_address=_read_texts(_find_child(subscriber, "ServiceAddress")),
+        loa_authorizing_person=texts.get("LoaAuthorizingPerson"),
     )
+
+
+def _read_texts(element: ET.Element | None) -> dict[str, str] | None:
+    if element is None:
+        return None
+    return {_get_name(child): (child.text or "").strip() for child in element if not len(child)}
+
+
+def _find_child(element: ET.Element | None, name: str) -> ET.Element | None:
+    return next((child for child in (() if element is None else element) if _get_name(child) == name), None)
 
 
 def _read_numbers(container: ET.Element | None) -> Iterator[str]:
@@ -66,7 +85,11 @@ class _Builder(ET.TreeBuilder):
         raise UnreadableBodyError(f"A document type declaration is not accepted ({name})")
 
 
-def _parse_document(body: bytes) -> ET.Element:
+def parse_document(body: bytes) -> ET.Element:
+    """The root of a document.
+
+    :raises UnreadableBodyError: if it is not well-formed XML, or has a DOCTYPE
+    """
     # S314 warns of entity expansion, which needs the DOCTYPE that the builder refuses.
     parser = ET.XMLParser(target=_Builder())  # noqa: S314
     try:

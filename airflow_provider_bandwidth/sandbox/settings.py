@@ -16,8 +16,14 @@ DEFAULT_PASSWORD: Final = "sandbox"  # noqa: S105 - it is printed on start, so i
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
-def _make_setting(default: Any, text: str, choices: tuple[str, ...] = (), *, signed: bool = False) -> Any:
-    return field(default=default, metadata={"help": text, "choices": choices, "signed": signed})
+def _make_setting(
+    default: Any, text: str, choices: tuple[str, ...] = (), *, signed: bool = False, several: bool = False
+) -> Any:
+    return field(default=default, metadata={"help": text, "choices": choices, "signed": signed, "several": several})
+
+
+#: The APIs for orders of telephone numbers that an account may have.
+ORDER_APIS: Final = ("externalTns", "importTnOrders", "importTnOrders/messaging")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +34,60 @@ class Settings:
         1.0, "seconds an order stays RECEIVED; orders already sent keep their times"
     )
     processing_seconds: float = _make_setting(2.0, "seconds an order then stays PROCESSING before it ends")
+    order_apis: str = _make_setting(
+        ",".join(ORDER_APIS),
+        "the order APIs that the account has, with commas between; another one refuses orders with 400 and 25010 or "
+        "5149, and questions with 403",
+        ORDER_APIS,
+        several=True,
+    )
     dialect: str = _make_setting(
         "S",
-        "form of order answers: S the seed's Order wrapper, O flat, H wrapper with CustomerOrderId and LoaType, "
+        "form of externalTns orders: S the seed's Order wrapper, O flat, H wrapper with CustomerOrderId and LoaType, "
         "P as S with every text padded by white space",
         ("S", "O", "H", "P"),
     )
     get_root: str = _make_setting(
         "bare",
-        "root of GET for one order: bare ExternalTnsOrder, or wrapped in ExternalTnsOrderResponse",
+        "root of GET for one order: bare ExternalTnsOrder, ImportTnOrder or RemoveImportedTnOrder, or wrapped in "
+        "the like-named Response",
         ("bare", "wrapped"),
     )
     list_form: str = _make_setting(
         "full",
         "list entries: full orders, summaries unless orderDetails=true is asked for, or summaries in any case",
         ("full", "summary", "summary-only"),
+    )
+    created_root: str = _make_setting(
+        "plural",
+        "root of the 201 of imports and removals: plural ImportTnOrdersResponse as captured, singular "
+        "ImportTnOrderResponse as documented, or flat, the singular one with the order's fields in it",
+        ("plural", "singular", "flat"),
+    )
+    refusal_form: str = _make_setting(
+        "errors",
+        "refusal of an import or removal: repeated Errors in the documented root, the same in the plural root, or "
+        "response-status, the first error as ResponseStatus",
+        ("errors", "plural", "response-status"),
+    )
+    unknown_order: str = _make_setting(
+        "404", "status for an import or removal that does not exist; an id that is no UUID is 400", ("404", "400")
+    )
+    empty_list: str = _make_setting(
+        "404",
+        "a list of orders without any: 404, 200 with TotalCount 0, 204, or blank, 200 without a body",
+        ("404", "200", "204", "blank"),
+    )
+    list_paging_required: bool = _make_setting(
+        False, "lists of orders answer 404 and a text unless page and size are given"
+    )
+    ten_digits_on_v2: bool = _make_setting(
+        False, "version 2 takes telephone numbers of ten digits, too; else it refuses them (1022)"
+    )
+    reimport: str = _make_setting(
+        "reset",
+        "importTnOrders for a number that the account has imported: reset it, as externalTns does, or refused (7206)",
+        ("reset", "refused"),
     )
     partial_list: str = _make_setting(
         "all", "telephone numbers a PARTIAL order lists: all, or only the completed ones", ("all", "completed")
@@ -116,16 +161,23 @@ class Settings:
 
 def _convert(item: dataclasses.Field[Any], value: object) -> object:
     choices = item.metadata["choices"]
+    if item.metadata["several"]:
+        words = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
+        return ",".join(dict.fromkeys(_choose(item.name, str(word).strip(), choices) for word in words))
     if choices:
-        for choice in choices:
-            if str(value).lower() == choice.lower():
-                return choice
-        raise ValueError(f"{item.name}: {value!r} is not one of {', '.join(choices)}")
+        return _choose(item.name, value, choices)
     if isinstance(item.default, bool):
         return _parse_flag(item.name, value)
     if isinstance(item.default, str):
         return str(value)
     return _parse_number(item.name, value, whole=isinstance(item.default, int), signed=item.metadata["signed"])
+
+
+def _choose(name: str, value: object, choices: Sequence[str]) -> str:
+    for choice in choices:
+        if str(value).lower() == choice.lower():
+            return choice
+    raise ValueError(f"{name}: {value!r} is not one of {', '.join(choices)}")
 
 
 def _parse_flag(name: str, value: object) -> bool:

@@ -10,12 +10,15 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from airflow_provider_bandwidth.sandbox.inventory import HostedNumber, Inventory, Location
 from airflow_provider_bandwidth.sandbox.orders import TERMINAL_STATUSES, NewOrder, Order, OrderError, OrderFilter
-from airflow_provider_bandwidth.sandbox.outcomes import Outcome, decide_outcome
+from airflow_provider_bandwidth.sandbox.outcomes import Outcome, decide_outcome, waits_for_transfer
 from airflow_provider_bandwidth.sandbox.settings import Settings
+
+#: A losing carrier that has not answered by then has denied (reference, 18.4).
+_TRANSFER_SECONDS: Final = 47 * 3600.0
 
 
 class Store:
@@ -44,6 +47,9 @@ class Store:
             self._held: set[str] = set()
             self._holding_all = False
             self._overdue: list[str] = []
+            #: What losing carriers said, and which orders wait for them, by order id.
+            self._transfers: dict[str, bool] = {}
+            self._waiting_for_transfer: set[str] = set()
             self._inventory = Inventory()
 
     # --- orders ---
@@ -57,6 +63,8 @@ class Store:
             number = len(self._orders)
             heapq.heappush(self._due, (processing, number, "process", order.order_id))
             heapq.heappush(self._due, (processing + settings.processing_seconds, number, "terminate", order.order_id))
+            if waits_for_transfer(new):
+                heapq.heappush(self._due, (order.created_clock + _TRANSFER_SECONDS, number, "deny", order.order_id))
             return order
 
     def add(
@@ -87,9 +95,9 @@ class Store:
             return list(self._orders.values())
 
     def search(
-        self, account_id: str, condition: OrderFilter, settings: Settings, *, limit: int
+        self, account_id: str, condition: OrderFilter, settings: Settings, *, start: int, limit: int
     ) -> tuple[int, list[Order]]:
-        """The number of orders that meet ``condition``, and the newest ``limit`` of them, newest first."""
+        """The number of orders that meet ``condition``, and ``limit`` of them from ``start`` on, newest first."""
         with self._lock:
             self._advance()
             youngest = self.clock() - settings.search_lag_seconds
@@ -102,7 +110,7 @@ class Store:
                 and order.created_clock <= youngest
                 and condition.admits(order, prefix=prefix)
             ]
-            return len(hits), hits[:limit]
+            return len(hits), hits[start : start + limit]
 
     def hold(self, order_id: str | None = None) -> None:
         """Keep one order, or all orders that are open or still to come, from ending.
@@ -212,7 +220,9 @@ class Store:
             due, _, step, order_id = heapq.heappop(self._due)
             order = self._orders[order_id]
             moment = order.created_at + timedelta(seconds=due - order.created_clock)
-            if step == "terminate":
+            if step == "deny":
+                self._answer_transfer(order, moment, approve=False)
+            elif step == "terminate":
                 self._end(order, moment)
             elif not self._is_stopped(order):
                 self._move_to(order, "PROCESSING", moment)
@@ -225,15 +235,38 @@ class Store:
             return
         if self._holding_all or order.order_id in self._held:
             self._overdue.append(order.order_id)
-        else:
-            self._conclude(order, decide_outcome(order.asked, self._inventory), moment)
+            return
+        approved = self._transfers.get(order.order_id)
+        if approved is None and waits_for_transfer(order.asked):
+            self._waiting_for_transfer.add(order.order_id)
+        self._conclude(order, decide_outcome(order.asked, self._inventory, approved=approved), moment)
+
+    def answer_transfer(self, order_id: str, *, approve: bool) -> Order:
+        """Let the losing carrier answer for the numbers of an order that waits for it, or will.
+
+        :raises LookupError: if there is no such order
+        :raises ValueError: if the order has ended, or asks no carrier
+        """
+        with self._lock:
+            self._advance()
+            order = self._get_open_order(order_id)
+            if not waits_for_transfer(order.asked):
+                raise ValueError(f"order {order_id} asks no losing carrier")
+            self._answer_transfer(order, self.now(), approve=approve)
+            return self._orders[order_id]
+
+    def _answer_transfer(self, order: Order, moment: datetime, *, approve: bool) -> None:
+        self._transfers.setdefault(order.order_id, approve)
+        if order.order_id in self._waiting_for_transfer:
+            self._waiting_for_transfer.remove(order.order_id)
+            self._end(order, moment)
 
     def _conclude(self, order: Order, end: Outcome, moment: datetime) -> Order:
         location = Location(order.account_id, order.asked.site_id, order.asked.sip_peer_id)
         clock = order.created_clock + (moment - order.created_at).total_seconds()
         for number in end.done:
             if order.action == "IMPORT":
-                self._inventory.import_number(number, location, clock)
+                self._inventory.import_number(number, location, clock, external=order.order_api == "externalTns")
             else:
                 self._inventory.remove_number(number, clock)
         order = self._change(order, errors=end.errors, missing=end.missing)

@@ -1,4 +1,4 @@
-"""What an order must be: refused as a whole with 400, one code at a time (reference, sections 2.1 and 8)."""
+"""What requests must be, whatever their kind: checks that refuse a request as a whole (reference, 2.1 and 8)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from http import HTTPStatus
 from typing import Final
 
 from airflow_provider_bandwidth.sandbox.magic import Effect, find_magic_number
-from airflow_provider_bandwidth.sandbox.orders import NewOrder
 from airflow_provider_bandwidth.sandbox.request_xml import SentOrder
 from airflow_provider_bandwidth.sandbox.settings import Settings
 
-_CUSTOMER_ORDER_ID: Final = re.compile(r"[A-Za-z0-9 -]{1,40}")
+CUSTOMER_ORDER_ID: Final = re.compile(r"[A-Za-z0-9 -]{1,40}")
 _TOLL_FREE: Final = re.compile(r"8(?:00|22|33|44|55|66|77|88)")
 _NANP: Final = re.compile(r"(?![0-9]11)[2-9][0-9]{2}(?![0-9]11)[2-9][0-9]{6}")
 
@@ -21,46 +20,20 @@ class Refused(Exception):  # noqa: N818 - an answer, not a mistake of ours
     """The request is answered with a refusal.
 
     :param code: Bandwidth's error code; empty where it gives none
+    :param others: more errors of the same answer, as code and description
     """
 
-    def __init__(self, code: str, description: str, status: int = HTTPStatus.BAD_REQUEST) -> None:
+    def __init__(
+        self,
+        code: str,
+        description: str,
+        status: int = HTTPStatus.BAD_REQUEST,
+        others: Sequence[tuple[str, str]] = (),
+    ) -> None:
         super().__init__(description)
-        self.code = code
-        self.description = description
         self.status = status
-
-
-def make_order(
-    sent: SentOrder, account_id: str, sites: Mapping[str, Sequence[str]], created_by: str, settings: Settings
-) -> NewOrder:
-    """A sent order as it will be stored.
-
-    :raises Refused: if Bandwidth would not take it
-    """
-    if sent.bare_number_list:
-        raise Refused("1000", "Internal error.", HTTPStatus.INTERNAL_SERVER_ERROR)  # [cli]
-    action = _parse_action(sent, settings)
-    loa_type = sent.loa_type.upper() if sent.loa_type else None
-    if loa_type not in (None, "CARRIER", "SUBSCRIBER"):
-        raise Refused("25110", "LoaType is CARRIER or SUBSCRIBER.")
-    if sent.customer_order_id and not _CUSTOMER_ORDER_ID.fullmatch(sent.customer_order_id):
-        raise Refused("5052", "The customer order id has at most 40 letters, digits, dashes and spaces.")
-    if not sent.site_id:
-        raise Refused("5022", "SiteId is missing.")
-    site_id, sip_peer_id = find_site_and_peer(sent, sites)
-    check_numbers(sent.telephone_numbers, settings.max_numbers_per_order, _ORDER_CODES)
-    _check_magic(sent.telephone_numbers, action)
-    return NewOrder(
-        account_id=account_id,
-        site_id=site_id,
-        sip_peer_id=sip_peer_id,
-        sip_peer_given=bool(sent.sip_peer_id),
-        action=action,
-        telephone_numbers=sent.telephone_numbers,
-        customer_order_id=_get_stored_customer_order_id(sent, settings),
-        loa_type=loa_type,
-        created_by=created_by,
-    )
+        #: Every error as code and description, the first problem first.
+        self.errors = ((code, description), *others)
 
 
 def find_site_and_peer(sent: SentOrder, sites: Mapping[str, Sequence[str]]) -> tuple[str, str]:
@@ -76,9 +49,6 @@ def find_site_and_peer(sent: SentOrder, sites: Mapping[str, Sequence[str]]) -> t
     if sent.sip_peer_id not in peers:
         raise Refused("5023", "SipPeerId is invalid.")
     return sent.site_id, sent.sip_peer_id
-
-
-_ORDER_CODES: Final = ("5073", "5095", "5093")
 
 
 def check_numbers(numbers: Sequence[str], limit: int, codes: tuple[str, str, str]) -> None:
@@ -97,8 +67,27 @@ def check_numbers(numbers: Sequence[str], limit: int, codes: tuple[str, str, str
     for number in numbers:
         if not is_nanp(number):
             raise Refused("7201", f"{number} is not a valid NANP telephone number.")
-        if _TOLL_FREE.match(number):
+        if is_toll_free(number):
             raise Refused("5126", f"{number} is a toll-free telephone number.")
+
+
+def read_numbers(numbers: Sequence[str], settings: Settings, *, e164: bool) -> tuple[str, ...]:
+    """Telephone numbers as sent, to ten digits where they are of the North American plan.
+
+    :param e164: whether they are written ``+1...``, as version 2 of the API wants
+    :raises Refused: for a number without the plus sign there, unless the setting ``ten_digits_on_v2`` allows it
+    """
+    if not e164:
+        return tuple(numbers)
+    for number in numbers:
+        if not number.startswith("+") and not (settings.ten_digits_on_v2 and is_nanp(number)):
+            raise Refused("1022", f"The telephone number {number} is not in E.164. Try again with E.164.")  # [cli]
+    return tuple(number.removeprefix("+1") for number in numbers)
+
+
+def is_toll_free(number: str) -> bool:
+    """Whether a number of ten digits is toll-free."""
+    return _TOLL_FREE.match(number) is not None
 
 
 def is_nanp(text: str) -> bool:
@@ -106,25 +95,19 @@ def is_nanp(text: str) -> bool:
     return _NANP.fullmatch(text) is not None
 
 
-def _check_magic(numbers: Sequence[str], action: str) -> None:
+def check_magic(numbers: Sequence[str], action: str) -> None:
+    """Refuse an order with a number whose line refuses it.
+
+    :raises Refused: for the first such number
+    """
     for number in numbers:
         row = find_magic_number(number, action)
         if row is not None and row.effect is Effect.REFUSED:
             raise Refused(row.codes[0], row.text(number))
 
 
-def _parse_action(sent: SentOrder, settings: Settings) -> str:
-    action = (sent.action or "").upper()
-    if action not in ("IMPORT", "REMOVE"):
-        raise Refused("25000", "Action is missing, or neither IMPORT nor REMOVE.")
-    if action == "REMOVE" and settings.strict_remove:
-        for name, value in (("SipPeerId", sent.sip_peer_id), ("LoaType", sent.loa_type)):
-            if value:
-                raise Refused("25020", f"{name} cannot be given with the action REMOVE.")
-    return action
-
-
-def _get_stored_customer_order_id(sent: SentOrder, settings: Settings) -> str | None:
+def get_stored_customer_order_id(sent: SentOrder, settings: Settings) -> str | None:
+    """The customer order id as it is kept (setting ``drop_customer_order_id``)."""
     dropped = settings.drop_customer_order_id
     if dropped == "always" or dropped == sent.customer_order_id_element:
         return None

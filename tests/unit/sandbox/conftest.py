@@ -15,10 +15,21 @@ from airflow_provider_bandwidth.sandbox import Sandbox
 ACCOUNT = "9900000"
 
 
+SUBSCRIBER = (
+    "<Name>Example Bakery LLC</Name><ServiceAddress><HouseNumber>12</HouseNumber><StreetName>Mill</StreetName>"
+    "<City>Durham</City><StateCode>NC</StateCode><Zip>27701</Zip></ServiceAddress>"
+)
+
+
+def _list(numbers: tuple[str, ...]) -> str:
+    return "".join(f"<TelephoneNumber>{number}</TelephoneNumber>" for number in numbers)
+
+
 class Api:
     """Plain HTTP against a sandbox, with Basic credentials, and readers of its answers."""
 
     def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
         self.base = f"{sandbox.base_url}/accounts/{ACCOUNT}"
         self.session = requests.Session()
         self.session.auth = ("sandbox", "sandbox")
@@ -52,6 +63,48 @@ class Api:
         """The order ids of a list, in its order."""
         root = self.search(**parameters)
         return [] if root is None else self.texts(root, "OrderId")
+
+    @staticmethod
+    def import_xml(*numbers: str, **fields: str | None) -> str:
+        """An import with all that it needs; a field given as None is left out, Subscriber is XML."""
+        values: dict[str, str | None] = {
+            "CustomerOrderId": "run-7",
+            "SiteId": "743",
+            "SipPeerId": "303716",
+            "Subscriber": SUBSCRIBER,
+            "LoaAuthorizingPerson": "Ada Baker",
+            **fields,
+        }
+        parts = "".join(f"<{name}>{text}</{name}>" for name, text in values.items() if text is not None)
+        return f"<ImportTnOrder>{parts}<TelephoneNumbers>{_list(numbers)}</TelephoneNumbers></ImportTnOrder>"
+
+    @staticmethod
+    def removal_xml(*numbers: str, customer_order_id: str = "run-8") -> str:
+        """A removal."""
+        return (
+            f"<RemoveImportedTnOrder><CustomerOrderId>{customer_order_id}</CustomerOrderId>"
+            f"<TelephoneNumbers>{_list(numbers)}</TelephoneNumbers></RemoveImportedTnOrder>"
+        )
+
+    def make(self, body: str, path: str) -> str:
+        """Submit a body that must be taken; the order's id."""
+        response = self.post(body, path)
+        assert response.status_code == 201, response.text
+        return self.texts(ET.fromstring(response.content), "OrderId")[0]
+
+    def show(self, path: str) -> ET.Element:
+        """What GET answers, which must be 200."""
+        response = self.get(path)
+        assert response.status_code == 200, response.text
+        return ET.fromstring(response.content)
+
+    def v2(self) -> Api:
+        """The same client for version 2."""
+        other = Api(self.sandbox)
+        other.base = f"{self.sandbox.base_url}/v2/accounts/{ACCOUNT}"
+        other.session.close()
+        other.session = self.session
+        return other
 
     @staticmethod
     def order_xml(*numbers: str, **fields: str | None) -> str:

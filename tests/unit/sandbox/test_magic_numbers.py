@@ -20,8 +20,8 @@ def codes_of(api, order):
     return [(code, number) for code, numbers in api.errors(order) for number in numbers]
 
 
-def test_every_line_from_0001_to_0099_is_in_the_table():
-    assert list(MAGIC_NUMBERS) == [f"{line:04d}" for line in range(1, 100)]
+def test_every_line_from_0001_to_0099_and_from_0901_on_is_in_the_table():
+    assert list(MAGIC_NUMBERS) == [f"{line:04d}" for line in (*range(1, 100), *range(901, 909))]
 
 
 @pytest.mark.parametrize(
