@@ -471,7 +471,7 @@ def _around(walk: _Walk) -> Iterator[None]:
         patch.object(Variable, "get", staticmethod(get)),
         patch.object(Variable, "set", staticmethod(put)),
         patch.object(Variable, "delete", staticmethod(lambda key, **_: variables.pop(key, None))),
-        patch.object(hooks._api, "mask_secret"),
+        patch.object(hooks._api, "mask_secret", id),
     ):
         yield
 
