@@ -19,14 +19,17 @@ stray
     An order that came to Bandwidth without its CustomerOrderId. It is recognised by its numbers and its time.
 twin
     A second live order of ours.
+steps
+    What a submission does, as a generator of the pauses before its looks. Whoever runs the steps pauses, and may run
+    those of other submissions meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar
 
 from airflow_provider_bandwidth.exceptions import (
     AmbiguousSubmissionError,
@@ -89,6 +92,11 @@ class SubmissionJournal:
         """Called as soon as the order's id is known, before anything else is done with it."""
 
 
+_Result = TypeVar("_Result")
+#: Yields the seconds to pause before the next look, and returns what it came to.
+Steps: TypeAlias = Generator[float, None, _Result]
+
+
 @dataclass(frozen=True, slots=True)
 class OrderCalls:
     """The calls to Bandwidth that a submission makes; :class:`BandwidthHook` says what each may raise.
@@ -96,16 +104,20 @@ class OrderCalls:
     :param create: sends a request
     :param get: reads the order of an id
     :param list: searches; takes ``customer_order_id``, ``telephone_number``, ``action`` and ``created_from``
+    :param list_since: lists the account's orders made on a day or later, whole
     :param now: the time by Bandwidth's clock
     :param local_now: the time by this machine's clock
+    :param sleep: pauses for so many seconds
     :param account_id: the account that all of them go to
     """
 
     create: Callable[[ExternalTnsOrderRequest], TnOrder]
     get: Callable[[str], TnOrder]
     list: Callable[..., Sequence[OrderListEntry]]
+    list_since: Callable[[date], Iterable[OrderListEntry]]
     now: Callable[[], datetime]
     local_now: Callable[[], datetime]
+    sleep: Callable[[float], None]
     account_id: str
 
 
@@ -113,7 +125,6 @@ class Submission:
     """One request on its way to being exactly one order. The module's glossary has the words used here.
 
     :param ended_since: aware time; an order that ended before it is not live: its work has been undone since
-    :param sleep: pauses for so many seconds
     """
 
     def __init__(
@@ -123,7 +134,6 @@ class Submission:
         journal: SubmissionJournal,
         *,
         ended_since: datetime | None = None,
-        sleep: Callable[[float], None],
         log: Any,  # Airflow 2.11's and 3's loggers share no type
     ) -> None:
         self._request = request
@@ -131,23 +141,22 @@ class Submission:
         self._calls = calls
         self._journal = journal
         self._ended_since = ended_since
-        self._sleep = sleep
         self._log = log
         self._was_sent_again = False
         self._unproven = ""  # what is wrong with the recorded order
 
-    def find_or_create(self) -> TnOrder:
+    def find_or_create(self) -> Steps[TnOrder]:
         """The request's one order: found, or created now."""
-        earlier = self._find_earlier(self._journal.earlier_attempt())
+        earlier = yield from self._find_earlier(self._journal.earlier_attempt())
         live = next(filter(self._is_live, earlier), None)
         if live is not None:
             return self._take_over(live)
-        order = self._create(earlier)
+        order = yield from self._create(earlier)
         self._check_echo(order)
-        self._raise_if_twin(order)
+        yield from self._raise_if_twin(order)
         return order
 
-    def create_another(self) -> TnOrder:
+    def create_another(self) -> Steps[TnOrder]:
         """A new order, although there may be one already."""
         existing = self._list_same_id()
         self._log.warning(
@@ -156,19 +165,20 @@ class Submission:
             self._id,
             len(existing),
         )
-        order = self._create(existing)
+        order = yield from self._create(existing)
         self._check_echo(order)
         return order
 
     # --- look, send, look again ---
 
-    def _find_earlier(self, attempt: EarlierAttempt | None) -> list[TnOrder]:
+    def _find_earlier(self, attempt: EarlierAttempt | None) -> Steps[list[TnOrder]]:
         """Before a POST: the orders that are ours, those that are live first.
 
         An error of a call leaves: nothing is sent on "don't know". After an earlier attempt, "none" is believed only
         when the search has had its lag, and never of a recorded order.
         """
-        for _ in self._looks(attempt is not None, "an earlier attempt may have created it"):
+        for pause in self._pauses(attempt is not None, "an earlier attempt may have created it"):
+            yield pause
             orders = self._look(attempt)
             if any(self._is_live(order) or _is_recorded(order, attempt) for order in orders):
                 return orders
@@ -184,7 +194,7 @@ class Submission:
 
     def _find_created(
         self, doubt: AmbiguousSubmissionError, attempt: EarlierAttempt, known: Collection[str]
-    ) -> TnOrder | None:
+    ) -> Steps[TnOrder | None]:
         """After a POST with a doubtful answer: the order it created, FAILED or not.
 
         :return: ``None`` if the search must have shown it by now
@@ -193,7 +203,8 @@ class Submission:
         failure: BandwidthError | None = None
         # Bandwidth gives times in milliseconds, or less precisely.
         sent_since = attempt.sent_since.replace(microsecond=0)
-        for _ in self._looks(True, "the answer to its POST leaves doubt"):
+        for pause in self._pauses(True, "the answer to its POST leaves doubt"):
+            yield pause
             try:
                 orders = self._look(attempt, known)
             except (BandwidthApiError, InvalidResponseError) as error:
@@ -217,7 +228,7 @@ class Submission:
             )
         return None
 
-    def _create(self, existing: Collection[TnOrder]) -> TnOrder:
+    def _create(self, existing: Collection[TnOrder]) -> Steps[TnOrder]:
         """Send the request. It is sent again only when the lag has shown that nothing was created."""
         known = {order.order_id.lower() for order in existing}
         for remaining in reversed(range(_MAX_POSTS)):
@@ -229,7 +240,7 @@ class Submission:
                 self._log.warning("%s", doubt)
                 if doubt.order_id is not None:
                     self._journal.record_order(doubt.order_id)
-                found = self._find_created(doubt, EarlierAttempt(sent_at, doubt.order_id), known)
+                found = yield from self._find_created(doubt, EarlierAttempt(sent_at, doubt.order_id), known)
                 if found is not None:
                     return self._take_over(found)
                 if not remaining:
@@ -295,9 +306,10 @@ class Submission:
                 self._id,
             )
 
-    def _raise_if_twin(self, order: TnOrder) -> None:
+    def _raise_if_twin(self, order: TnOrder) -> Steps[None]:
         """A twin shows that two attempts ran at the same time, or that Bandwidth acted late on a doubtful POST."""
-        for _ in self._looks(self._was_sent_again, "an earlier POST of it may still create a second one"):
+        for pause in self._pauses(self._was_sent_again, "an earlier POST of it may still create a second one"):
+            yield pause
             try:
                 same_id = self._list_same_id()
             except (BandwidthApiError, InvalidResponseError) as error:
@@ -316,23 +328,21 @@ class Submission:
 
     # --- one look ---
 
-    def _looks(self, is_patient: bool, reason: str) -> Iterator[None]:
-        """One turn for each look-up until the lag is over, with a pause between two turns.
+    def _pauses(self, is_patient: bool, reason: str) -> tuple[float, ...]:
+        """The seconds before each look-up until the lag is over; there is none before the first.
 
         :param is_patient: ``False`` for one look only
         :param reason: why it is waited for, for the log
         """
-        yield
-        if is_patient:
-            self._log.info(
-                "Waiting up to %d seconds for Bandwidth's search to show order %s, because %s.",
-                sum(_PAUSES),
-                self._id,
-                reason,
-            )
-            for pause in _PAUSES:
-                self._sleep(pause)
-                yield
+        if not is_patient:
+            return (0.0,)
+        self._log.info(
+            "Waiting up to %d seconds for Bandwidth's search to show order %s, because %s.",
+            sum(_PAUSES),
+            self._id,
+            reason,
+        )
+        return (0.0, *_PAUSES)
 
     def _look(self, attempt: EarlierAttempt | None, known: Collection[str] = ()) -> list[TnOrder]:
         """Our orders as one look at Bandwidth shows them, those in ``known`` left out; the live ones come first."""
@@ -459,6 +469,21 @@ class Submission:
             return True
         ended = order.last_modified_at or (order.created_at and order.created_at + _LONGEST_WORK)
         return ended is None or ended >= self._ended_since
+
+
+def run_steps(steps: Steps[TnOrder], sleep: Callable[[float], None]) -> TnOrder:
+    """Run one submission to its end.
+
+    :param sleep: pauses for so many seconds
+    """
+    try:
+        while True:
+            pause = next(steps)
+            if pause:
+                sleep(pause)
+    except StopIteration as end:
+        order: TnOrder = end.value
+        return order
 
 
 def _is_recorded(order: TnOrder, attempt: EarlierAttempt | None) -> bool:

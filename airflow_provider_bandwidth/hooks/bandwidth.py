@@ -20,7 +20,13 @@ from airflow_provider_bandwidth.exceptions import (
 from airflow_provider_bandwidth.get_provider_info import UI_FIELD_BEHAVIOUR, build_form_widgets
 from airflow_provider_bandwidth.hooks._api import ApiHook
 from airflow_provider_bandwidth.hooks._connection import fill_order_url
-from airflow_provider_bandwidth.hooks._submission import EarlierAttempt, OrderCalls, Submission, SubmissionJournal
+from airflow_provider_bandwidth.hooks._submission import (
+    EarlierAttempt,
+    OrderCalls,
+    Submission,
+    SubmissionJournal,
+    run_steps,
+)
 from airflow_provider_bandwidth.orders import (
     Action,
     ExternalTnsOrderRequest,
@@ -400,22 +406,26 @@ class BandwidthHook(ApiHook):
             an earlier attempt created is not to be found
         :raises BandwidthApiError: the look-up failed, so that nothing was sent; or Bandwidth refused the order
         """
+        calls = self.order_calls()
         submission = Submission(
-            request,
-            OrderCalls(
-                create=self.create_tn_order,
-                get=self.get_tn_order,
-                list=self._search,
-                now=self.bandwidth_now,
-                local_now=lambda: datetime.fromtimestamp(self._clock(), UTC),
-                account_id=self.account_id,
-            ),
-            journal or SubmissionJournal(),
-            ended_since=reuse_orders_ended_since,
-            sleep=self._sleep,
-            log=self.log,
+            request, calls, journal or SubmissionJournal(), ended_since=reuse_orders_ended_since, log=self.log
         )
-        return submission.find_or_create() if reuse_existing_order else submission.create_another()
+        return run_steps(
+            submission.find_or_create() if reuse_existing_order else submission.create_another(), calls.sleep
+        )
+
+    def order_calls(self) -> OrderCalls:
+        """The calls that a submission makes; many submissions share theirs, see ``_shared_looks``."""
+        return OrderCalls(
+            create=self.create_tn_order,
+            get=self.get_tn_order,
+            list=self._search,
+            list_since=lambda day: self.iter_tn_orders(statuses=(), created_from=day),
+            now=self.bandwidth_now,
+            local_now=lambda: datetime.fromtimestamp(self._clock(), UTC),
+            sleep=self._sleep,
+            account_id=self.account_id,
+        )
 
     # --- requests -----------------------------------------------------------------------------------------------
 
