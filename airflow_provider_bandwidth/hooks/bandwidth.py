@@ -406,7 +406,7 @@ class BandwidthHook(ApiHook):
             an earlier attempt created is not to be found
         :raises BandwidthApiError: the look-up failed, so that nothing was sent; or Bandwidth refused the order
         """
-        calls = self.order_calls()
+        calls = self._order_calls()
         submission = Submission(
             request, calls, journal or SubmissionJournal(), ended_since=reuse_orders_ended_since, log=self.log
         )
@@ -414,7 +414,7 @@ class BandwidthHook(ApiHook):
             submission.find_or_create() if reuse_existing_order else submission.create_another(), calls.sleep
         )
 
-    def order_calls(self) -> OrderCalls:
+    def _order_calls(self) -> OrderCalls:
         """The calls that a submission makes; many submissions share theirs, see ``_shared_looks``."""
         return OrderCalls(
             create=self.create_tn_order,

@@ -87,7 +87,7 @@ def submit(
     since: timedelta = timedelta(0),
     **options: Any,
 ) -> list[TnOrder | Exception]:
-    looks = SharedLooks(requests, hook.order_calls(), since=datetime.now(UTC) - since, **options)
+    looks = SharedLooks(requests, hook._order_calls(), since=datetime.now(UTC) - since, **options)
     return submit_side_by_side(requests, looks, journals or [SubmissionJournal() for _ in requests], log=hook.log)
 
 
@@ -259,6 +259,6 @@ def test_few_orders_take_no_list(hook: BandwidthHook, sandbox: Sandbox) -> None:
         raise AssertionError("listed")
 
     requests = make_requests(sandbox, 2)
-    looks = SharedLooks(requests, replace(hook.order_calls(), list_since=fail), since=datetime.now(UTC))
+    looks = SharedLooks(requests, replace(hook._order_calls(), list_since=fail), since=datetime.now(UTC))
     assert len(ids(submit_side_by_side(requests, looks, [SubmissionJournal()] * 2, log=hook.log))) == 2
     assert_each_once(sandbox, requests)
