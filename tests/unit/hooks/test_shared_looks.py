@@ -190,7 +190,7 @@ def test_what_a_list_cannot_prove_is_asked_for_one_by_one(
     for line in range(5):
         sandbox.add_order([f"919777000{line}"])
     if why == "cut":
-        monkeypatch.setattr("airflow_provider_bandwidth.sandbox.dashboard.LIST_LIMIT", 5)
+        monkeypatch.setattr("airflow_provider_bandwidth.sandbox.tn_orders.LIST_LIMIT", 5)
         monkeypatch.setattr(_shared_looks, "MAX_LISTED_ORDERS", 5)
     elif why == "summaries":
         sandbox.configure(list_form="summary")
