@@ -172,6 +172,8 @@ API
        TotalCount counts all matches, also those beyond 1,000.
        ORDERS is externalTns, importTnOrders or removeImportedTnOrders; in version 2 importTnOrders/messaging or
        removeImportedTnOrders/messaging. Version 2 and version 1 show the same imports and removals.
+  POST, GET /accounts/{account}/importTnOrders[/messaging]/{order}/loas, GET, PUT, DELETE .../loas/{file}[/metadata]
+       The body of POST is the file itself. What it is follows as metadata, or as documentType in query or header.
   POST /accounts/{account}/importTnChecker
   GET  /accounts/{account}/sites/{site}/sippeers/{peer}/tns, /totaltns; page (a cursor), size, includeAttributes
   GET  /accounts/{account}[/sites/{site}]/inserviceNumbers, /totals, /{number}

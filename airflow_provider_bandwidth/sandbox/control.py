@@ -145,6 +145,9 @@ class _Control:
             return self._controls.set_status(order_id, status).to_dict()
         return self._controls.finish(order_id, status, _pop_errors(body)).to_dict()
 
+    def loa_files(self, request: Request, _: dict[str, Any]) -> object:
+        return {"files": [file.to_dict() for file in self._controls.loa_files(request.path_params["order_id"])]}
+
     def answer_transfer(self, request: Request, body: dict[str, Any]) -> object:
         if not isinstance(body.get("approve"), bool):
             raise TypeError("approve is true or false")
@@ -253,6 +256,7 @@ ENDPOINTS: Final = (
         """end it now, {"status": "PARTIAL", "errors": [{"code": "25060", "description": "...",
         "telephone_numbers": [...]}]}, or as its numbers decide, {}; any other status word is shown until then""",
     ),
+    Endpoint("GET", "/sandbox/orders/{order_id}/loas", _Control.loa_files, "its letters of authorization"),
     Endpoint(
         "POST",
         "/sandbox/orders/{order_id}/transfer",

@@ -12,6 +12,7 @@ from airflow_provider_bandwidth.sandbox.app import SandboxApp
 from airflow_provider_bandwidth.sandbox.dashboard import Dashboard
 from airflow_provider_bandwidth.sandbox.faults import Injection, make_fault
 from airflow_provider_bandwidth.sandbox.inventory import Location
+from airflow_provider_bandwidth.sandbox.loa_files import LoaFile
 from airflow_provider_bandwidth.sandbox.orders import NewOrder, Order, OrderError
 from airflow_provider_bandwidth.sandbox.settings import ORDER_APIS, Settings
 from airflow_provider_bandwidth.sandbox.store import Store
@@ -183,6 +184,10 @@ class Controls:
         :raises LookupError: if there is none
         """
         return self._store.order(order_id)
+
+    def loa_files(self, order_id: str) -> list[LoaFile]:
+        """The letters of authorization at an order, first uploaded first."""
+        return self._store.loa_files.of_order(order_id)
 
     def add_order(
         self,

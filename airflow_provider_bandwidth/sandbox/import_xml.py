@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Final
 
 from airflow_provider_bandwidth.sandbox.calls import Call
+from airflow_provider_bandwidth.sandbox.loa_api import write_refused_upload
 from airflow_provider_bandwidth.sandbox.orders import Order
 from airflow_provider_bandwidth.sandbox.settings import Settings
 from airflow_provider_bandwidth.sandbox.validation import Refused
@@ -88,6 +89,8 @@ class ImportForm:
         """A refusal: of an order by the setting ``refusal_form``, of everything else as ``ResponseStatus``."""
         if operation == "list":
             return write_refusal(self.list_root, *refused.errors[0])
+        if operation in ("loa-upload", "loa-replace"):
+            return write_refused_upload(refused)
         if operation != "submit":
             return write_refusal(self.report_root, *refused.errors[0])
         if settings.refusal_form == "response-status":

@@ -9,6 +9,7 @@ from typing import Final
 from airflow_provider_bandwidth.sandbox import external_tns, import_orders, tn_orders
 from airflow_provider_bandwidth.sandbox.calls import ACCOUNT, OrderKind, Route, make_routes
 from airflow_provider_bandwidth.sandbox.import_xml import IMPORT_FORM, REMOVAL_FORM, ImportForm
+from airflow_provider_bandwidth.sandbox.loa_api import make_loa_routes
 
 EXTERNAL_TNS: Final = OrderKind(
     order_api="externalTns",
@@ -68,7 +69,9 @@ def _make_order_routes(path: str, version: int, kind: OrderKind) -> Sequence[Rou
 ROUTES: Final = (
     *_make_order_routes("externalTns", 1, EXTERNAL_TNS),
     *_make_order_routes("importTnOrders", 1, IMPORT),
+    *make_loa_routes("importTnOrders", 1, IMPORT),
     *_make_order_routes("removeImportedTnOrders", 1, REMOVAL),
     *_make_order_routes("importTnOrders/messaging", 2, IMPORT_V2),
+    *make_loa_routes("importTnOrders/messaging", 2, IMPORT_V2),
     *_make_order_routes("removeImportedTnOrders/messaging", 2, REMOVAL_V2),
 )

@@ -39,9 +39,7 @@ def read_order(body: bytes, root_name: str) -> SentOrder:
 
     :raises UnreadableBodyError: if it is not such a document
     """
-    root = parse_document(body)
-    if _get_name(root) != root_name:
-        raise UnreadableBodyError(f"The root element is {_get_name(root)}, not {root_name}")
+    root = _read_root(body, root_name)
     children = {_get_name(child): child for child in root}
     texts = {name: (child.text or "").strip() for name, child in children.items()}
     # Both spellings are in use: CustomerOrderID [seed], CustomerOrderId [oas1].
@@ -60,6 +58,21 @@ def read_order(body: bytes, root_name: str) -> SentOrder:
         service_address=_read_texts(_find_child(subscriber, "ServiceAddress")),
         loa_authorizing_person=texts.get("LoaAuthorizingPerson"),
     )
+
+
+def read_texts(body: bytes, root_name: str) -> dict[str, str]:
+    """The texts of a body's elements by name, if its root is ``root_name``.
+
+    :raises UnreadableBodyError: if it is not such a document
+    """
+    return _read_texts(_read_root(body, root_name)) or {}
+
+
+def _read_root(body: bytes, root_name: str) -> ET.Element:
+    root = _parse_document(body)
+    if _get_name(root) != root_name:
+        raise UnreadableBodyError(f"The root element is {_get_name(root)}, not {root_name}")
+    return root
 
 
 def _read_texts(element: ET.Element | None) -> dict[str, str] | None:
@@ -85,7 +98,7 @@ class _Builder(ET.TreeBuilder):
         raise UnreadableBodyError(f"A document type declaration is not accepted ({name})")
 
 
-def parse_document(body: bytes) -> ET.Element:
+def _parse_document(body: bytes) -> ET.Element:
     """The root of a document.
 
     :raises UnreadableBodyError: if it is not well-formed XML, or has a DOCTYPE

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from airflow_provider_bandwidth.sandbox.inventory import HostedNumber, Inventory, Location
+from airflow_provider_bandwidth.sandbox.loa_files import LoaFiles
 from airflow_provider_bandwidth.sandbox.orders import TERMINAL_STATUSES, NewOrder, Order, OrderError, OrderFilter
 from airflow_provider_bandwidth.sandbox.outcomes import Outcome, decide_outcome, waits_for_transfer
 from airflow_provider_bandwidth.sandbox.settings import Settings
@@ -34,6 +35,7 @@ class Store:
         self.accounts = tuple(accounts)
         self.sites = {site: tuple(peers) for site, peers in sites.items()}
         self._lock = threading.RLock()
+        self.loa_files = LoaFiles()
         self.reset()
 
     def reset(self) -> None:
@@ -51,6 +53,7 @@ class Store:
             self._transfers: dict[str, bool] = {}
             self._waiting_for_transfer: set[str] = set()
             self._inventory = Inventory()
+            self.loa_files.clear()
 
     # --- orders ---
 
