@@ -216,11 +216,13 @@ class UnsafePlanError(BandwidthError):
     """A sync would change more than it may, or what it read looks broken; nothing was sent.
 
     :param findings: why the plan is unsafe, one short text a reason; empty where the message says it all
+    :param limits: the parameter that each finding is about
     """
 
-    def __init__(self, message: str, findings: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, findings: Sequence[str] = (), limits: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.findings = tuple(findings)
+        self.limits = tuple(limits)
 
 
 class InvalidExtractError(BandwidthError, ValueError):

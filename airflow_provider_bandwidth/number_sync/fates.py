@@ -1,4 +1,4 @@
-"""The fate of every number of a sync: one of seven, each with its reason.
+"""The fate of every number of a sync: one of eight, each with its reason.
 
 Pure: no Airflow, no network.
 """
@@ -30,6 +30,8 @@ class Fate(StrEnum):
     """should have been sent, and nobody knows how that ended"""
     PLANNED = "planned"
     """would have been sent, had this not been a dry run, or an unsafe plan"""
+    NOT_APPROVED = "not_approved"
+    """would have been sent, had a person approved the plan"""
 
 
 @dataclass(frozen=True, slots=True)

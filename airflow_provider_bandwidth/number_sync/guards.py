@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from airflow_provider_bandwidth.exceptions import InvalidParameterError, UnsafePlanError
 from airflow_provider_bandwidth.number_sync.plan import NumberSyncPlan
@@ -64,45 +64,57 @@ def check_plan(
         *(() if first_load else _judge_imports(plan, max_imports, vanished)),
     ]
     if findings:
-        sentences = ["Nothing was sent.", *findings, describe_rejected(plan.rejected)]
-        raise UnsafePlanError(" ".join(filter(None, sentences)), findings)
+        texts = [each.text for each in findings]
+        sentences = ["Nothing was sent.", *texts, describe_rejected(plan.rejected)]
+        raise UnsafePlanError(" ".join(filter(None, sentences)), texts, [each.limit for each in findings])
 
 
-def _judge_extract(plan: NumberSyncPlan, min_desired: float) -> Iterator[str]:
+class _Finding(NamedTuple):
+    """Why a plan is unsafe, and the parameter that says so."""
+
+    limit: str
+    text: str
+
+
+def _judge_extract(plan: NumberSyncPlan, min_desired: float) -> Iterator[_Finding]:
     needed = parse_limit("min_desired", min_desired, plan.current_count)
     valid = len(plan.unchanged) + len(plan.to_import)
     if not valid and min_desired > 0:
-        yield (
+        yield _Finding(
+            "min_desired",
             f"The extract is empty: it holds no telephone number ({len(plan.rejected):,} rejected values, "
             f"{plan.blank_count:,} blanks), while {plan.current_count:,} are at Bandwidth. If that is right, set "
-            "min_desired=0."
+            "min_desired=0.",
         )
     elif valid < needed:
         shown = _show_limit("min_desired", min_desired, plan.current_count)
-        yield (
+        yield _Finding(
+            "min_desired",
             f"{shown} desired telephone numbers needed; the extract holds {valid:,} (min_desired={min_desired}). If "
-            "the extract is whole, lower min_desired."
+            "the extract is whole, lower min_desired.",
         )
 
 
-def _judge_removals(plan: NumberSyncPlan, max_removals: float, max_unreadable: float) -> Iterator[str]:
+def _judge_removals(plan: NumberSyncPlan, max_removals: float, max_unreadable: float) -> Iterator[_Finding]:
     if len(plan.to_remove) > parse_limit("max_removals", max_removals, plan.current_count):
         shown = _show_limit("max_removals", max_removals, plan.current_count)
-        yield (
+        yield _Finding(
+            "max_removals",
             f"{shown} removals allowed; {_show_planned(plan.to_remove)} (max_removals={max_removals}). If they should "
-            "go, raise max_removals."
+            "go, raise max_removals.",
         )
-    unreadable = sum(each.code not in _READABLE_CODES for each in plan.rejected)
+    unreadable = count_unreadable(plan.rejected)
     if unreadable > parse_limit("max_unreadable", max_unreadable, plan.desired_count) and plan.to_remove:
         shown = _show_limit("max_unreadable", max_unreadable, plan.desired_count)
-        yield (
+        yield _Finding(
+            "max_unreadable",
             f"{shown} unreadable values allowed beside removals; {unreadable:,} found and {len(plan.to_remove):,} "
             f"removals planned (max_unreadable={max_unreadable}): an unreadable value may stand for a number that "
-            "would be removed. Correct the values, or raise max_unreadable."
+            "would be removed. Correct the values, or raise max_unreadable.",
         )
 
 
-def _judge_imports(plan: NumberSyncPlan, max_imports: float | None, vanished: Collection[str]) -> Iterator[str]:
+def _judge_imports(plan: NumberSyncPlan, max_imports: float | None, vanished: Collection[str]) -> Iterator[_Finding]:
     limit = DEFAULT_MAX_IMPORTS if max_imports is None else max_imports
     allowed = parse_limit("max_imports", limit, plan.current_count)
     shown, named = _show_limit("max_imports", limit, plan.current_count), f"max_imports={max_imports}"
@@ -112,15 +124,17 @@ def _judge_imports(plan: NumberSyncPlan, max_imports: float | None, vanished: Co
             allowed, shown = ALWAYS_ALLOWED_IMPORTS, str(ALWAYS_ALLOWED_IMPORTS)
     is_first_load = not plan.current_count and isinstance(limit, float)
     if vanished and plan.to_import:
-        yield (
+        yield _Finding(
+            "first_load",
             "The SIP peer's inventory shows no imported number, although orders of this account imported "
             f"{len(vanished):,} there that no order took away ({_show_first(sorted(vanished))}): importing a live "
-            "number again would reset it. If they are gone, set first_load=True for one run."
+            "number again would reset it. If they are gone, set first_load=True for one run.",
         )
     elif len(plan.to_import) > allowed and not is_first_load:
-        yield (
+        yield _Finding(
+            "max_imports",
             f"{shown} imports allowed; {_show_planned(plan.to_import)} ({named}). If they should come, raise "
-            "max_imports, or set first_load=True for one run."
+            "max_imports, or set first_load=True for one run.",
         )
 
 
@@ -139,6 +153,11 @@ def parse_limit(name: str, value: float, total: int) -> int:
     raise InvalidParameterError(
         name, f"expected a count such as 500, or a share from 0.0 to 1.0 such as 0.1, got {value!r}"
     )
+
+
+def count_unreadable(rejected: Sequence[RejectedTelephoneNumber]) -> int:
+    """How many rejected values cannot be read, so that each may stand for some number."""
+    return sum(each.code not in _READABLE_CODES for each in rejected)
 
 
 def describe_rejected(rejected: Sequence[RejectedTelephoneNumber]) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate
 from airflow_provider_bandwidth.number_sync.layout import Layout
+from airflow_provider_bandwidth.number_sync.question import Decision
 from airflow_provider_bandwidth.orders import Action
 from airflow_provider_bandwidth.telephone_numbers import chunk
 
@@ -44,6 +45,11 @@ class Handover:
     :param digest: of the plan's changes: two plans with the same digest change the same
     :param dry_run: whether nothing is to be sent
     :param unsafe: why a person has to look first; empty if the plan is safe
+    :param findings: the same, one text a reason
+    :param broken_limits: the parameters that the plan is unsafe by
+    :param question: digest of the question that a person is or was asked about the plan; empty if nobody
+    :param decision: what the person decided; ``None`` if nobody is asked
+    :param soft_fail: whether a plan that is not approved ends the run as skipped, not as failed
     """
 
     account_id: str
@@ -62,11 +68,21 @@ class Handover:
     digest: str
     dry_run: bool = False
     unsafe: str = ""
+    findings: Sequence[str] = ()
+    broken_limits: Sequence[str] = ()
+    question: str = ""
+    decision: Decision | None = None
+    soft_fail: bool = False
 
     @property
     def is_sent(self) -> bool:
         """Whether the tasks after the plan may send its orders."""
-        return not self.dry_run and not self.unsafe
+        return not self.dry_run and (self.decision.is_approved if self.decision else not self.unsafe)
+
+    @property
+    def is_not_approved(self) -> bool:
+        """Whether nothing is sent because a person has not approved the plan."""
+        return self.decision is not None and not self.decision.is_approved
 
     @property
     def place(self) -> str:
@@ -88,6 +104,9 @@ class Handover:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Read back what :meth:`to_dict` gave."""
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        for name in ("findings", "broken_limits"):
+            known[name] = tuple(data.get(name, ()))
+        known["decision"] = Decision.from_dict(data["decision"]) if data.get("decision") else None
         for name in ("planned_at", "orders_made_since", "reuse_orders_ended_since"):
             known[name] = datetime.fromisoformat(data[name])
         return cls(**{**known, "counts": {name: data[name] for name in data["counted"]}})
@@ -125,6 +144,17 @@ class Handover:
         """The numbers of one order of the plan."""
         return _split(_pull(ti, plan_task_id, _order_key(action, index)))
 
+    def pull_changes(self, ti: Any, plan_task_id: str) -> dict[Action, set[str]]:
+        """All numbers that the plan would change, by action."""
+        return {
+            action: {
+                number
+                for index in range(len(self.orders[action]))
+                for number in self.pull_order(ti, plan_task_id, action, index)
+            }
+            for action in Action
+        }
+
     def iter_fates(self, ti: Any, plan_task_id: str) -> Iterator[NumberFate]:
         """The fates that were known when the plan was made: unchanged, rejected, or refused before."""
         for index in range(self.unchanged_xcoms):
@@ -134,7 +164,7 @@ class Handover:
             yield from map(NumberFate.from_dict, _pull(ti, plan_task_id, f"rejected_{index:05d}"))
 
 
-def push_numbers(ti: Any, layout: Layout, *, list_unchanged: bool) -> dict[str, int]:
+def push_numbers(ti: Any, layout: Layout, *, list_unchanged: bool) -> dict[str, Any]:
     """Leave the numbers of a plan for the tasks after it.
 
     :param list_unchanged: whether to leave the unchanged numbers one by one

@@ -46,6 +46,15 @@ class Layout:
         refused = [fate for fate in self.fates if fate.fate is Fate.ERRORED]
         return {"unchanged": len(self.unchanged), "rejected": len(rejected), "refused_before": len(refused)}
 
+    @property
+    def order_count(self) -> int:
+        """How many orders there are."""
+        return sum(map(len, self.orders.values()))
+
+    def telephone_numbers(self, action: Action) -> list[str]:
+        """The numbers of all orders of an action."""
+        return [number for each in self.orders[action] for number in each.telephone_numbers]
+
     def taken_over(self) -> dict[str, list[str | None]]:
         """For each order of an action the CustomerOrderId of the open order that is taken over, or ``None``."""
         return {str(action): [each.customer_order_id for each in chunks] for action, chunks in self.orders.items()}

@@ -209,7 +209,7 @@ class ReportPage:
 
 
 #: What became of a number that nobody has to look at.
-_FINE: Final = frozenset({Fate.UNCHANGED, Fate.IMPORTED, Fate.REMOVED, Fate.PLANNED})
+_FINE: Final = frozenset({Fate.UNCHANGED, Fate.IMPORTED, Fate.REMOVED, Fate.PLANNED, Fate.NOT_APPROVED})
 
 _MEANINGS: Final[Mapping[Fate, str]] = {
     Fate.UNCHANGED: "at Bandwidth before the run, and left alone",
@@ -218,11 +218,13 @@ _MEANINGS: Final[Mapping[Fate, str]] = {
     Fate.ERRORED: "Bandwidth refused it, with a code",
     Fate.REJECTED: "it was not sent, for a reason",
     Fate.UNACCOUNTED: "it should have been sent, and how that ended is not known",
-    Fate.PLANNED: "it would have been sent, had this not been a dry run",
+    Fate.PLANNED: "it would have been sent, had this not been a dry run, or an unsafe plan",
+    Fate.NOT_APPROVED: "it would have been sent, had a person approved the plan",
 }
 _ADVICE: Final[Mapping[Fate, str]] = {
     Fate.REJECTED: "Correct the value in the extract, or leave it out.",
     Fate.UNACCOUNTED: "Look at the log of the task that its reason names, then run the sync again.",
+    Fate.NOT_APPROVED: "If it should be sent after all, start a new run: it asks with its own figures.",
     Fate.ERRORED: "No advice is known for this code: ask Bandwidth's support, with the order's id.",
 }
 

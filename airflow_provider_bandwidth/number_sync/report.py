@@ -50,10 +50,10 @@ class Tally:
     def counts(self) -> dict[str, int]:
         """Desired numbers by fate, then numbers to remove by fate, for people and for XCom.
 
-        ``desired`` is the sum of the six after it; ``to_remove`` that of the five after it.
+        ``desired`` is the sum of the seven after it; ``to_remove`` that of the six after it.
         """
-        desired = (Fate.UNCHANGED, Fate.IMPORTED, Fate.ERRORED, Fate.REJECTED, Fate.UNACCOUNTED, Fate.PLANNED)
-        removals = (Fate.REMOVED, Fate.ERRORED, Fate.REJECTED, Fate.UNACCOUNTED, Fate.PLANNED)
+        both = (Fate.ERRORED, Fate.REJECTED, Fate.UNACCOUNTED, Fate.PLANNED, Fate.NOT_APPROVED)
+        desired, removals = (Fate.UNCHANGED, Fate.IMPORTED, *both), (Fate.REMOVED, *both)
         imports = {str(fate): self.fates[Action.IMPORT, fate] for fate in desired}
         gone = {
             str(fate) if fate is Fate.REMOVED else f"removal_{fate}": self.fates[Action.REMOVE, fate]

@@ -162,6 +162,11 @@ class PeerRecord:
         _write(self._key, replace(mine, order_ids=kept).to_json())
         return True
 
+    def release(self, mine: PlanRecord) -> None:
+        """Let other syncs plan: this plan sends nothing, or nothing before it is made anew."""
+        if self.is_latest(mine.nonce):
+            _write(self._key, replace(mine, sends_until=datetime.now(UTC).isoformat()).to_json())
+
     def is_latest(self, nonce: str) -> bool:
         """Whether nobody has planned for this peer since."""
         record = self.read()

@@ -5,18 +5,20 @@ The plan task and ``airflow bandwidth plan`` both plan here, so that a person se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow_provider_bandwidth.exceptions import UnsafePlanError
 from airflow_provider_bandwidth.number_sync.current import SETTLED_AFTER
-from airflow_provider_bandwidth.number_sync.guards import check_plan
+from airflow_provider_bandwidth.number_sync.guards import check_plan, count_unreadable, describe_rejected
 from airflow_provider_bandwidth.number_sync.handover import Handover, digest_changes
 from airflow_provider_bandwidth.number_sync.layout import Layout, lay_out
 from airflow_provider_bandwidth.number_sync.plan import NumberSyncPlan, plan_number_sync
+from airflow_provider_bandwidth.number_sync.question import Question, render_question
 from airflow_provider_bandwidth.operators._peer_reader import Look, PeerReader
+from airflow_provider_bandwidth.orders import Action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +51,20 @@ class MadePlan:
     :param planned_at: when it was made, by Airflow's clock
     :param look: what was seen at Bandwidth
     :param unsafe: why a person has to look first; empty if the plan is safe
+    :param findings: the same, one text a reason
+    :param broken_limits: the parameter that each finding is about
     """
 
     planned_at: datetime
     look: Look
     plan: NumberSyncPlan
     layout: Layout
-    unsafe: str
+    unsafe: str = ""
+    findings: Sequence[str] = ()
+    broken_limits: Sequence[str] = ()
 
     def hand_over(
-        self, reader: PeerReader, *, loa_type: str | None, xcoms: Mapping[str, int], nonce: str, dry_run: bool
+        self, reader: PeerReader, *, loa_type: str | None, xcoms: Mapping[str, Any], nonce: str, dry_run: bool
     ) -> Handover:
         """What the tasks after the plan need.
 
@@ -82,7 +88,48 @@ class MadePlan:
             digest=digest_changes(self.layout),
             dry_run=dry_run,
             unsafe=self.unsafe,
+            findings=self.findings,
+            broken_limits=self.broken_limits,
         )
+
+    def make_question(self, reader: PeerReader, timeout: timedelta | None) -> Question:
+        """What a person is asked about the plan.
+
+        :param reader: of the SIP peer that was planned for
+        :param timeout: after which no answer counts as a rejection
+        """
+        to_import, to_remove = (self.layout.telephone_numbers(action) for action in Action)
+        counts = {
+            **self.plan.counts(),
+            **self.layout.counts(),
+            "to_import": len(to_import),
+            "to_remove": len(to_remove),
+            "unreadable": count_unreadable(self.plan.rejected),
+        }
+        return render_question(
+            f"account {reader.account_id}, site {reader.site_id}, SIP peer {reader.sip_peer_id}",
+            counts,
+            self.findings,
+            to_import=to_import,
+            to_remove=to_remove,
+            order_count=self.layout.order_count,
+            rejected=describe_rejected(self.plan.rejected),
+            timeout=timeout,
+            changes=digest_changes(self.layout),
+        )
+
+    def find_growth(self, approved: Mapping[Action, Collection[str]], broken_limits: Collection[str]) -> str:
+        """What this plan would do beyond the one that was approved; empty if nothing.
+
+        :param approved: the numbers that the approved plan would have sent, by action
+        :param broken_limits: what that was unsafe by
+        """
+        more = {action: set(self.layout.telephone_numbers(action)).difference(approved[action]) for action in Action}
+        grown = [f"{len(numbers):,} more to {action.lower()}" for action, numbers in more.items() if numbers]
+        grown += [f"{limit} is broken, too" for limit in sorted(set(self.broken_limits).difference(broken_limits))]
+        if not grown:
+            return ""
+        return f"the plan has grown since ({', '.join(grown)}): start a new run, which asks with its own figures"
 
 
 def make_plan(reader: PeerReader, request: PlanRequest, log: Any) -> MadePlan:
@@ -100,7 +147,10 @@ def make_plan(reader: PeerReader, request: PlanRequest, log: Any) -> MadePlan:
     plan = _compare(request, look, log)
     log.info("The plan: %s.", ", ".join(f"{name} {count:,}" for name, count in plan.counts().items()))
     unsafe = _judge(request, plan, look, reader)
-    return MadePlan(planned_at, look, plan, _lay_out(request, plan, look, reader), unsafe)
+    layout = _lay_out(request, plan, look, reader)
+    if unsafe is None:
+        return MadePlan(planned_at, look, plan, layout)
+    return MadePlan(planned_at, look, plan, layout, str(unsafe), unsafe.findings, unsafe.limits)
 
 
 def _compare(request: PlanRequest, look: Look, log: Any) -> NumberSyncPlan:
@@ -120,15 +170,15 @@ def _compare(request: PlanRequest, look: Look, log: Any) -> NumberSyncPlan:
     )
 
 
-def _judge(request: PlanRequest, plan: NumberSyncPlan, look: Look, reader: PeerReader) -> str:
-    """Why a person has to look at the plan first; empty if it is safe."""
+def _judge(request: PlanRequest, plan: NumberSyncPlan, look: Look, reader: PeerReader) -> UnsafePlanError | None:
+    """Why a person has to look at the plan first; ``None`` if it is safe."""
     is_empty = bool(plan.to_import) and not look.numbers.imported
     vanished = reader.find_vanished() if is_empty and not request.first_load else ()
     try:
         check_plan(plan, **request.limits, first_load=request.first_load, vanished=vanished)
     except UnsafePlanError as error:
-        return str(error)
-    return ""
+        return error
+    return None
 
 
 def _lay_out(request: PlanRequest, plan: NumberSyncPlan, look: Look, reader: PeerReader) -> Layout:

@@ -47,8 +47,9 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
     it as the tab "Bandwidth numbers" of the run and of this task.
 
     The task fails, without retries, if the plan failed, if a number is unaccounted, or if more numbers than
-    ``max_errors`` errored. Otherwise Assets among its ``outlets`` get an event with the counts in ``extra``. On a dry
-    run it ends as skipped, so that no Asset is touched; the report is there all the same.
+    ``max_errors`` errored; a plan that a person has not approved ends it as failed or skipped, as the plan task says.
+    Otherwise Assets among its ``outlets`` get an event with the counts in ``extra``. On a dry run it ends as skipped,
+    so that no Asset is touched; the report is there all the same.
 
     :param plan_task_id: the plan task
     :param submit_task_ids: the mapped task that submits the orders, by action
@@ -57,7 +58,8 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         to be removed (``0.01``)
     :param report_path: where to write the fates: a ``.csv``, ``.jsonl`` or ``.ndjson`` file, or a ``.html`` page, which
         also compares the night with the pages in the same folder; anything ``ObjectStoragePath`` takes; templated
-    :return: (XCom, pushed before the task fails) the counts, ``error_counts`` by code, ``order_ids``, ``report_path``
+    :return: (XCom, pushed before the task fails) the counts, ``error_counts`` by code, ``order_ids``, ``report_path``,
+        and the ``decision`` of a person who was asked: ``answer``, ``by``, ``at``, ``problem``
     """
 
     template_fields: Sequence[str] = ("report_path",)
@@ -105,13 +107,18 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
             "order_ids": order_ids,
             "report_path": path,
             "dry_run": plan.dry_run,
+            "decision": plan.decision.to_dict() if plan.decision else None,
         }
         problems = self._find_problems(tally)
         self.log.info("%s", tally.render(_title(plan, len(order_ids)), _verdict(plan, problems)))
         page.verdict = _conclude(plan, problems, tally)
-        page.is_good = not problems and not plan.unsafe
-        page.facts = {"DAG run": f"{ti.dag_id}, {ti.run_id}", "Attempt": str(ti.try_number)}
-        page.findings = [plan.unsafe] if plan.unsafe else ()
+        page.is_good = not problems and (plan.is_sent or (plan.dry_run and not plan.unsafe))
+        page.facts = {
+            "DAG run": f"{ti.dag_id}, {ti.run_id}",
+            "Attempt": str(ti.try_number),
+            "The plan was": str(plan.decision or ""),
+        }
+        page.findings = plan.findings
         if path is not None and path.endswith(".html"):
             self._write_page(path, page)
         if path is not None:
@@ -130,10 +137,10 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         attempt still shows those of the last. A plan that failed may have left what a guard has to say.
         """
         state = states.get(self.plan_task_id)
-        if state == "skipped":
+        plan = Handover.pull(ti, self.plan_task_id) if state in ("success", "failed", "skipped") else None
+        if state == "skipped" and not (plan and plan.is_not_approved):
             raise AirflowSkipException(f"Task {self.plan_task_id!r} was skipped: there is nothing to sync.")
-        plan = Handover.pull(ti, self.plan_task_id) if state in ("success", "failed") else None
-        if plan is None or (state == "failed" and not plan.unsafe):
+        if plan is None or (state == "failed" and not plan.unsafe and not plan.is_not_approved):
             why = "did not run, since a task before it failed" if state == "upstream_failed" else "failed"
             raise AirflowFailException(
                 f"There is no plan, so nothing was sent: task {self.plan_task_id!r} {why}. Its log, or that of the "
@@ -149,7 +156,8 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
             for index in range(len(plan.orders[action])):
                 requested = plan.pull_order(ti, self.plan_task_id, action, index)
                 if not plan.is_sent:
-                    yield from (NumberFate(number, action, Fate.PLANNED) for number in requested)
+                    fate, why = (Fate.NOT_APPROVED, str(plan.decision)) if plan.decision else (Fate.PLANNED, "")
+                    yield from (NumberFate(number, action, fate, reason=why) for number in requested)
                     continue
                 result = self._read_result(ti, states, action, index)
                 orders.append(
@@ -216,7 +224,10 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
             raise AirflowSkipException(
                 "A dry run: nothing was sent, so no Asset event is emitted. The report is above."
             )
-        if plan.unsafe:
+        if plan.is_not_approved:
+            message = f"The plan was not approved ({plan.decision}). Nothing was sent."
+            raise (AirflowSkipException if plan.soft_fail else AirflowFailException)(message)
+        if not plan.is_sent:
             raise AirflowFailException(f"The plan is unsafe: {plan.unsafe}")
         if problems:
             raise AirflowFailException(
@@ -230,13 +241,15 @@ def _title(plan: Handover, order_count: int) -> str:
     title = f"number sync of {plan.place}: {orders}, {plan.counts['current']:,} numbers there before"
     if plan.dry_run:
         return f"DRY RUN, nothing was sent: {title}"
-    return f"UNSAFE PLAN, nothing was sent: {title}" if plan.unsafe else title
+    if plan.is_not_approved:
+        return f"NOT APPROVED, nothing was sent: {title}"
+    return title if plan.is_sent else f"UNSAFE PLAN, nothing was sent: {title}"
 
 
 def _verdict(plan: Handover, problems: Sequence[str]) -> str:
-    """What a real run would do, where this one sent nothing."""
+    """What a real run would do, where this one sent nothing; and what a person decided."""
     if not plan.dry_run:
-        return plan.unsafe
+        return f"The plan: {plan.decision}." if plan.decision else plan.unsafe
     if plan.unsafe:
         return f"A real run would stop: {plan.unsafe}"
     would_fail = f" It would fail: {'; '.join(problems)}." if problems else ""
@@ -247,7 +260,9 @@ def _conclude(plan: Handover, problems: Sequence[str], tally: Tally) -> str:
     """How the night ended, in one sentence."""
     if plan.dry_run:
         return f"A dry run, nothing was sent. {_verdict(plan, problems)}"
-    if plan.unsafe:
+    if plan.is_not_approved:
+        return f"Nothing was sent: the plan was not approved ({plan.decision})."
+    if not plan.is_sent:
         return "Nothing was sent: the plan is unsafe, and a person has to look at it."
     if problems:
         return f"Not good enough: {'; '.join(problems)}."

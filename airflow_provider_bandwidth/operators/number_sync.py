@@ -6,15 +6,16 @@ database, configure Airflow's object storage XCom backend: it moves these XComs 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
+    AirflowSkipException,
     Asset,
     BaseOperator,
     conf,
@@ -40,19 +41,24 @@ from airflow_provider_bandwidth.number_sync.guards import (
 )
 from airflow_provider_bandwidth.number_sync.handover import NUMBERS_PER_XCOM, Handover, push_numbers
 from airflow_provider_bandwidth.number_sync.layout import Layout
+from airflow_provider_bandwidth.number_sync.question import Decision
+from airflow_provider_bandwidth.operators._approval import (
+    DEFAULT_APPROVAL_TIMEOUT,
+    Approval,
+    ask_person,
+    parse_approval,
+    read_answer,
+    shows_new_text,
+)
 from airflow_provider_bandwidth.operators._peer_reader import PeerReader
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord, PlanRecord
-from airflow_provider_bandwidth.operators._planning import PlanRequest, make_plan
+from airflow_provider_bandwidth.operators._peer_turn import LOOK_AGAIN_AFTER, AirflowRescheduleException, PeerTurn
+from airflow_provider_bandwidth.operators._planning import MadePlan, PlanRequest, make_plan
 from airflow_provider_bandwidth.operators._sync_order import LABEL_KEY, BandwidthNumberSyncOrderOperator
 from airflow_provider_bandwidth.operators._sync_report import BandwidthNumberSyncReportOperator
 from airflow_provider_bandwidth.operators.bandwidth import parse_flag
 from airflow_provider_bandwidth.orders import LoaType, parse_choice
 from airflow_provider_bandwidth.values import repeatable
-
-try:
-    from airflow.sdk.exceptions import AirflowRescheduleException
-except ImportError:  # Airflow 2.11
-    from airflow.exceptions import AirflowRescheduleException
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -69,9 +75,7 @@ __all__ = [
 
 DEFAULT_CHUNK_SIZE: Final = 1000
 DEFAULT_RESEND_ERRORS_AFTER: Final = 7
-#: Seconds between two looks at who syncs the SIP peer, and at Bandwidth's search.
-_LOOK_AGAIN_AFTER: Final = 20.0
-_SEARCH_PAUSE: Final = 10.0
+_NOT_PLANNED_AGAIN: Final = "what to send now could not be planned: see the log of the plan task"
 
 
 def number_sync_asset(
@@ -88,6 +92,19 @@ def number_sync_asset(
     :param bandwidth_conn_id: as given to the sync
     """
     return Asset(telephone_numbers_uri(bandwidth_conn_id, site_id, sip_peer_id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A plan that is made, and not handed on.
+
+    :param mine: its record; ``None`` if it is a dry run
+    """
+
+    peer: PeerTurn
+    mine: PlanRecord | None
+    request: PlanRequest
+    made: MadePlan
 
 
 @task
@@ -124,6 +141,9 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
 
     One sync of a SIP peer runs at a time, whatever DAG it is in: the plan waits, or fails, while another run is at it.
 
+    Where a person has to approve the plan, the task waits for the answer, and holds no worker. Once approved, it plans
+    anew, and hands on at most what was approved.
+
     XComs: ``return_value`` with the figures, and the CustomerOrderIds of the orders by action; ``import_00000``,
     ``remove_00000`` and on, the numbers of each order; ``unchanged_00000``, ``rejected_00000`` and on, for the report.
     They are left also where the plan is unsafe and the task fails.
@@ -152,6 +172,12 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     :param ignore_error_codes: codes that count as done, as for the sensor; they hold no number back
     :param loa_type: LoaType that the imports are sent with, so that open orders of another are left alone; templated
     :param dry_run: whether this is a dry run: a plan and a report, but nothing is sent; templated
+    :param approval: ``never``, ``unsafe`` or ``always``: when a person has to approve the plan before it is sent, by a
+        Required Action in Airflow's UI. With ``unsafe``, a plan that keeps its limits is sent without. Needs Airflow
+        3.1
+    :param approvers: ids of the users who may answer; by default whoever may answer such questions in this Airflow
+    :param approval_timeout: after which no answer counts as a rejection, by default 20 hours; ``None`` waits for ever
+    :param soft_fail: whether a plan that is not approved ends the run as skipped, not as failed
     :param if_running: ``wait`` or ``fail`` while another run syncs the same SIP peer
     :param allow_older_run: whether a run may plan after a newer run of the same DAG has; templated
     :param plan_valid_for: how long the orders of this plan may be sent; so long at most it keeps other syncs waiting
@@ -160,8 +186,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     :param sip_peer_id: SipPeerId; the connection's by default; templated
     :param account_id: Bandwidth account; the connection's by default; templated
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``; templated
-    :raises AirflowFailException: the plan is unsafe, or a parameter, the extract or an excluded number is wrong; the
-        task fails without retries, nothing is sent
+    :raises AirflowFailException: the plan is unsafe, or not approved, or a parameter, the extract or an excluded number
+        is wrong; the task fails without retries, nothing is sent
     :raises ExtractUnavailableError: the extract is not there (yet)
     :raises InvalidResponseError: what Bandwidth shows cannot be believed (now)
     """
@@ -206,6 +232,10 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         ignore_error_codes: Iterable[str | int] | str | int = (),
         loa_type: LoaType | str | None = None,
         dry_run: bool | str = False,
+        approval: Approval = "never",
+        approvers: Iterable[str] | str = (),
+        approval_timeout: timedelta | None = DEFAULT_APPROVAL_TIMEOUT,
+        soft_fail: bool = False,
         if_running: Literal["wait", "fail"] = "wait",
         allow_older_run: bool | str = False,
         plan_valid_for: timedelta = DEFAULT_PLAN_VALID_FOR,
@@ -244,6 +274,12 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         self.loa_type = loa_type
         # BaseOperator.dry_run is a method of Airflow's.
         self.is_dry_run = dry_run
+        self.approval = parse_approval(approval)
+        self.approvers = (approvers,) if isinstance(approvers, str) else tuple(map(str, approvers))
+        if approval_timeout is not None and approval_timeout <= timedelta(0):
+            raise ValueError(f"approval_timeout: expected a time to wait, got {approval_timeout}")
+        self.approval_timeout = approval_timeout
+        self.soft_fail = parse_flag("soft_fail", soft_fail)
         self.if_running = if_running
         self.allow_older_run = allow_older_run
         self.plan_valid_for = plan_valid_for
@@ -264,12 +300,65 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         return BandwidthHook(str(self.bandwidth_conn_id), self.account_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Plan, judge, and hand on."""
+        """Plan, judge, ask a person if need be, and hand on."""
+        turn = self._plan(context)
+        made = turn.made
+        is_asked = {"never": False, "unsafe": made.unsafe, "always": made.unsafe or made.layout.order_count}
+        if turn.mine and is_asked[self.approval]:
+            self._ask(context, turn, Decision())
+        handover = self._hand_on(context["ti"], turn)
+        if turn.mine and made.unsafe:
+            raise AirflowFailException(made.unsafe)
+        return handover.to_dict()
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Go on when a person has answered, or nobody in time."""
         ti = context["ti"]
+        asked, state = self._pull_asked(ti)
+        # Where a question is asked again, somebody may have seen another text.
+        is_first = ti.try_number <= 1 and not state.problem
+        decision = read_answer(event, asked.question, is_first_question=is_first)
+        self.log.info("The plan: %s.", decision)
+        if not decision.is_approved:
+            self._end_unapproved(ti, asked, decision)
+        # This is what the report says if the task dies from here on.
+        replace(asked, decision=replace(decision, problem=_NOT_PLANNED_AGAIN)).push(ti)
+        return self.send_approved(context, decision.to_dict())
+
+    def send_approved(self, context: Context, decision: Mapping[str, str], event: object = None) -> dict[str, Any]:
+        """Plan anew, and hand on what was approved: the answer may be hours younger than the plan.
+
+        :param decision: the approval
+        :param event: of the clock that woke the task, if it had to wait for another sync
+        """
+        ti = context["ti"]
+        asked, _ = self._pull_asked(ti)
+        approved = Decision.from_dict(decision)
+        try:
+            turn = self._plan(context)
+            growth = turn.made.find_growth(asked.pull_changes(ti, self.task_id), asked.broken_limits)
+            if growth:
+                self._refuse_growth(context, turn, replace(approved, problem=growth))
+            return self._hand_on(ti, turn, decision=approved).to_dict()
+        except AirflowRescheduleException:
+            self._wait_approved(approved)
+
+    # --- a plan is made, and handed on ---
+
+    def _plan(self, context: Context) -> _Turn:
         with failing_at_once():
             site_id, sip_peer_id = self._resolve_place()
-            record = PeerRecord(self.hook.account_id, site_id, sip_peer_id)
-            reader = PeerReader(self.hook, site_id, sip_peer_id, self.log)
+            peer = PeerTurn(
+                PeerRecord(self.hook.account_id, site_id, sip_peer_id),
+                PeerReader(self.hook, site_id, sip_peer_id, self.log),
+                context,
+                self.task_id,
+                self._find_report_task_id(),
+                self.plan_valid_for,
+                self.if_running,
+                lambda: parse_flag("allow_older_run", self.allow_older_run),
+                self.log,
+            )
             self.log.info(
                 "Planning a sync of account %s (connection %r), site %d, SIP peer %d.",
                 self.hook.account_id,
@@ -279,58 +368,80 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             )
             is_dry_run = parse_flag("dry_run", self.is_dry_run)
             request = self._make_request()
-            mine = None if is_dry_run else self._take_peer(record, reader, context)
-            made = make_plan(reader, request, self.log)
+            mine = None if is_dry_run else peer.take()
+            made = make_plan(peer.reader, request, self.log)
             self._check_map_length(made.layout)
-        handover = made.hand_over(
-            reader,
-            loa_type=request.loa_type,
-            xcoms=push_numbers(ti, made.layout, list_unchanged=self.list_unchanged),
-            nonce=mine.nonce if mine else "",
-            dry_run=is_dry_run,
+            return _Turn(peer, mine, request, made)
+
+    def _hand_over(self, ti: Any, turn: _Turn, *, question: str = "", decision: Decision | None = None) -> Handover:
+        """Leave the plan for the tasks after it."""
+        handover = turn.made.hand_over(
+            turn.peer.reader,
+            loa_type=turn.request.loa_type,
+            xcoms=push_numbers(ti, turn.made.layout, list_unchanged=self.list_unchanged),
+            nonce=turn.mine.nonce if turn.mine else "",
+            dry_run=turn.mine is None,
         )
+        handover = replace(handover, question=question, decision=decision, soft_fail=self.soft_fail)
         handover.push(ti)
-        if mine is not None and not self._keep(record, mine, handover, made.layout, ti):
-            self._wait_or_fail(record.read())
-        if made.unsafe and not is_dry_run:
-            raise AirflowFailException(made.unsafe)
-        return handover.to_dict()
+        return handover
 
-    # --- one sync at a time ---
+    def _hand_on(self, ti: Any, turn: _Turn, decision: Decision | None = None) -> Handover:
+        """Leave the plan, and note the orders that are about to be sent, if this is still the latest plan."""
+        handover = self._hand_over(ti, turn, decision=decision)
+        record, mine = turn.peer.record, turn.mine
+        if mine is not None:
+            if handover.is_sent:
+                is_latest = record.keep_orders(mine, handover.new_order_ids(ti, self.task_id, turn.made.layout))
+            else:
+                # Nobody has to wait until Bandwidth's search shows what an unsafe plan never sends.
+                is_latest = record.is_latest(mine.nonce)
+            if not is_latest:
+                turn.peer.wait_or_fail(record.read())
+        return handover
 
-    def _keep(self, record: PeerRecord, mine: PlanRecord, handover: Handover, layout: Layout, ti: Any) -> bool:
-        """Note the orders that are about to be sent; whether this is still the latest plan."""
-        if handover.is_sent:
-            return record.keep_orders(mine, handover.new_order_ids(ti, self.task_id, layout))
-        # Nobody has to wait until Bandwidth's search shows what an unsafe plan never sends.
-        return record.is_latest(mine.nonce)
+    # --- a person decides ---
 
-    def _take_peer(self, record: PeerRecord, reader: PeerReader, context: Context) -> PlanRecord:
-        """Become the one sync of this SIP peer, and wait until the orders of the one before show."""
+    def _ask(self, context: Context, turn: _Turn, decision: Decision) -> NoReturn:
+        """Park the task until a person has answered. Others may sync the SIP peer meanwhile."""
+        question = turn.made.make_question(turn.peer.reader, self.approval_timeout)
+        self._hand_over(context["ti"], turn, question=question.digest, decision=decision)
+        turn.peer.record.release(cast("PlanRecord", turn.mine))
+        self.log.info("Asking a person: %s", question.subject)
+        ask_person(context, question, approvers=self.approvers, timeout=self.approval_timeout)
+
+    def _pull_asked(self, ti: Any) -> tuple[Handover, Decision]:
+        """The plan that a person was asked about, and what is decided so far."""
+        asked = Handover.pull(ti, self.task_id)
+        if asked is None or asked.decision is None:
+            raise AirflowFailException("The plan that was asked about is gone. Nothing was sent. Start a new run.")
+        return asked, asked.decision
+
+    def _refuse_growth(self, context: Context, turn: _Turn, decision: Decision) -> NoReturn:
+        """Ask again, where Airflow shows the new question; otherwise send nothing."""
         ti = context["ti"]
-        due = _due_time(context)
-        self._refuse_older_run(record, ti.dag_id, due)
-        holder = record.find_holder(ti, self.task_id)
-        if holder is not None:
-            self._wait_or_fail(holder)
-        mine = record.take(ti, self.task_id, self._find_report_task_id(), due, self.plan_valid_for)
-        if mine is None:
-            self._wait_or_fail(record.read())
-        self._wait_for_search(record, mine, reader)
-        return mine
+        if shows_new_text():
+            self._ask(context, turn, Decision(problem=f"the plan was {decision}"))
+        turn.peer.record.release(cast("PlanRecord", turn.mine))
+        self._end_unapproved(ti, self._hand_over(ti, turn, decision=decision), decision)
 
-    def _refuse_older_run(self, record: PeerRecord, dag_id: str, due: datetime | None) -> None:
-        latest = record.read()
-        newest = latest.newest.get(dag_id) if latest else None
-        if newest is None or due is None or due >= datetime.fromisoformat(newest):
-            return
-        facts = f"A run of this DAG that was due at {newest} has planned for this SIP peer; this run was due at {due}"
-        if not parse_flag("allow_older_run", self.allow_older_run):
-            raise AirflowFailException(
-                f"{facts}: an older extract would undo what the newer run did. Nothing was sent. Start a new run, or "
-                "set allow_older_run=True."
-            )
-        self.log.warning("%s. It goes on, since allow_older_run is set.", facts)
+    def _wait_approved(self, decision: Decision) -> NoReturn:
+        """Look again later, with the approval in hand: a rescheduled task would start again, and ask again."""
+        from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+
+        self.defer(
+            trigger=TimeDeltaTrigger(timedelta(seconds=LOOK_AGAIN_AFTER)),
+            method_name="send_approved",
+            kwargs={"decision": decision.to_dict()},
+        )
+        raise AssertionError("Airflow did not park the task.")  # pragma: no cover
+
+    def _end_unapproved(self, ti: Any, plan: Handover, decision: Decision) -> NoReturn:
+        replace(plan, decision=decision).push(ti)
+        message = f"The plan is not sent: {decision}. Nothing was sent."
+        raise (AirflowSkipException if self.soft_fail else AirflowFailException)(message)
+
+    # --- where, and what is wanted ---
 
     def _find_report_task_id(self) -> str | None:
         """The task with which this sync ends; ``None`` where the plan is used without a report."""
@@ -340,29 +451,6 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
                 return str(each.task_id)
         return None
 
-    def _wait_or_fail(self, holder: PlanRecord | None) -> NoReturn:
-        who = f"run {holder.run_id!r} of DAG {holder.dag_id!r}" if holder else "another run"
-        facts = f"Another sync of this SIP peer is running: {who}, since {holder.planned_at if holder else 'just now'}"
-        if self.if_running == "fail":
-            raise AirflowFailException(f"{facts}. Nothing was sent. Run again when it has ended.")
-        self.log.info(
-            "%s. Looking again in %d seconds. If that run will not go on, mark it as failed.", facts, _LOOK_AGAIN_AFTER
-        )
-        raise AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=_LOOK_AGAIN_AFTER))
-
-    def _wait_for_search(self, record: PeerRecord, mine: PlanRecord, reader: PeerReader) -> None:
-        """Wait while Bandwidth's search may hide orders that the sync before has sent."""
-        seconds = record.seconds_until_shown()
-        if seconds and reader.hides(mine.order_ids):
-            self.log.info(
-                "A sync of this SIP peer sent an order a moment ago, and Bandwidth's search may not show it yet: "
-                "waiting up to %d seconds.",
-                seconds,
-            )
-            while seconds > 0 and reader.hides(mine.order_ids):
-                time.sleep(min(_SEARCH_PAUSE, seconds))
-                seconds -= _SEARCH_PAUSE
-
     def _resolve_place(self) -> tuple[int, int]:
         site_id = self.hook.resolve_site_id(self.site_id)
         sip_peer_id = self.hook.resolve_sip_peer_id(self.sip_peer_id)
@@ -371,8 +459,6 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
                 "SipPeerId", f"give sip_peer_id, or set extra.sip_peer_id of connection {self.bandwidth_conn_id!r}."
             )
         return site_id, sip_peer_id
-
-    # --- what is wanted ---
 
     def _make_request(self) -> PlanRequest:
         return PlanRequest(
@@ -411,12 +497,3 @@ if not AIRFLOW_V_3_0_PLUS:
 
     # Airflow 3 adds this to what it takes for a sensor. Without it a rescheduled task is started again at once.
     BandwidthNumberSyncPlanOperator.deps = BaseOperator.deps | {ReadyToRescheduleDep()}  # type: ignore[attr-defined]
-
-
-def _due_time(context: Context) -> datetime | None:
-    """When a run was due: later for a newer extract."""
-    run: Any = context.get("dag_run")
-    due = (
-        getattr(run, "run_after", None) or getattr(run, "data_interval_end", None) or getattr(run, "logical_date", None)
-    )
-    return cast("datetime | None", due)

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, cast
 from airflow.providers.common.compat.sdk import TaskGroup, task_group
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.operators._approval import Approval
 from airflow_provider_bandwidth.operators.number_sync import (
     LABEL_KEY,
     BandwidthNumberSyncOrderOperator,
@@ -52,6 +53,10 @@ def bandwidth_number_sync(
     preflight: bool | None = _NOT_GIVEN,
     resend_errors_after: int | None = _NOT_GIVEN,
     dry_run: bool | str | None = _NOT_GIVEN,
+    approval: Approval | None = _NOT_GIVEN,
+    approvers: Iterable[str] | str | None = _NOT_GIVEN,
+    approval_timeout: timedelta | None = _NOT_GIVEN,
+    soft_fail: bool | None = _NOT_GIVEN,
     if_running: Literal["wait", "fail"] | None = _NOT_GIVEN,
     allow_older_run: bool | str | None = _NOT_GIVEN,
     plan_valid_for: timedelta | None = _NOT_GIVEN,
@@ -100,6 +105,12 @@ def bandwidth_number_sync(
     :param resend_errors_after: days after which a number is sent again that Bandwidth refused for good, by default 7,
         or at most 3 if the error may pass; until then it counts as errored and is not sent. ``0`` sends it every time
     :param dry_run: whether to report and send nothing; templated
+    :param approval: when a person has to approve the plan before it is sent, by a Required Action in Airflow's UI:
+        ``never`` (default; an unsafe plan fails), ``unsafe`` (a plan that keeps its limits is sent without) or
+        ``always``. Needs Airflow 3.1
+    :param approvers: ids of the users who may answer; by default whoever may answer such questions in this Airflow
+    :param approval_timeout: after which no answer counts as a rejection, by default 20 hours
+    :param soft_fail: whether the run ends as skipped, not as failed, when its plan is not approved; no by default
     :param if_running: what to do while another run syncs the same SIP peer: ``wait`` (default) or ``fail``
     :param allow_older_run: whether a run may plan after a newer run of the same DAG has; templated
     :param plan_valid_for: how old a plan may be when an order is sent for the first time, by default two hours
@@ -113,7 +124,8 @@ def bandwidth_number_sync(
         may stay PROCESSING for 48
     :param account_id: Bandwidth account; the connection's by default; templated
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``, by default ``bandwidth_default``; templated
-    :raises ValueError: parameters that do not go together, a limit that is none, or a mapped task group around this one
+    :raises ValueError: parameters that do not go together, a limit that is none, an approval where this Airflow cannot
+        ask, or a mapped task group around this one
     """
     account = _given(account_id=account_id, bandwidth_conn_id=bandwidth_conn_id)
     # What the tasks hand on to each other is in XComs.
@@ -142,6 +154,10 @@ def bandwidth_number_sync(
                 ignore_error_codes=ignore_error_codes,
                 loa_type=loa_type,
                 dry_run=dry_run,
+                approval=approval,
+                approvers=approvers,
+                approval_timeout=approval_timeout,
+                soft_fail=soft_fail,
                 if_running=if_running,
                 allow_older_run=allow_older_run,
                 plan_valid_for=plan_valid_for,

@@ -14,8 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from support.variables import FakeVariables, replace_variables
 
 from airflow_provider_bandwidth.exceptions import InvalidResponseError
-from airflow_provider_bandwidth.operators import _peer_reader, _peer_record
-from airflow_provider_bandwidth.operators import number_sync as operators
+from airflow_provider_bandwidth.operators import _peer_reader, _peer_record, _peer_turn
 from airflow_provider_bandwidth.operators.number_sync import (
     AirflowRescheduleException,
     BandwidthNumberSyncOrderOperator,
@@ -263,7 +262,7 @@ def test_plan_waits_until_the_search_shows_what_was_sent(
         pauses.append(seconds)
         bandwidth.skip(seconds)
 
-    monkeypatch.setattr(operators, "time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(_peer_turn, "time", SimpleNamespace(sleep=sleep))
     monday.plan(NUMBERS[:4])
     assert 50 < sum(pauses) < 70
     assert monday.xcoms[PLAN, "import_00000", -1] == ",".join(NUMBERS[:3])
