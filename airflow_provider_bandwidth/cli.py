@@ -14,10 +14,11 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from airflow_provider_bandwidth.delivery_codes import MessageApi
 from airflow_provider_bandwidth.exceptions import (
     BandwidthError,
     InvalidParameterError,
@@ -82,7 +83,16 @@ def get_cli_commands() -> list[GroupCommand]:
                     name="explain-error",
                     help="Say what an error code means and what to do; all codes if none is given",
                     func=explain_error,
-                    args=(Arg(("code",), help="Bandwidth's error code", nargs="?"), output),
+                    args=(
+                        Arg(("code",), help="Bandwidth's error code", nargs="?"),
+                        Arg(
+                            ("--api",),
+                            help="whose code it is (default: all that know it): orders, or why a text message was not "
+                            "delivered",
+                            choices=("orders", *MessageApi),
+                        ),
+                        output,
+                    ),
                 ),
                 ActionCommand(
                     name="sandbox",
@@ -155,22 +165,35 @@ def list_orders(args: argparse.Namespace) -> None:
 
 
 def explain_error(args: argparse.Namespace) -> None:
-    """Print what a code means and what to do about it, or all codes."""
-    from airflow_provider_bandwidth.error_codes import ERROR_CODES, explain_error_code
-
-    if args.code is None:
-        codes = list(ERROR_CODES.values())
-    elif known := explain_error_code(args.code):
-        codes = [known]
-    else:
+    """Print what a code means and what to do about it, or all codes: of one API, or of all."""
+    apis = ("orders", *MessageApi) if args.api is None else (args.api,)
+    codes = [known for api in apis for known in _find_codes(api, args.code, in_full=args.api is not None)]
+    if not codes:
         _fail(
             f"Nothing is known of code {args.code!r}: go by the text that came with it, then ask Bandwidth.",
             _EXIT_NOTHING_FOUND,
         )
     if args.output == "json":
-        _print_json([code.to_dict() for code in codes])
-    else:
-        _print_table([code.to_dict() for code in codes])
+        _print_json(codes)
+        return
+    for api in apis:
+        if rows := [code for code in codes if code["api"] == api]:
+            _print_table(rows)
+
+
+def _find_codes(api: str, code: str | None, *, in_full: bool) -> list[dict[str, Any]]:
+    """What an API's table says of a code, or all that it says.
+
+    :param in_full: also what the digits alone of a code say that is not in the table
+    """
+    from airflow_provider_bandwidth.delivery_codes import DELIVERY_CODES, explain_delivery_code
+    from airflow_provider_bandwidth.error_codes import ERROR_CODES
+
+    table: Mapping[str, Any] = ERROR_CODES if api == "orders" else DELIVERY_CODES[MessageApi(api)]
+    known = list(table.values()) if code is None else [table.get(code.strip())]
+    if code is not None and in_full and api != "orders":
+        known = [explain_delivery_code(code, MessageApi(api))]
+    return [{"api": api, **each.to_dict()} for each in known if each is not None]
 
 
 def run_sandbox(args: argparse.Namespace) -> None:

@@ -16,6 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_bandwidth.delivery_codes import DELIVERY_CODES, MessageApi
+
 DOCS = Path(__file__).parents[2] / "docs"
 _PACKAGE = "airflow_provider_bandwidth"
 #: Where a docstring has the source of a fact; a user's page has no room for it.
@@ -46,8 +48,10 @@ def make_table(name: str) -> str:
         return _parameters(getattr(import_module(f"{_PACKAGE}.{PARAMETER_TABLES[name]}"), name))
     tables: dict[str, Callable[[], str]] = {
         "connection fields": _connection_fields,
+        "delivery codes": _delivery_codes,
         "error codes": _error_codes,
         "hook methods": _hook_methods,
+        "international a2p codes": _a2p_codes,
         "magic numbers": _magic_numbers,
     }
     return tables[name]()
@@ -72,6 +76,24 @@ def _error_codes() -> str:
         codes.setdefault((known.meaning, known.advice, known.scope, known.retry), []).append(known.code)
     rows = [(", ".join(shared), *told) for told, shared in codes.items()]
     return _table(("code", "meaning", "what to do", "is about", "retry"), rows)
+
+
+def _delivery_codes() -> str:
+    return _codes_of_messages(MessageApi.MESSAGING)
+
+
+def _a2p_codes() -> str:
+    return _codes_of_messages(MessageApi.INTERNATIONAL_A2P, MessageApi.INTERNATIONAL_A2P_DLR)
+
+
+def _codes_of_messages(*apis: MessageApi) -> str:
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for known in (known for api in apis for known in DELIVERY_CODES[api].values()):
+        billed = {True: "yes", False: "no", None: ""}[known.billed]
+        told = (known.meaning, known.advice, known.group, known.resend, billed)
+        rows.setdefault(told if len(apis) == 1 else (known.api, *told), []).append(known.code)
+    heads = ("code", *(("of",) if len(apis) > 1 else ()), "meaning", "what to do", "who", "send again", "billed")
+    return _table(heads, ((", ".join(codes), *told) for told, codes in rows.items()))
 
 
 def _magic_numbers() -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bandwidth.cli import get_cli_commands, main
+from airflow_provider_bandwidth.delivery_codes import DELIVERY_CODES
 from airflow_provider_bandwidth.error_codes import ERROR_CODES
 from airflow_provider_bandwidth.sandbox import Order, OrderError, Sandbox
 
@@ -101,10 +102,31 @@ def test_an_empty_list_is_json_too(order: Order, capfd: pytest.CaptureFixture[st
 
 def test_a_code_is_explained_and_without_one_all_are(capfd: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capfd, "explain-error", "25060", "-o", "json")
-    assert (code, json.loads(out)) == (0, [ERROR_CODES["25060"].to_dict()])
+    assert (code, json.loads(out)) == (0, [{"api": "orders", **ERROR_CODES["25060"].to_dict()}])
     assert ERROR_CODES["25060"].advice[:20] in run(capfd, "explain-error", "25060")[1]
     code, out, _ = run(capfd, "explain-error", "-o", "json")
-    assert (code, [known["code"] for known in json.loads(out)]) == (0, list(ERROR_CODES))
+    every = [*ERROR_CODES, *(code for table in DELIVERY_CODES.values() for code in table)]
+    assert (code, [known["code"] for known in json.loads(out)]) == (0, every)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "apis"),
+    [
+        pytest.param(("4476",), ["messaging"], id="one table knows it"),
+        pytest.param(("5211",), ["orders", "messaging"], id="two know it, each in its own sense"),
+        pytest.param(("5211", "--api", "messaging"), ["messaging"], id="the API is given"),
+        pytest.param(("4799", "--api", "messaging"), ["messaging"], id="its digits alone say something"),
+        pytest.param(("4799",), [], id="digits alone say nothing of an order"),
+        pytest.param(("113", "--api", "international_a2p"), ["international_a2p"], id="an answer of A2P"),
+        pytest.param(("113", "--api", "international_a2p_dlr"), ["international_a2p_dlr"], id="a report of A2P"),
+    ],
+)
+def test_a_code_is_explained_by_api(
+    arguments: tuple[str, ...], apis: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = run(capfd, "explain-error", *arguments, "-o", "json")
+    assert code == (0 if apis else 3)
+    assert [known["api"] for known in json.loads(out or "[]")] == apis
 
 
 def test_the_sandbox_runs_on_the_port_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,5 +154,5 @@ def test_naming_the_commands_imports_nothing_heavy() -> None:
     added = {
         name for name in loaded.stdout.splitlines()[-1].split() if name.split(".")[0] not in sys.stdlib_module_names
     }
-    light = ("", ".cli", ".exceptions", ".order_records", ".telephone_numbers", ".values")
+    light = ("", ".cli", ".delivery_codes", ".exceptions", ".order_records", ".telephone_numbers", ".values")
     assert added <= {f"airflow_provider_bandwidth{module}" for module in light}

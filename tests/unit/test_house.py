@@ -32,18 +32,21 @@ hooks._submission hooks._transport hooks._inventory
 hooks._transport_errors hooks._connection_lookup
 hooks._connection hooks._exchange
 number_sync
+wire.messages
 wire.answers wire.orders wire.inventory
 wire.documents
+messaging
 order_apis
 orders
 exceptions
 order_records
-telephone_numbers error_codes links.bandwidth get_provider_info
+telephone_numbers error_codes delivery_codes links.bandwidth get_provider_info
 assets values
 """
 FLOOR = {name: number for number, line in enumerate(FLOORS.splitlines()) for name in line.split()}
 #: These import neither Airflow nor requests; ``wire`` needs lxml.
-PURE = ("number_sync", "wire", "order_apis", "orders", "values", "exceptions", "order_records", "telephone_numbers",
+PURE = ("number_sync", "messaging", "delivery_codes",
+        "wire", "order_apis", "orders", "values", "exceptions", "order_records", "telephone_numbers",
         "error_codes", "assets", "get_provider_info", "hooks._connection", "hooks._inventory",
         "hooks._submission", "hooks._shared_looks")  # fmt: skip
 IMPURE = ("airflow", "requests", "urllib3")
