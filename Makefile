@@ -18,6 +18,9 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 PURE_TESTS := tests/unit/number_sync tests/unit/wire $(addprefix tests/unit/test_,orders.py telephone_numbers.py error_codes.py exceptions.py assets.py)
 
+# Python keeps what it has compiled, whatever an image says: else each process compiles a thousand modules of Airflow.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test unit coverage lint types docs wheel check test-browser sandbox chaos chaos-distributed mutants
 .PHONY: bench bench-triggerer test-matrix test-triggerers test-triggerer test-syncs test-deferrals clean
 
