@@ -57,6 +57,8 @@ _PAUSES: Final = (1.0, 3.0, 8.0, 18.0, 30.0)
 _CLOCK_SKEW: Final = timedelta(minutes=5)
 #: Assumed longest time from creation to end of an order that shows no LastModifiedDate (the seed's dialect).
 _LONGEST_WORK: Final = timedelta(days=1)
+#: How often an order is read again before it is believed to be another's: a proxy may have mixed answers up.
+_READS_OF_ANOTHERS: Final = 3
 #: How many POSTs one submission sends at most, each proven by look-ups to have created nothing.
 _MAX_POSTS: Final = 3
 
@@ -142,8 +144,9 @@ class Submission:
         self._journal = journal
         self._ended_since = ended_since
         self._log = log
-        self._was_sent_again = False
+        self._doubted_since: datetime | None = None  # when the first POST was sent that had to be sent again
         self._unproven = ""  # what is wrong with the recorded order
+        self._anothers: set[str] = set()  # ids of orders that were made meanwhile and proved to be another's
 
     def find_or_create(self) -> Steps[TnOrder]:
         """The request's one order: found, or created now."""
@@ -177,11 +180,20 @@ class Submission:
         An error of a call leaves: nothing is sent on "don't know". After an earlier attempt, "none" is believed only
         when the search has had its lag, and never of a recorded order.
         """
+        lagging: OrderNotFoundError | None = None
         for pause in self._pauses(attempt is not None, "an earlier attempt may have created it"):
             yield pause
-            orders = self._look(attempt)
+            try:
+                orders = self._look(attempt)
+            except OrderNotFoundError as error:
+                # The search shows an order whose own page is not there yet.
+                lagging = error
+                continue
+            lagging = None
             if any(self._is_live(order) or _is_recorded(order, attempt) for order in orders):
                 return orders
+        if lagging is not None:
+            raise lagging
         if attempt is not None and attempt.order_id is not None:
             raise AmbiguousSubmissionError(
                 self._id,
@@ -245,7 +257,7 @@ class Submission:
                     return self._take_over(found)
                 if not remaining:
                     raise
-                self._was_sent_again = True
+                self._doubted_since = self._doubted_since or sent_at
                 self._log.warning("Order %s was not created; sending it again.", self._id)
             else:
                 self._journal.record_order(order.order_id)
@@ -308,17 +320,20 @@ class Submission:
 
     def _raise_if_twin(self, order: TnOrder) -> Steps[None]:
         """A twin shows that two attempts ran at the same time, or that Bandwidth acted late on a doubtful POST."""
-        for pause in self._pauses(self._was_sent_again, "an earlier POST of it may still create a second one"):
+        doubted_since = self._doubted_since
+        for pause in self._pauses(doubted_since is not None, "an earlier POST of it may still create a second one"):
             yield pause
             try:
-                same_id = self._list_same_id()
+                others = self._list_same_id()
+                if doubted_since is not None:
+                    others += self._list_strays(doubted_since, {order.order_id.lower()})
             except (BandwidthApiError, InvalidResponseError) as error:
                 # The order exists and its id is known: failing now would only hide it.
                 self._log.warning("Could not check whether order %s has a twin: %s", order.order_id, error)
                 continue
             twins = [
                 other.order_id
-                for other in same_id
+                for other in others
                 if not _is_same(other.order_id, order.order_id)
                 and self._is_live(other)
                 and self._find_difference(other) is None
@@ -426,14 +441,13 @@ class Submission:
             created_from=(sent_since - timedelta(days=1)).astimezone(UTC).date(),
         )
         found = [
-            order
+            stray
             for order in map(self._complete, entries)
-            if (order.customer_order_id is None or _is_same(order.customer_order_id, self._id))
-            and order.order_id.lower() not in known
+            if order.order_id.lower() not in known
             and self._is_live(order)
             and order.created_at is not None
             and order.created_at >= sent_since - _CLOCK_SKEW
-            and self._find_difference(order) is None
+            and (stray := self._find_stray(order)) is not None
         ]
         if found:
             self._log.warning(
@@ -442,6 +456,18 @@ class Submission:
                 found[0].order_id,
             )
         return found
+
+    def _find_stray(self, order: TnOrder) -> TnOrder | None:
+        """The order if it is a stray. That it is another's is believed when several answers in a row say so."""
+        for is_last in (*[False] * _READS_OF_ANOTHERS, True):
+            shown_id = order.customer_order_id
+            if (shown_id is None or _is_same(shown_id, self._id)) and self._find_difference(order) is None:
+                return order
+            if is_last or order.order_id in self._anothers:
+                break
+            order = self._calls.get(order.order_id)
+        self._anothers.add(order.order_id)
+        return None
 
     def _complete(self, entry: OrderListEntry, *, with_id: bool = False) -> TnOrder:
         """The order of a list; read on its own where the list left out its numbers, or the id that is wanted."""

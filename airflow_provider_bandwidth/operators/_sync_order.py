@@ -13,7 +13,7 @@ from airflow_provider_bandwidth.exceptions import UnsafePlanError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAttempt, SubmissionJournal
 from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator, TaskJournal
 from airflow_provider_bandwidth.orders import Action, ExternalTnsOrderRequest, ProcessingStatus, parse_choice
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ class BandwidthNumberSyncOrderOperator(BandwidthTnOrderOperator):
         self, hook: BandwidthHook, request: ExternalTnsOrderRequest, context: Context
     ) -> SubmissionJournal:
         assert self._plan is not None
-        ours = super()._make_journal(hook, request, context)
+        # Each number stands in one order of a plan, so that no other task instance can send the same.
+        ours = TaskJournal(request.customer_order_id, self._derive_id(request, context), context)
         # Before Airflow 3.2 no mapped task instance is known to be the first to send its order. Here its plan, which
         # came before its first try, has waited until Bandwidth's search shows what was sent before.
         is_first = not AIRFLOW_V_3_2_PLUS and context["ti"].try_number <= 1

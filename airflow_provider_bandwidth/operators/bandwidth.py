@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS
 
 from airflow_provider_bandwidth.exceptions import (
+    AmbiguousSubmissionError,
     InvalidParameterError,
     InvalidTelephoneNumbersError,
 )
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 #: Key of the task state store (Airflow 3.3+). Renaming it forgets the orders of tasks that are about to be retried.
 _STORE_KEY: Final = "bandwidth_external_tns_order"
+#: XCom of a mapped task instance that is about to send the order of this CustomerOrderId.
+_SENDING_KEY: Final = "bandwidth_sending_{}"
 
 
 class BandwidthTnOrderOperator(BaseOperator):
@@ -154,7 +157,7 @@ class BandwidthTnOrderOperator(BaseOperator):
         self, hook: BandwidthHook, request: ExternalTnsOrderRequest, context: Context
     ) -> SubmissionJournal:
         """What the submission is remembered by, and asked before each POST."""
-        return _TaskJournal(request.customer_order_id, self._derive_id(request, context), context)
+        return _MappedTaskJournal(request.customer_order_id, self._derive_id(request, context), context)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """What the order changes; called by Airflow's OpenLineage provider, also after a failure."""
@@ -200,7 +203,7 @@ class BandwidthTnOrderOperator(BaseOperator):
         )
 
 
-class _TaskJournal(SubmissionJournal):
+class TaskJournal(SubmissionJournal):
     """Remembers in Airflow's task state store (3.3+) since when an order may have been sent, and what its id is.
 
     The store survives retry and *clear*, but not every setting of it does (``clear_on_success``, retention), and
@@ -219,6 +222,7 @@ class _TaskJournal(SubmissionJournal):
         self._entry = entry if entry.get("customer_order_id") == customer_order_id else {}
 
     def earlier_attempt(self) -> EarlierAttempt | None:
+        """What the store holds; without an entry, whether this can be the first to send the order."""
         if not self._entry and _is_first(self._context):
             return None
         # An own CustomerOrderId may stand for other numbers now: then the order that is known is not this one.
@@ -229,16 +233,45 @@ class _TaskJournal(SubmissionJournal):
         return EarlierAttempt(datetime.fromisoformat(since), order_id)
 
     def record_sending(self, at: datetime) -> None:
+        """Note that the order may exist from now on."""
         # Forget the id of an earlier, FAILED order: from here on a new order may exist.
         self._write(sent_since=at.isoformat())
 
     def record_order(self, order_id: str) -> None:
+        """Note the order's id."""
         self._write(**{**self._entry, "order_id": order_id})
 
     def _write(self, **entry: Any) -> None:
         self._entry = {**entry, **self._key}
         if self._store is not None:
             self._store.set(_STORE_KEY, self._entry)
+
+
+class _MappedTaskJournal(TaskJournal):
+    """Says to the other task instances of a mapped task what this one is about to send.
+
+    Two of them may have the same numbers, and at the same moment Bandwidth's search shows neither the other's order.
+    """
+
+    def record_sending(self, at: datetime) -> None:
+        super().record_sending(at)
+        ti = self._context["ti"]
+        if ti.map_index is None or ti.map_index < 0:
+            return
+        order_id = self._key["customer_order_id"]
+        key = _SENDING_KEY.format(order_id.replace(" ", "_"))
+        # First said, then asked: so of two at least one sees the other.
+        ti.xcom_push(key=key, value=str(ti.map_index))
+        said = ti.xcom_pull(task_ids=ti.task_id, key=key)
+        others = {said} if isinstance(said, str) else set(said or ())
+        others -= {str(ti.map_index), None}
+        if others:
+            ti.xcom_push(key=key, value=None)
+            raise AmbiguousSubmissionError(
+                order_id,
+                f"task instance {min(others)} of this mapped task sends the same order: the same action and telephone "
+                "numbers. This one sent nothing. A retry takes over that order; give each number to one task instance",
+            )
 
 
 def _is_first(context: Context) -> bool:

@@ -83,6 +83,7 @@ class AirflowTask:
     :param age: how long before its start the run was due: long for a backfill
     :param hook: makes the operator's hook, attempt by attempt
     :param map_index: the task instance's, from 0 for a mapped one
+    :param mapped: shared by the task instances of one mapped task
     :param ahead: how far Airflow's clocks are ahead of Bandwidth's
     """
 
@@ -96,6 +97,7 @@ class AirflowTask:
         age: timedelta = timedelta(seconds=1),
         hook: Callable[..., BandwidthHook] = BandwidthHook,
         map_index: int = -1,
+        mapped: dict[int, dict[str, Any]] | None = None,
         ahead: timedelta = timedelta(0),
         **parameters: Any,
     ) -> None:
@@ -107,6 +109,7 @@ class AirflowTask:
         self._time = fake_time
         self._run_id = run_id
         self.map_index = map_index
+        self._mapped: dict[int, dict[str, Any]] = {} if mapped is None else mapped
         self._ahead = ahead.total_seconds()
         self._started = datetime.fromtimestamp(self._clock(), UTC)
         self._due = self._started - age
@@ -116,7 +119,12 @@ class AirflowTask:
         """The task's next try; what it returns, or the error that fails it."""
         self.try_number += 1
         ti = FakeTaskInstance(
-            "submit", dag_id="nightly", run_id=self._run_id, try_number=self.try_number, map_index=self.map_index
+            "submit",
+            dag_id="nightly",
+            run_id=self._run_id,
+            try_number=self.try_number,
+            map_index=self.map_index,
+            mapped=self._mapped,
         )
         run = SimpleNamespace(
             start_date=self._started,

@@ -832,6 +832,82 @@ def test_a_second_mapped_task_with_the_same_numbers_takes_over_the_order_of_the_
     assert len(sandbox.orders) == 1
 
 
+def test_two_mapped_tasks_that_send_the_same_at_the_same_moment_are_one_order_and_an_error(
+    fake_time: FakeTime, sandbox: Sandbox
+) -> None:
+    """Bandwidth's search shows neither the other's order yet."""
+    sandbox.configure(search_lag_seconds=50)
+    mapped: dict[int, dict[str, Any]] = {}
+    first, second = (
+        AirflowTask(NUMBERS, fake_time, store=StateStore(), map_index=index, mapped=mapped) for index in (0, 1)
+    )
+    at_once: list[BandwidthError] = []
+
+    def start_second() -> None:
+        with pytest.raises(AmbiguousSubmissionError, match="task instance 0 of this mapped task sends the same") as it:
+            second.attempt()
+        at_once.append(it.value)
+
+    first.hook = partial(HookWithFaults, put_up=start_second)
+
+    order_id = first.attempt()
+
+    assert at_once
+    assert [order.order_id for order in sandbox.orders] == [order_id]
+    assert second.attempt() == order_id, "its retry takes over the order"
+
+
+def test_a_mapped_task_that_stood_back_does_not_hold_up_another(fake_time: FakeTime, sandbox: Sandbox) -> None:
+    mapped: dict[int, dict[str, Any]] = {0: {}}
+    task = AirflowTask(NUMBERS, fake_time, store=StateStore(), map_index=1, mapped=mapped)
+    go_through("retry", task, sandbox)
+    (key,) = (key for key in mapped[1] if key.startswith("bandwidth_sending_"))
+    mapped[0][key] = None
+    (order,) = sandbox.orders
+    sandbox.finish(order.order_id, "FAILED")
+
+    assert task.attempt() != order.order_id
+
+
+@pytest.mark.parametrize("what", ["account", "action", "customer-order-id", "numbers", "site"])
+@pytest.mark.parametrize("list_form", ["full", "summary"])
+def test_an_order_without_its_id_is_not_anothers_because_one_answer_says_so(
+    list_form: str, what: str, task: AirflowTask, sandbox: Sandbox
+) -> None:
+    """It comes into sight with the last look only, and then three answers in a row are another order's."""
+    sandbox.configure(drop_customer_order_id="always", search_lag_seconds=50, list_form=list_form)
+    post_after(status=500)(sandbox, task._time)
+    task._time.after(45, lambda: contradict_thrice(sandbox, list_form, what))
+
+    assert [task.attempt()] == [order.order_id for order in sandbox.orders]
+
+
+def contradict_thrice(sandbox: Sandbox, list_form: str, what: str) -> None:
+    sandbox.inject("setting", operation="order", contradict=what, times=3 if list_form == "summary" else 2)
+    if list_form == "full":
+        sandbox.inject("setting", operation="list", contradict=what, times=2)
+
+
+def test_an_order_of_the_list_whose_own_page_comes_later_is_waited_for(fake_time: FakeTime, sandbox: Sandbox) -> None:
+    task = AirflowTask(NUMBERS, fake_time)
+    sandbox.configure(list_form="summary", read_lag_seconds=40)
+    task.hook = HookKilledAfterPost
+    with pytest.raises(TaskKilledError):
+        task.attempt()
+    task.hook = BandwidthHook
+
+    assert [task.attempt()] == [order.order_id for order in sandbox.orders]
+
+
+def test_a_late_order_without_its_id_is_a_twin_too(task: AirflowTask, sandbox: Sandbox) -> None:
+    sandbox.configure(drop_customer_order_id="always")
+    sandbox.inject("drop", operation="submit", when="before")
+    task._time.after(90, lambda: sandbox.add_order(NUMBERS))
+
+    with pytest.raises(DuplicateOrderError):
+        task.attempt()
+
+
 def test_what_bandwidth_does_late_with_a_doubtful_post_is_noticed(task: AirflowTask, sandbox: Sandbox) -> None:
     """More than a minute after it was given up: the order was sent again, and now there are two."""
 

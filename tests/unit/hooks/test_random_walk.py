@@ -26,8 +26,10 @@ def test_calls_over_http_come_to_the_same() -> None:
     assert str(outcome) == str(walk(seed=SEED, count=20, over_http=False))
 
 
-def test_an_old_failed_order_that_comes_into_sight_late_is_not_taken_for_the_new_one() -> None:
-    """A walk that once went wrong: the order was cleared, and the POST that followed broke off before its commit."""
-    outcome = walk(seed=517722194, count=1, first=400)
+#: Walks that once went wrong: an old FAILED order came into sight late, after a POST that broke off before its commit;
+#: one answer of three called an order without its id another's; the search was ahead of the order's own page.
+@pytest.mark.parametrize(("seed", "number"), [(517722194, 400), (931087844, 10), (298263785, 17)])
+def test_walks_that_once_went_wrong(seed: int, number: int) -> None:
+    outcome = walk(seed=seed, count=1, first=number)
 
     assert outcome.failures == [], str(outcome)
