@@ -22,7 +22,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_bandwidth.exceptions import BandwidthApiError, BandwidthError
-from airflow_provider_bandwidth.hooks._submission import OrderCalls, Steps, Submission, SubmissionJournal
+from airflow_provider_bandwidth.hooks._journal import SubmissionJournal
+from airflow_provider_bandwidth.hooks._submission import OrderCalls, Steps, Submission
 from airflow_provider_bandwidth.orders import MAX_LISTED_ORDERS, ExternalTnsOrderRequest, TnOrder
 
 if TYPE_CHECKING:

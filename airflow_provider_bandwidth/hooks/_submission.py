@@ -40,6 +40,7 @@ from airflow_provider_bandwidth.exceptions import (
     OrderMismatchError,
     OrderNotFoundError,
 )
+from airflow_provider_bandwidth.hooks._journal import EarlierAttempt, SubmissionJournal
 from airflow_provider_bandwidth.orders import (
     MAX_LISTED_ORDERS,
     ExternalTnsOrderRequest,
@@ -61,37 +62,6 @@ _LONGEST_WORK: Final = timedelta(days=1)
 _READS_OF_ANOTHERS: Final = 3
 #: How many POSTs one submission sends at most, each proven by look-ups to have created nothing.
 _MAX_POSTS: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class EarlierAttempt:
-    """What is known of attempts that may have sent the same order before.
-
-    :param sent_since: aware time by Bandwidth's clock; none of them can have sent it before this
-    :param order_id: the order id that Bandwidth answered, if an answer came
-    :param is_airflow_time: ``sent_since`` is by Airflow's clock
-    """
-
-    sent_since: datetime
-    order_id: str | None = None
-    is_airflow_time: bool = False
-
-
-class SubmissionJournal:
-    """What a submission remembers across attempts. This one remembers nothing: each submission is the first.
-
-    The operator's remembers in Airflow what the search at Bandwidth may not show yet.
-    """
-
-    def earlier_attempt(self) -> EarlierAttempt | None:
-        """What is known of earlier attempts at the same request; ``None`` if none can have sent it."""
-        return None
-
-    def record_sending(self, at: datetime) -> None:
-        """Called right before a POST, with the time by Bandwidth's clock. An error raised here prevents the POST."""
-
-    def record_order(self, order_id: str) -> None:
-        """Called as soon as the order's id is known, before anything else is done with it."""
 
 
 _Result = TypeVar("_Result")

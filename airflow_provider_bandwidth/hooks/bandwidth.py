@@ -20,13 +20,8 @@ from airflow_provider_bandwidth.exceptions import (
 from airflow_provider_bandwidth.get_provider_info import UI_FIELD_BEHAVIOUR, build_form_widgets
 from airflow_provider_bandwidth.hooks._api import ApiHook
 from airflow_provider_bandwidth.hooks._connection import fill_order_url
-from airflow_provider_bandwidth.hooks._submission import (
-    EarlierAttempt,
-    OrderCalls,
-    Submission,
-    SubmissionJournal,
-    run_steps,
-)
+from airflow_provider_bandwidth.hooks._journal import EarlierAttempt, SubmissionJournal
+from airflow_provider_bandwidth.hooks._submission import OrderCalls, Submission, run_steps
 from airflow_provider_bandwidth.orders import (
     Action,
     ExternalTnsOrderRequest,

@@ -30,7 +30,7 @@ hooks.bandwidth hooks.extract hooks._shared_looks
 hooks._api
 hooks._submission hooks._transport hooks._inventory
 hooks._transport_errors hooks._connection_lookup
-hooks._connection hooks._exchange
+hooks._connection hooks._exchange hooks._journal
 number_sync
 wire.messages
 wire.answers wire.orders wire.inventory
@@ -48,7 +48,7 @@ FLOOR = {name: number for number, line in enumerate(FLOORS.splitlines()) for nam
 PURE = ("number_sync", "messaging", "delivery_codes",
         "wire", "order_apis", "orders", "values", "exceptions", "order_records", "telephone_numbers",
         "error_codes", "assets", "get_provider_info", "hooks._connection", "hooks._inventory",
-        "hooks._submission", "hooks._shared_looks")  # fmt: skip
+        "hooks._submission", "hooks._shared_looks", "hooks._journal")  # fmt: skip
 IMPURE = ("airflow", "requests", "urllib3")
 MOST_LINES = 500
 MOST_LINES_OF_THE_HOOK = 649
