@@ -1,8 +1,8 @@
-"""Sync the telephone numbers that a table in PostgreSQL holds.
+"""Sync the telephone numbers that a table in PostgreSQL holds, however many.
 
 Needs ``apache-airflow-providers-postgres`` (any SQL provider of Airflow works alike) and, beside
-``bandwidth_default``, a connection ``crm_database``. The rows pass through XCom: fine for some ten thousand numbers.
-For more, write them to a file in a task and give the group its ``extract_path`` and ``column``.
+``bandwidth_default``, a connection ``crm_database``. The plan task asks the database itself and fetches the rows in
+chunks, so that they pass through no XCom. A few numbers that are to be left alone may come from a task's XCom.
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ from airflow_provider_bandwidth.task_groups.bandwidth import bandwidth_number_sy
     doc_md=__doc__,
 )
 def bandwidth_number_sync_postgres():
-    def query(task_id: str, sql: str) -> SQLExecuteQueryOperator:
-        return SQLExecuteQueryOperator(task_id=task_id, conn_id="crm_database", sql=sql)
-
+    being_ported = SQLExecuteQueryOperator(
+        task_id="being_ported",
+        conn_id="crm_database",
+        sql="SELECT telephone FROM ports WHERE done_on IS NULL",
+    )
     bandwidth_number_sync(
         group_id="sync",
-        telephone_numbers=query("wanted", "SELECT telephone FROM contacts WHERE texting_allowed").output,
+        sql="SELECT telephone FROM contacts WHERE texting_allowed",
+        sql_conn_id="crm_database",
         # Numbers that are being ported stay as they are, wanted or not.
-        excluded_telephone_numbers=query("being_ported", "SELECT telephone FROM ports WHERE done_on IS NULL").output,
+        excluded_telephone_numbers=being_ported.output,
         remove_missing=True,
         # Ask Bandwidth first, so that numbers it would refuse are named without an order.
         preflight=True,

@@ -1,8 +1,8 @@
 """The nightly number sync without its I/O: no Airflow, no network.
 
-``extract`` reads what is desired, ``current`` says what is there, ``plan`` compares the two, ``guards`` judge the plan,
-``layout`` cuts it into orders, ``handover`` carries it to the tasks that send them, ``fates`` say what became of each
-number, and ``report`` counts them.
+``extract``, ``json_lines`` and ``parquet`` read what is desired, ``current`` says what is there, ``plan`` compares the
+two, ``guards`` judge the plan, ``layout`` cuts it into orders, ``handover`` carries it to the tasks that send them,
+``fates`` say what became of each number, and ``report`` counts them.
 """
 
 from airflow_provider_bandwidth.number_sync.extract import read_column

@@ -11,19 +11,18 @@ guards of the plan stand.
 
 from __future__ import annotations
 
-import codecs
 import csv
-import io
 import itertools
 import logging
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Final, NamedTuple
 
 from airflow_provider_bandwidth.exceptions import InvalidExtractError
+from airflow_provider_bandwidth.number_sync.columns import describe_missing, describe_several, find_indexes, fold
+from airflow_provider_bandwidth.number_sync.text_lines import LONGEST_FIELD, TextLines
 from airflow_provider_bandwidth.telephone_numbers import read_telephone_numbers
 
 _log = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ def read_column(
     :raises InvalidExtractError: names the line, and what is wrong: not text, empty, no such column (names those that
         are there) or several of them, broken quoting, a row of another width, a file that is cut short
     """
-    text = _Text(stream, name, encoding)
+    text = TextLines(stream, name, encoding)
     lines = text.lines()
     first_lines = list(itertools.islice(lines, _MOST_LINES_OF_HEADER))
     with _large_fields():
@@ -55,130 +54,10 @@ def read_column(
         yield from _read_rows(itertools.chain(first_lines[header.line_count :], lines), header, text)
 
 
-# --- bytes to lines ---
-
-_BOMS: Final = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_BLOCK: Final = 2**18
-_BINARY: Final = re.compile(r"[\x01-\x08\x0e-\x1f]")
-_WINDOWS_1252: Final = "airflow_provider_bandwidth.windows_1252"
-#: Of a cell, in characters. Salesforce's long texts have 131,072, the limit of Python's csv module.
-_LONGEST_FIELD: Final = 10_000_000
-
-
-def _decode_as_windows_1252(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeDecodeError)
-    found = error.object[error.start : error.end]
-    return found.decode("cp1252", "replace"), error.end
-
-
-codecs.register_error(_WINDOWS_1252, _decode_as_windows_1252)
-
-
-class _Text:
-    """The lines of a stream of bytes.
-
-    ``is_whole`` says, at the end, whether the last line had a line end; ``how`` says what was assumed, for errors.
-    """
-
-    def __init__(self, stream: IO[bytes], name: str, encoding: str | None) -> None:
-        self.name = name
-        self._stream = stream
-        self._head = stream.read(_BLOCK)
-        self.encoding = encoding or _guess_encoding(self._head)
-        self.delimiter = ""
-        self.is_whole = True
-        try:
-            self._decoder = codecs.getincrementaldecoder(self.encoding)()
-        except LookupError:
-            raise InvalidExtractError(f"{name}: Python knows no encoding {encoding!r}.") from None
-        self._may_fall_back = encoding is None and self.encoding == "utf-8"
-
-    @property
-    def how(self) -> str:
-        between = f", {self.delimiter!r} between columns" if self.delimiter else ""
-        return f"(Read as {self.encoding}{between}.)"
-
-    def error(self, line: int, problem: str) -> InvalidExtractError:
-        return InvalidExtractError(f"{self.name}, line {line}: {problem} {self.how}")
-
-    def lines(self) -> Iterator[str]:
-        return itertools.chain.from_iterable(self._blocks())
-
-    def _blocks(self) -> Iterator[Iterable[str]]:
-        """Pieces of text that end with a line end, each of which gives its lines at the speed of C."""
-        rest = ""
-        line = 1
-        data = self._head
-        while True:
-            text = rest + self._decode(data, line)
-            if line == 1 and _BINARY.search(text.partition("\n")[0]):
-                raise InvalidExtractError(
-                    f"{self.name} is not text: line 1 holds binary data. Give a CSV file, no workbook and no archive."
-                )
-            if "\0" in text:
-                raise self._nul(text, line)
-            text = text.replace("\ufeff", "")
-            end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1 if data else len(text)
-            whole, rest = text[:end], text[end:]
-            if len(rest) > 2 * _LONGEST_FIELD:
-                raise self.error(line, f"it has more than {_LONGEST_FIELD:,} characters.")
-            if whole:
-                self.is_whole = whole[-1] in "\r\n"
-                line += whole.count("\n")
-                yield io.StringIO(whole, newline="")
-            if not data:
-                return
-            data = self._stream.read(_BLOCK)
-
-    def _decode(self, data: bytes, line: int) -> str:
-        try:
-            return self._decoder.decode(data, final=not data)
-        except UnicodeDecodeError as error:
-            if not self._may_fall_back:
-                where = "ends inside a character: it is cut short" if not data else f"is not {self.encoding}"
-                raise InvalidExtractError(
-                    f"{self.name} {where} (after line {line}, {error.reason}). Set encoding if it is another."
-                ) from None
-        _log.warning(
-            "%s is not UTF-8: what is not counts as Windows-1252. If names look wrong, set encoding, or use UTF-8.",
-            self.name,
-        )
-        self.encoding = "Windows-1252"
-        self._may_fall_back = False
-        self._decoder.errors = _WINDOWS_1252
-        return self._decoder.decode(data, final=not data)
-
-    def _nul(self, text: str, line: int) -> InvalidExtractError:
-        before = text[: text.index("\0")]
-        start = max(before.rfind("\n"), before.rfind("\r")) + 1
-        column = f" in column {before[start:].count(self.delimiter) + 1}" if self.delimiter else ""
-        return InvalidExtractError(
-            f"{self.name} is not text: line {line + before.count(chr(10))} holds a NUL character{column}. The file was "
-            f"padded or cut short, or it is no CSV file. {self.how}"
-        )
-
-
-def _guess_encoding(head: bytes) -> str:
-    for mark, encoding in _BOMS:
-        if head.startswith(mark):
-            return encoding
-    sample = head[:4096]
-    first, second = sample[::2].count(0), sample[1::2].count(0)
-    if max(first, second) > len(sample) // 5 and min(first, second) <= max(first, second) // 10:
-        return "utf-16-le" if second > first else "utf-16-be"
-    return "utf-8"
-
-
 @contextmanager
 def _large_fields() -> Iterator[None]:
     before = csv.field_size_limit()
-    csv.field_size_limit(max(before, _LONGEST_FIELD))
+    csv.field_size_limit(max(before, LONGEST_FIELD))
     try:
         yield
     finally:
@@ -191,7 +70,6 @@ _DELIMITERS: Final = (",", ";", "\t", "|")
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 #: A person looks for the column names at the top of a page.
 _MOST_LINES_OF_HEADER: Final = 60
-_NUMBERED: Final = re.compile(r"(.+)\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +91,7 @@ class _Row(NamedTuple):
     last_line: int
 
 
-def _find_header(lines: Sequence[str], column: str, text: _Text) -> _Header:
+def _find_header(lines: Sequence[str], column: str, text: TextLines) -> _Header:
     first = next((at for at, line in enumerate(lines) if line.strip()), None)
     if first is None:
         raise InvalidExtractError(f"{text.name} is empty: not even a row of column names.")
@@ -223,23 +101,18 @@ def _find_header(lines: Sequence[str], column: str, text: _Text) -> _Header:
     for delimiter in (separator[1],) if separator else _DELIMITERS:
         rows = _parse_first_lines(lines, delimiter, first + 1 if separator else 0)
         for at, row in enumerate(rows):
-            if indexes := _indexes(row.cells, column):
+            if indexes := find_indexes(row.cells, column):
                 found.append((delimiter, at, rows, indexes))
             if len(row.cells) > len(widest[1]) and any(row.cells):
                 widest = delimiter, row.cells
     if not found:
         text.delimiter = widest[0] if len(widest[1]) > 1 else ""
-        listed = ", ".join(repr(cell.strip()[:60]) for cell in widest[1][:50])
-        raise InvalidExtractError(f"{text.name} has no column {column!r}. Its columns: {listed}. {text.how}")
+        raise InvalidExtractError(f"{describe_missing(text.name, column, widest[1])} {text.how}")
     delimiter, at, rows, indexes = next((each for each in found if _fits(*each[1:3])), found[0])
     text.delimiter = delimiter
     names = [cell.strip() for cell in rows[at].cells]
     if len(indexes) > 1:
-        places = " and ".join(str(index + 1) for index in indexes)
-        raise InvalidExtractError(
-            f"{text.name} has {len(indexes)} columns named {column!r}, numbers {places}: which one is meant? Write "
-            f"column={column + '[1]'!r} for the first of them, {column + '[2]'!r} for the second, or rename one."
-        )
+        raise InvalidExtractError(describe_several(text.name, column, indexes))
     _refuse_numbers_above(rows[:at], len(names), indexes[0], text)
     if _LONG_ENOUGH_FOR_A_NUMBER.search(_DATE.sub("", "\n".join(names))):
         raise text.error(
@@ -261,22 +134,6 @@ def _parse_first_lines(lines: Sequence[str], delimiter: str, start: int) -> list
     return rows
 
 
-def _fold(name: str) -> str:
-    visible = "".join(each for each in unicodedata.normalize("NFKC", name) if unicodedata.category(each) != "Cf")
-    return " ".join(visible.casefold().split())
-
-
-def _indexes(cells: Sequence[str], column: str) -> list[int]:
-    """Where a row has the column; an exact name wins over one that differs in case or form."""
-    for same in (str.strip, _fold):
-        wanted = same(column)
-        if found := [index for index, cell in enumerate(cells) if wanted and same(cell) == wanted]:
-            return found
-    if numbered := _NUMBERED.fullmatch(column.strip()):
-        return _indexes(cells, numbered[1])[int(numbered[2]) - 1 :][:1] if int(numbered[2]) else []
-    return []
-
-
 def _width(names: Sequence[str], rows: Sequence[_Row]) -> int:
     """How many cells a row has. A delimiter at the end of all rows, or of the names alone, is told by two rows."""
     width = len(names)
@@ -293,7 +150,7 @@ def _fits(at: int, rows: Sequence[_Row]) -> bool:
     return bool(following) and len(following[0].cells) == _width(rows[at].cells, following)
 
 
-def _refuse_numbers_above(rows: Iterable[_Row], width: int, index: int, text: _Text) -> None:
+def _refuse_numbers_above(rows: Iterable[_Row], width: int, index: int, text: TextLines) -> None:
     for row in rows:
         if len(row.cells) == width > 1 and isinstance(read_telephone_numbers(row.cells[index]), tuple):
             raise text.error(row.last_line, "a telephone number stands above the row of column names.")
@@ -308,7 +165,7 @@ _LONG_ENOUGH_FOR_A_NUMBER: Final = re.compile(r"(?:\d[-. ()/+]*){7}")
 _DIGITS_OF_A_PIECE: Final = 4
 
 
-def _read_rows(lines: Iterable[str], header: _Header, text: _Text) -> Iterator[str]:
+def _read_rows(lines: Iterable[str], header: _Header, text: TextLines) -> Iterator[str]:
     index, width, before = header.index, header.width, header.line_count
     names = frozenset(filter(None, header.names))
     reader = csv.reader(lines, delimiter=text.delimiter, skipinitialspace=True, strict=True)
@@ -352,17 +209,19 @@ def _read_rows(lines: Iterable[str], header: _Header, text: _Text) -> Iterator[s
     _check_end(row, value, notes, header, text, line + before)
 
 
-def _is_header(row: Sequence[str], line: int, header: _Header, text: _Text) -> bool:
+def _is_header(row: Sequence[str], line: int, header: _Header, text: TextLines) -> bool:
     """Whether it is the row of column names again, as in files that were joined."""
-    again, names = [_fold(cell) for cell in row], [_fold(name) for name in header.names]
+    again, names = [fold(cell) for cell in row], [fold(name) for name in header.names]
     if again[: len(names)] == names[: len(again)]:
         return True
-    if _fold(header.names[header.index]) in again and len(set(again) & set(names)) > len(names) // 2:
+    if fold(header.names[header.index]) in again and len(set(again) & set(names)) > len(names) // 2:
         raise text.error(line, "another row of column names, in another order: join files with the same columns only.")
     return False
 
 
-def _odd_row(row: Sequence[str], line: int, rows: Iterator[list[str]], width: int, text: _Text) -> InvalidExtractError:
+def _odd_row(
+    row: Sequence[str], line: int, rows: Iterator[list[str]], width: int, text: TextLines
+) -> InvalidExtractError:
     is_last = next(rows, None) is None
     if is_last and not text.is_whole and len(row) < width:
         return text.error(
@@ -378,14 +237,14 @@ def _odd_row(row: Sequence[str], line: int, rows: Iterator[list[str]], width: in
     )
 
 
-def _refuse_pieces(notes: Iterable[tuple[int, str]], width: int, text: _Text) -> None:
+def _refuse_pieces(notes: Iterable[tuple[int, str]], width: int, text: TextLines) -> None:
     """Lines of a single cell between rows: a heading has few digits, a piece of a broken row may have many."""
     for line, note in notes:
         if sum(map(str.isdecimal, _DATE.sub("", note))) >= _DIGITS_OF_A_PIECE:
             raise _piece(line, note, width, text)
 
 
-def _piece(line: int, note: str, width: int, text: _Text) -> InvalidExtractError:
+def _piece(line: int, note: str, width: int, text: TextLines) -> InvalidExtractError:
     return text.error(
         line,
         f"1 value under {width} column names, {note.strip()[:40]!r}: a piece of a row, or another delimiter. "
@@ -393,7 +252,7 @@ def _piece(line: int, note: str, width: int, text: _Text) -> InvalidExtractError
     )
 
 
-def _refuse_swallowed_rows(row: Sequence[str], line: int, header: _Header, text: _Text) -> None:
+def _refuse_swallowed_rows(row: Sequence[str], line: int, header: _Header, text: TextLines) -> None:
     """A quotation mark that is never closed makes one value of whole rows, up to the next mark.
 
     Such a value holds lines that are as wide as a row and have a telephone number where the column is.
@@ -412,11 +271,11 @@ def _refuse_swallowed_rows(row: Sequence[str], line: int, header: _Header, text:
                 )
 
 
-def _explain(error: csv.Error, first: int, last: int, text: _Text) -> InvalidExtractError:
+def _explain(error: csv.Error, first: int, last: int, text: TextLines) -> InvalidExtractError:
     if "end of data" in str(error):
         problem = "the file ends inside a quoted value: it is cut short, or a quotation mark is missing."
     elif "limit" in str(error):
-        problem = f"a value of more than {_LONGEST_FIELD:,} characters: a quotation mark is not closed."
+        problem = f"a value of more than {LONGEST_FIELD:,} characters: a quotation mark is not closed."
     else:
         until = f" (up to line {last})" if last > first else ""
         problem = (
@@ -431,7 +290,7 @@ def _check_end(
     value: str,
     notes: Iterable[tuple[int, str]],
     header: _Header,
-    text: _Text,
+    text: TextLines,
     line: int,
 ) -> None:
     """What stands below the last row is a note, and the last row is whole."""

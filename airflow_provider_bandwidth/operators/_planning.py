@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow_provider_bandwidth.exceptions import UnsafePlanError
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_bandwidth.exceptions import InvalidParameterError, UnsafePlanError
 from airflow_provider_bandwidth.number_sync.current import SETTLED_AFTER
 from airflow_provider_bandwidth.number_sync.guards import check_plan, count_unreadable, describe_rejected
-from airflow_provider_bandwidth.number_sync.handover import Handover, digest_changes
+from airflow_provider_bandwidth.number_sync.handover import NUMBERS_PER_XCOM, Handover, digest_changes
 from airflow_provider_bandwidth.number_sync.layout import Layout, lay_out
 from airflow_provider_bandwidth.number_sync.plan import NumberSyncPlan, plan_number_sync
 from airflow_provider_bandwidth.number_sync.question import Question, render_question
@@ -193,7 +195,7 @@ def _lay_out(request: PlanRequest, plan: NumberSyncPlan, look: Look, reader: Pee
     if request.preflight:
         held = {fate.telephone_number for fate in held_back}
         held_back += reader.preflight([number for number in plan.to_import if number not in held])
-    return lay_out(
+    layout = lay_out(
         plan,
         chunk_size=request.chunk_size,
         site_id=reader.site_id,
@@ -202,3 +204,17 @@ def _lay_out(request: PlanRequest, plan: NumberSyncPlan, look: Look, reader: Pee
         open_orders=look.open_orders,
         held_back=held_back,
     )
+    _check_map_length(layout, request.chunk_size)
+    return layout
+
+
+def _check_map_length(layout: Layout, chunk_size: int) -> None:
+    most = conf.getint("core", "max_map_length", fallback=1024)
+    for chunks in layout.orders.values():
+        if len(chunks) > most:
+            numbers = sum(len(each.telephone_numbers) for each in chunks)
+            raise InvalidParameterError(
+                "chunk_size",
+                f"{numbers} telephone numbers make {len(chunks)} orders of up to {chunk_size}, but Airflow "
+                f"maps over {most} at most. Raise chunk_size (up to {NUMBERS_PER_XCOM}), or [core] max_map_length.",
+            )

@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSkipException,
     Asset,
     BaseOperator,
-    conf,
     task,
 )
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
@@ -32,7 +31,7 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidTelephoneNumbersError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.hooks.extract import read_telephone_number_column
+from airflow_provider_bandwidth.hooks.extract import check_sources, read_desired, read_telephone_number_column
 from airflow_provider_bandwidth.number_sync.guards import (
     DEFAULT_MAX_REMOVALS,
     DEFAULT_MAX_UNREADABLE,
@@ -40,7 +39,6 @@ from airflow_provider_bandwidth.number_sync.guards import (
     parse_limit,
 )
 from airflow_provider_bandwidth.number_sync.handover import NUMBERS_PER_XCOM, Handover, push_numbers
-from airflow_provider_bandwidth.number_sync.layout import Layout
 from airflow_provider_bandwidth.number_sync.question import Decision
 from airflow_provider_bandwidth.operators._approval import (
     DEFAULT_APPROVAL_TIMEOUT,
@@ -149,11 +147,15 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     They are left also where the plan is unsafe and the task fails.
 
     :param telephone_numbers: the desired numbers in any usual notation: any iterable, rows of a one-column query, or
-        text; templated. This or ``extract_path``
-    :param extract_path: a ``.csv`` or ``.csv.gz``: anything ``ObjectStoragePath`` takes; templated. It is read
-        here, so that its numbers do not pass through XCom
-    :param column: the name of the file's column that holds them; ``Phone[2]`` is the second of that name; templated
-    :param encoding: of the file, any that Python knows; UTF-8, UTF-16 and Windows-1252 are found without; templated
+        text; templated. This, ``extract_path`` or ``sql``
+    :param extract_path: a ``.csv``, ``.jsonl`` or ``.parquet`` file, the first two also with ``.gz``: anything
+        ``ObjectStoragePath`` takes; templated. It is read here, so that its numbers do not pass through XCom
+    :param column: the name of the file's or the query's column that holds them; ``Phone[2]`` is the second of that
+        name; templated. A query with one column needs none
+    :param encoding: of a text file, any that Python knows; UTF-8, UTF-16 and Windows-1252 are found without; templated
+    :param sql: one query that gives the desired numbers, or a ``.sql`` file with it; templated. Its rows are fetched
+        here, in chunks, and do not pass through XCom
+    :param sql_conn_id: Airflow connection of the database that is asked; templated
     :param excluded_telephone_numbers: numbers to leave alone: neither imported nor removed; templated
     :param remove_missing: whether to remove current numbers that are not desired
     :param max_removals: the most numbers to remove, as a count (``500``) or a share of the current ones (``0.1``)
@@ -197,6 +199,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         "extract_path",
         "column",
         "encoding",
+        "sql",
+        "sql_conn_id",
         "excluded_telephone_numbers",
         "first_load",
         "loa_type",
@@ -207,6 +211,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         "account_id",
         "bandwidth_conn_id",
     )
+    template_ext: Sequence[str] = (".sql",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"sql": "sql"}
     ui_color = "#e8f4fd"
     #: Airflow honours the time at which a waiting plan wants to be started again for sensors only.
     reschedule = True
@@ -219,6 +225,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         extract_path: str | None = None,
         column: str | None = None,
         encoding: str | None = None,
+        sql: str | None = None,
+        sql_conn_id: str | None = None,
         excluded_telephone_numbers: Any = (),
         remove_missing: bool = False,
         max_removals: float = DEFAULT_MAX_REMOVALS,
@@ -247,10 +255,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if (telephone_numbers is None) == (extract_path is None):
-            raise ValueError("give either telephone_numbers or extract_path")
-        if (extract_path is None) != (column is None):
-            raise ValueError("extract_path and column belong together")
+        check_sources(telephone_numbers, extract_path, column, sql, sql_conn_id)
         if not 1 <= chunk_size <= NUMBERS_PER_XCOM:
             raise ValueError(f"chunk_size: expected 1 to {NUMBERS_PER_XCOM}, got {chunk_size}")
         if if_running not in ("wait", "fail"):
@@ -264,6 +269,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         self.extract_path = extract_path
         self.column = column
         self.encoding = encoding
+        self.sql = sql
+        self.sql_conn_id = sql_conn_id
         self.excluded_telephone_numbers = repeatable(excluded_telephone_numbers)
         self.remove_missing = parse_flag("remove_missing", remove_missing)
         self.first_load = first_load
@@ -370,7 +377,6 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             request = self._make_request()
             mine = None if is_dry_run else peer.take()
             made = make_plan(peer.reader, request, self.log)
-            self._check_map_length(made.layout)
             return _Turn(peer, mine, request, made)
 
     def _hand_over(self, ti: Any, turn: _Turn, *, question: str = "", decision: Decision | None = None) -> Handover:
@@ -462,7 +468,9 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
 
     def _make_request(self) -> PlanRequest:
         return PlanRequest(
-            desired=self._read_desired(),
+            desired=read_desired(
+                self.telephone_numbers, self.extract_path, self.column, self.encoding, self.sql, self.sql_conn_id
+            ),
             excluded=() if self.excluded_telephone_numbers is None else self.excluded_telephone_numbers,
             remove_missing=self.remove_missing,
             limits={**self.limits, "max_imports": self.max_imports},
@@ -473,23 +481,6 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             ignore_error_codes=self.ignore_error_codes,
             loa_type=str(parse_choice("LoaType", LoaType, self.loa_type)) if self.loa_type else None,
         )
-
-    def _read_desired(self) -> Iterable[object] | str:
-        if self.extract_path is not None:
-            encoding = str(self.encoding) if self.encoding else None
-            return read_telephone_number_column(str(self.extract_path), str(self.column), encoding=encoding)
-        return () if self.telephone_numbers is None else self.telephone_numbers
-
-    def _check_map_length(self, layout: Layout) -> None:
-        most = conf.getint("core", "max_map_length", fallback=1024)
-        for chunks in layout.orders.values():
-            if len(chunks) > most:
-                numbers = sum(len(each.telephone_numbers) for each in chunks)
-                raise AirflowFailException(
-                    f"{numbers} telephone numbers make {len(chunks)} orders of up to {self.chunk_size}, but Airflow "
-                    f"maps over {most} at most. Nothing was sent. Raise chunk_size (up to {NUMBERS_PER_XCOM}), or "
-                    "[core] max_map_length."
-                )
 
 
 if not AIRFLOW_V_3_0_PLUS:

@@ -39,6 +39,8 @@ def bandwidth_number_sync(
     extract_path: str | None = _NOT_GIVEN,
     column: str | None = _NOT_GIVEN,
     encoding: str | None = _NOT_GIVEN,
+    sql: str | None = _NOT_GIVEN,
+    sql_conn_id: str | None = _NOT_GIVEN,
     excluded_telephone_numbers: Any = _NOT_GIVEN,
     site_id: int | str | None = _NOT_GIVEN,
     sip_peer_id: int | str | None = _NOT_GIVEN,
@@ -81,10 +83,15 @@ def bandwidth_number_sync(
 
     :param group_id: of the task group
     :param telephone_numbers: the desired numbers: any iterable, the output of a task, rows of a one-column query, or
-        text; templated. For more than some ten thousand use ``extract_path``
-    :param extract_path: a CSV file to read them from instead: anything ``ObjectStoragePath`` takes; templated
-    :param column: the name of the file's column that holds them; ``Phone[2]`` is the second of that name; templated
-    :param encoding: of the file, any that Python knows; UTF-8, UTF-16 and Windows-1252 are found without; templated
+        text; templated. For more than some ten thousand use ``extract_path`` or ``sql``
+    :param extract_path: a file to read them from instead: ``.csv``, ``.jsonl`` or ``.parquet``, the first two also with
+        ``.gz``; anything ``ObjectStoragePath`` takes; templated
+    :param column: the name of the file's or the query's column that holds them; ``Phone[2]`` is the second of that
+        name; templated. A query with one column needs none
+    :param encoding: of a text file, any that Python knows; UTF-8, UTF-16 and Windows-1252 are found without; templated
+    :param sql: a query to read them with instead, or a ``.sql`` file with it; templated. Its rows are fetched in chunks
+        and do not pass through XCom
+    :param sql_conn_id: Airflow connection of the database that is asked; templated
     :param excluded_telephone_numbers: numbers to leave alone: neither imported nor removed; templated
     :param site_id: SiteId; the connection's by default; templated
     :param sip_peer_id: SipPeerId; the connection's by default; templated
@@ -141,6 +148,8 @@ def bandwidth_number_sync(
                 extract_path=extract_path,
                 column=column,
                 encoding=encoding,
+                sql=sql,
+                sql_conn_id=sql_conn_id,
                 excluded_telephone_numbers=excluded_telephone_numbers,
                 remove_missing=remove_missing,
                 max_removals=max_removals,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
+import json
 import os
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from airflow_provider_bandwidth.sandbox import Sandbox
 
@@ -95,3 +99,32 @@ def test_taskflow_submits_what_the_task_returned(sandbox: Sandbox) -> None:
     (order,) = sandbox.orders
     assert list(order.telephone_numbers) == ["9195550101", "9195550102", "9195550103"]
     assert pull("summarise").endswith("ended COMPLETE: 3 numbers can be used, 0 errors.")
+
+
+@pytest.mark.usefixtures("airflow_db", "fresh_records")
+class TestSyncOfAnExtract:
+    """``bandwidth_number_sync_nightly`` reads CSV: see test_number_sync_story; the PostgreSQL one: ..._runs."""
+
+    def test_json_lines(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        path = tmp_path / "numbers.jsonl.gz"
+        rows = [{"phone": f"+1{NUMBERS[0]}"}, {"name": "Roe"}, {"name": "Doe", "phone": [NUMBERS[1], "n/a"]}]
+        path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+
+        state, _, pull = run("bandwidth_number_sync_json_lines", extract_path=str(path))
+
+        assert state == "success"
+        assert pull("sync.plan")["blanks"] == 2
+        assert hosted(sandbox) == set(NUMBERS)
+
+    def test_parquet(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        path = tmp_path / "numbers.parquet"
+        parquet.write_table(pa.table({"telephone_number": [int(number) for number in NUMBERS]}), path)
+
+        state, _, _ = run("bandwidth_number_sync_parquet", extract_path=path.as_uri())
+
+        assert state == "success"
+        assert hosted(sandbox) == set(NUMBERS)
+
+
+def hosted(sandbox: Sandbox) -> set[str]:
+    return set(sandbox.inventory.get(sandbox.default_location[1:], ()))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 from support.dag_files import DagFileRun, load_dag, run_example
 from support.postgres import running_postgres
 
+from airflow_provider_bandwidth.exceptions import ExtractUnavailableError, InvalidExtractError
+from airflow_provider_bandwidth.hooks.extract import read_sql_column
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 NUMBERS = [f"919666{last:04d}" for last in range(9)]
@@ -143,6 +147,49 @@ def test_numbers_of_a_postgresql_table(sandbox: Sandbox, crm_database: Any) -> N
     counts = {name: summary[name] for name in ("desired", "imported", "unchanged", "rejected", "removed")}
     assert counts == {"desired": 16, "imported": 5, "unchanged": 9, "rejected": 2, "removed": 1}
     assert sandbox.count("POST", "importTnChecker") == 1
+    assert run.states("wanted") == [], "no task hands the wanted numbers on"
+
+
+def test_rows_of_postgresql_stay_in_the_server_until_they_are_fetched(crm_database: Any) -> None:
+    """The row that cannot be computed is met only after those before it were read."""
+    sql = "SELECT CASE WHEN n = 50000 THEN 1 / (n - n) ELSE n END FROM generate_series(1, 1000000) n"
+    values = read_sql_column("crm_database", sql)
+    assert list(itertools.islice(values, 30_000)) == list(range(1, 30_001))
+    with pytest.raises(InvalidExtractError, match="refused by the database: division by zero"):
+        list(values)
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("SELECT telephone FROM contacts", 'refused by the database: relation "contacts" does not exist'),
+        ("SELEKT 1", "refused by the database: syntax error"),
+        ("CREATE TABLE x (y int)", "refused by the database: syntax error"),
+        ("SELECT '{1,2}'::int[] AS a, 1 AS b", "gives 2 columns"),
+    ],
+)
+def test_query_that_postgresql_refuses_is_a_mistake(crm_database: Any, sql: str, says: str) -> None:
+    with pytest.raises(InvalidExtractError, match=says) as refused:
+        list(read_sql_column("crm_database", sql))
+    assert not isinstance(refused.value, ExtractUnavailableError)
+
+
+def test_values_of_postgresql_are_read_whatever_their_type(crm_database: Any) -> None:
+    sql = """SELECT unnest AS phone FROM unnest(ARRAY['9195550101', NULL, ' 1 ']);"""
+    assert list(read_sql_column("crm_database", sql, "Phone")) == ["9195550101", "", "1"]
+    sql = "SELECT ARRAY['9195550101', '2']::text[], 9195550101::numeric, 9195550101::bigint, '9195550101'::bytea"
+    read = {"array": ["9195550101", "2"], "numeric": [Decimal("9195550101")], "int8": [9195550101], "x": ["9195550101"]}
+    for column, values in read.items():
+        assert list(read_sql_column("crm_database", f"{sql} AS x", column)) == values
+
+
+def test_database_that_is_gone_may_be_there_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_CRM_DATABASE", "postgresql://crm:secret-word@127.0.0.1:1/postgres")
+    with pytest.raises(ExtractUnavailableError, match="cannot be read now") as refused:
+        list(read_sql_column("crm_database", "SELECT 1"))
+    assert "secret-word" not in str(refused.value)
+    with pytest.raises(ExtractUnavailableError, match="'nowhere', which sql_conn_id names, isn't defined"):
+        list(read_sql_column("nowhere", "SELECT 1"))
 
 
 # --- Assets ---

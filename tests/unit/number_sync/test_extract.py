@@ -164,7 +164,7 @@ def test_joined_files_may_have_a_column_name_of_two_lines() -> None:
 
 
 def test_a_file_without_line_ends_is_no_extract(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_bandwidth.number_sync.extract._LONGEST_FIELD", 100)
+    monkeypatch.setattr("airflow_provider_bandwidth.number_sync.text_lines.LONGEST_FIELD", 100)
     with pytest.raises(InvalidExtractError, match="it has more than 100 characters"):
         column("Phone" * 50)
 

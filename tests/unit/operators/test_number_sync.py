@@ -420,10 +420,13 @@ def test_look_at_open_orders_that_fails_plans_nothing(bandwidth: Sandbox, monkey
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
-        ({}, "either telephone_numbers or extract_path"),
-        ({"telephone_numbers": NUMBERS, "extract_path": "x.csv"}, "either telephone_numbers or extract_path"),
-        ({"extract_path": "x.csv"}, "belong together"),
-        ({"telephone_numbers": NUMBERS, "column": "Phone"}, "belong together"),
+        ({}, "one of telephone_numbers, extract_path and sql"),
+        ({"telephone_numbers": NUMBERS, "extract_path": "x.csv"}, "one of telephone_numbers, extract_path and sql"),
+        ({"sql": "SELECT 1", "sql_conn_id": "crm", "extract_path": "x.csv", "column": "Phone"}, "one of"),
+        ({"extract_path": "x.csv"}, "extract_path and column belong together"),
+        ({"telephone_numbers": NUMBERS, "column": "Phone"}, "column belongs to extract_path or sql"),
+        ({"sql": "SELECT 1"}, "sql and sql_conn_id belong together"),
+        ({"telephone_numbers": NUMBERS, "sql_conn_id": "crm"}, "sql and sql_conn_id belong together"),
         ({"telephone_numbers": NUMBERS, "chunk_size": 0}, "chunk_size"),
         ({"telephone_numbers": NUMBERS, "chunk_size": 5001}, "chunk_size"),
         ({"telephone_numbers": NUMBERS, "max_removals": 1.5}, "max_removals"),
@@ -470,6 +473,19 @@ def test_plan_reads_its_extract(bandwidth: Sandbox, tmp_path: Path) -> None:
     returned, xcoms = plan(None, extract_path=str(extract), column="Phone")
     assert xcoms["import_00000"] == NUMBERS[0]
     assert returned["blanks"] == 1
+
+
+def test_plan_asks_a_database(bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def read(*parameters: str) -> list[str]:
+        asked.append(parameters)
+        return NUMBERS[:2]
+
+    monkeypatch.setattr("airflow_provider_bandwidth.hooks.extract.read_sql_column", read)
+    _, xcoms = plan(None, sql="SELECT phone FROM contacts", sql_conn_id="crm", column="phone")
+    assert xcoms["import_00000"].split(",") == NUMBERS[:2]
+    assert asked == [("crm", "SELECT phone FROM contacts", "phone")]
 
 
 @pytest.mark.parametrize("name", ["absent.csv", "."])
