@@ -109,6 +109,8 @@ _ROWS: tuple[tuple[str, str, Scope, Retry, str], ...] = (
     ("5114 5145 5166 9010 9011", "messaging is not enabled", _O, _SUPPORT, "enable SMS on the location"),
     ("5156 5157 5216 5226 9012", "the messaging route is missing", _O, _SUPPORT, "ask Bandwidth for the route"),
     ("5149 5150 5151 5152", "importing, or its LOA, is not allowed", _O, _SUPPORT, "ask Bandwidth"),
+    ("5133 5136 5139", "location or account is not set up for campaigns", _O, _SUPPORT, "ask Bandwidth to turn A2P on"),
+    ("12220", "the second aggregator refused the campaign", _O, _SUPPORT, "ask Bandwidth"),
     ("19001", "the number is not in service", _N, _NO, "check the number with its carrier"),
     ("19002", "the number registry does not know the number", _N, _NO, "a wrong number: correct it at its source"),
     ("19003 19004 19012", "the account that has the number does not release it", _N, _SUPPORT, "ask Bandwidth"),

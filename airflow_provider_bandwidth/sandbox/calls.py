@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from airflow_provider_bandwidth.sandbox.http import Answer, Request
@@ -58,13 +59,14 @@ class Call:
 class OrderKind:
     """One kind of order: what may be sent to one path of one API, and how it is shown.
 
-    :param order_api: the API by its name in the setting ``order_apis``; empty for one that every account has
+    :param order_api: the API, in most cases by its name in the setting ``order_apis``; every account has the others
     :param action: the action that the path stands for; ``None`` where the order says it
     :param shown_apis: the APIs whose orders its lists show
     :param loa_type: the LoaType of an order that names none, for the list's filter
     :param off_code: the code that refuses an account without the feature
     :param make: reads and checks a body
     :param write_refused: a refusal's body, by operation
+    :param query_error: the status for an error in a list's query
     """
 
     order_api: str
@@ -79,6 +81,7 @@ class OrderKind:
     write_history: Callable[[Order, View], bytes]
     write_refused: Callable[[str, Refused, Settings], bytes]
     find_unknown: Callable[[Call], Refused]
+    query_error: int = HTTPStatus.BAD_REQUEST
 
 
 Handler = Callable[[Call], Answer]
@@ -90,6 +93,7 @@ class Route:
 
     :param version: of the API: 1 or 2
     :param kind: the kind of order it is about, if any
+    :param role: the role that a user needs for it (setting ``roles``); empty for none
     """
 
     operation: str
@@ -98,9 +102,12 @@ class Route:
     path: re.Pattern[str]
     handler: Handler
     kind: OrderKind | None = None
+    role: str = ""
 
 
 ACCOUNT: Final = r"accounts/(?P<account>[^/]+)"
+SITE: Final = rf"{ACCOUNT}/sites/(?P<site>[^/]+)"
+PEER: Final = rf"{SITE}/sippeers/(?P<peer>[^/]+)"
 
 
 def make_routes(
@@ -111,14 +118,15 @@ def make_routes(
     *,
     versions: Sequence[int] = (1, 2),
     kind: OrderKind | None = None,
+    role: str = "",
 ) -> list[Route]:
     """A route for each version; paths are read without case, and the server's own are [iris20]."""
     pattern = re.compile(path, re.IGNORECASE)
-    return [Route(operation, method, version, pattern, handler, kind) for version in versions]
+    return [Route(operation, method, version, pattern, handler, kind, role) for version in versions]
 
 
 _PREFIXED: Final = re.compile(
-    r"/(?:(?P<v2>api/v2/)|api/v1/|api/|v1\.0/)?(?P<rest>accounts(?:/.*)?)|/api/v1/(?P<token>oauth2/token)",
+    r"/(?:(?P<v2>api/v2/)|api/v1/|api/|v1\.0/)?(?P<rest>(?:accounts|tns)(?:/.*)?)|/api/v1/(?P<token>oauth2/token)",
     re.IGNORECASE,
 )
 

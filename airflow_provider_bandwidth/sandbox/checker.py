@@ -77,4 +77,4 @@ def _write_answer(importable: Iterable[str], errors: Iterable[OrderError], view:
     return write_document("ImportTnCheckerResponse", f"{content}</ImportTnCheckerPayload>".encode())
 
 
-ROUTES: Final = (*make_routes("check", "POST", f"{ACCOUNT}/importTnChecker", check_import),)
+ROUTES: Final = (*make_routes("check", "POST", f"{ACCOUNT}/importTnChecker", check_import, role="ordering"),)

@@ -171,13 +171,16 @@ API
        createdDateFrom, createdDateTo, modifiedDateFrom, modifiedDateTo (yyyy-MM-dd, UTC, inclusive), page, size.
        TotalCount counts all matches, also those beyond 1,000.
        ORDERS is externalTns, importTnOrders or removeImportedTnOrders; in version 2 importTnOrders/messaging or
-       removeImportedTnOrders/messaging. Version 2 and version 1 show the same imports and removals.
+       removeImportedTnOrders/messaging, which show the same orders as version 1. In both it may be tnoptions.
   POST, GET /accounts/{account}/importTnOrders[/messaging]/{order}/loas, GET, PUT, DELETE .../loas/{file}[/metadata]
        The body of POST is the file itself. What it is follows as metadata, or as documentType in query or header.
   POST /accounts/{account}/importTnChecker
   GET  /accounts/{account}/sites/{site}/sippeers/{peer}/tns, /totaltns; page (a cursor), size, includeAttributes
   GET  /accounts/{account}[/sites/{site}]/inserviceNumbers, /totals, /{number}
   GET  /accounts/{account}, /sites, /sites/{site}, /sites/{site}/sippeers, /sites/{site}/sippeers/{peer}
+  GET  /accounts/{account}/sites/{site}/sippeers/{peer}/products/messaging/features/sms, .../applicationSettings
+  GET  /accounts/{account}/applications[/{id}[/associatedsippeers]], /tns/{number}/tndetails
+  GET  /api/v2/accounts/{account}/tendlc/phoneNumbers[/{number}], /tendlc/campaigns/{id}[/phoneNumbers]    JSON
   An account that does not exist is refused with 403 and code 1001, as one that the user may not use.
 
 Orders
@@ -192,6 +195,8 @@ Orders
   at once: customer order id 7318, site 7309, SIP peer 7311 or 7312, Subscriber 7104, its name 7105 or 25131, address
   7107, house number to ZIP 7108 to 7112, ZIP 7214, state 7395, LoaAuthorizingPerson 7115, LoaType 25110, no numbers
   7316, too many 7314, duplicates 7360, not NANP 7201, toll-free 7386, ten digits in version 2 1022.
+  tnoptions: every campaign id is good, except CNOTFND 12189, CPENDNG 12192, CFOREGN 12128, CREFUSE 12220, and CFAILED,
+  which is taken and never provisioned.
   removeImportedTnOrders: a number never imported, or Bandwidth's own, gives 5158, of another account's 5076.
 """
 

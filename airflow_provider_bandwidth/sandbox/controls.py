@@ -86,7 +86,7 @@ class Controls:
                 "site_id": location.site_id,
                 "sip_peer_id": location.sip_peer_id,
                 "order_url": f"{self.url}/accounts/{{account_id}}/orders/{{order_id}}",
-                **({} if order_api == "externalTns" else {"order_api": order_api}),
+                **({} if order_api in ("externalTns", "") else {"order_api": order_api}),
             },
         }
 
@@ -210,8 +210,9 @@ class Controls:
         :param location: the first peer of the first site if not given
         """
         account_id, site_id, sip_peer_id = location or self.default_location
-        if order_api not in ORDER_APIS:
-            raise ValueError(f"unknown order API {order_api!r}; known: {', '.join(ORDER_APIS)}")
+        known = (*ORDER_APIS, "tnoptions")
+        if order_api not in known:
+            raise ValueError(f"unknown order API {order_api!r}; known: {', '.join(known)}")
         new = NewOrder(
             account_id=account_id,
             site_id=site_id,

@@ -12,10 +12,10 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs, unquote
 
-from airflow_provider_bandwidth.sandbox import checker, numbers_api, order_kinds
+from airflow_provider_bandwidth.sandbox import checker, numbers_api, order_kinds, readiness
 from airflow_provider_bandwidth.sandbox.calls import Call, Route, make_routes, split_path
 from airflow_provider_bandwidth.sandbox.http import Answer, Request
-from airflow_provider_bandwidth.sandbox.settings import Settings
+from airflow_provider_bandwidth.sandbox.settings import ORDER_APIS, Settings
 from airflow_provider_bandwidth.sandbox.store import Store
 from airflow_provider_bandwidth.sandbox.traffic import RateLimit, RequestRecord, Tokens
 from airflow_provider_bandwidth.sandbox.validation import Refused
@@ -68,7 +68,12 @@ class Dashboard:
     def _handle(self, call: Call) -> Answer:
         if call.route.operation in ("token", "unknown"):
             return call.route.handler(call)
-        refused = self._check_credentials(call) or self._check_account(call) or self._check_rate_limit(call)
+        refused = (
+            self._check_credentials(call)
+            or self._check_account(call)
+            or _check_role(call)
+            or self._check_rate_limit(call)
+        )
         if refused is not None:
             return refused
         try:
@@ -101,10 +106,10 @@ class Dashboard:
         return credentials == f"{self._login}:{self._password}"
 
     def _check_account(self, call: Call) -> Answer | None:
-        if call.account_id in self._store.accounts:
+        if call.names.get("account", self._store.accounts[0]) in self._store.accounts:
             return None
         # Whether Bandwidth hides or refuses a foreign account is unknown; 1001 is its word for a missing role [oas1].
-        return Answer(HTTPStatus.FORBIDDEN, write_refusal("ErrorResponse", "1001", "Access Denied"))
+        return _deny()
 
     def _check_rate_limit(self, call: Call) -> Answer | None:
         settings = call.settings
@@ -135,13 +140,25 @@ class Dashboard:
         return _make_token_answer(HTTPStatus.OK, content)
 
 
+def _check_role(call: Call) -> Answer | None:
+    """403 without the role; its body is empty for numbers [cli]."""
+    role = call.route.role
+    if not role or role in call.settings.roles.split(","):
+        return None
+    return Answer(HTTPStatus.FORBIDDEN) if role == "reporting" else _deny()
+
+
+def _deny() -> Answer:
+    return Answer(HTTPStatus.FORBIDDEN, write_refusal("ErrorResponse", "1001", "Access Denied"))
+
+
 def _check_order_api(call: Call) -> None:
     """Refuse an order API that the account does not have (setting ``order_apis``).
 
     :raises Refused: with 400 to an order, as documented; with 403 to a question, which is our guess
     """
     kind = call.route.kind
-    if kind is None or not kind.order_api or kind.order_api in call.settings.order_apis.split(","):
+    if kind is None or kind.order_api not in ORDER_APIS or kind.order_api in call.settings.order_apis.split(","):
         return
     status = HTTPStatus.BAD_REQUEST if call.route.operation == "submit" else HTTPStatus.FORBIDDEN
     raise Refused(kind.off_code, f"The account does not have the feature for {kind.order_api}.", status)
@@ -151,7 +168,7 @@ _CHALLENGE: Final = {"www-authenticate": 'Basic realm="Bandwidth Sandbox"'}
 _JSON_INSTEAD: Final = b'{"sandbox": "an answer in JSON, since Accept named it first"}'
 
 #: Every operation but tokens. The first route that fits a path counts.
-ROUTES: Final = (*order_kinds.ROUTES, *checker.ROUTES, *numbers_api.ROUTES)
+ROUTES: Final = (*order_kinds.ROUTES, *checker.ROUTES, *numbers_api.ROUTES, *readiness.ROUTES)
 #: The name of every operation, as requests are logged and faults are aimed.
 OPERATIONS: Final = (*dict.fromkeys(route.operation for route in ROUTES), "token")
 

@@ -32,6 +32,19 @@ class HostedNumber(NamedTuple):
     external: bool = True
 
 
+class NumberOptions(NamedTuple):
+    """What a tnoptions order set at a number.
+
+    :param since: when, in the monotonic seconds of the store; for a number without any, when it was imported
+    """
+
+    since: float = 0.0
+    sms: bool = True
+    a2p_state: str = "system_default"
+    campaign_id: str | None = None
+    message_class: str | None = None
+
+
 @dataclass(slots=True)
 class _Peer:
     members: dict[str, HostedNumber] = field(default_factory=dict)
@@ -60,6 +73,8 @@ class Inventory:
         self._numbers: dict[str, HostedNumber] = {}
         #: How often a number was imported while it was there already: each such import resets its attributes.
         self.resets: Counter[str] = Counter()
+        #: An import, also of a number that is there, and a removal forget them: whether they do is unknown.
+        self.options: dict[str, NumberOptions] = {}
 
     def get(self, telephone_number: str) -> HostedNumber | None:
         """The number, if any account has it."""
@@ -80,6 +95,7 @@ class Inventory:
         if telephone_number in self._numbers:
             self.resets[telephone_number] += 1
         self._place(HostedNumber(telephone_number, location, True, external))
+        self.options[telephone_number] = NumberOptions(since=clock)
 
     def remove_number(self, telephone_number: str, clock: float) -> None:
         """Forget a number; unknown ones are ignored.
@@ -88,6 +104,7 @@ class Inventory:
         """
         self._note_change(telephone_number, clock)
         self._forget(telephone_number)
+        self.options.pop(telephone_number, None)
 
     def _note_change(self, telephone_number: str, clock: float) -> None:
         self._changes.append(_Change(clock, telephone_number, self._numbers.get(telephone_number)))

@@ -63,21 +63,23 @@ def write_account(account_id: str) -> bytes:
     return write_document("AccountResponse", f"<Account>{content}</Account>".encode())
 
 
-def _write_site_fields(site_id: str) -> str:
+def write_site_fields(site_id: str) -> str:
+    """A ``Site``."""
     return f"<Site>{write_element('Id', site_id)}{write_element('Name', f'Sandbox site {site_id}')}</Site>"
 
 
 def write_site_list(site_ids: Iterable[str]) -> bytes:
     """Every site of an account."""
-    return write_document("SitesResponse", f"<Sites>{''.join(map(_write_site_fields, site_ids))}</Sites>".encode())
+    return write_document("SitesResponse", f"<Sites>{''.join(map(write_site_fields, site_ids))}</Sites>".encode())
 
 
 def write_site(site_id: str) -> bytes:
     """One site."""
-    return write_document("SiteResponse", _write_site_fields(site_id).encode())
+    return write_document("SiteResponse", write_site_fields(site_id).encode())
 
 
-def _write_peer_fields(peer_id: str, default_peer_id: str) -> str:
+def write_named_peer(peer_id: str, default_peer_id: str) -> str:
+    """A ``SipPeer``."""
     return (
         "<SipPeer>"
         + write_element("PeerId", peer_id)
@@ -89,13 +91,13 @@ def _write_peer_fields(peer_id: str, default_peer_id: str) -> str:
 
 def write_peer_list(peer_ids: Sequence[str]) -> bytes:
     """Every SIP peer of a site; the first is its default."""
-    content = "".join(_write_peer_fields(peer_id, peer_ids[0]) for peer_id in peer_ids)
+    content = "".join(write_named_peer(peer_id, peer_ids[0]) for peer_id in peer_ids)
     return write_document("TNSipPeersResponse", f"<SipPeers>{content}</SipPeers>".encode())
 
 
 def write_peer(peer_id: str, default_peer_id: str) -> bytes:
     """One SIP peer."""
-    return write_document("SipPeerResponse", _write_peer_fields(peer_id, default_peer_id).encode())
+    return write_document("SipPeerResponse", write_named_peer(peer_id, default_peer_id).encode())
 
 
 def write_peer_total(count: int) -> bytes:

@@ -178,4 +178,5 @@ def make_loa_routes(path: str, version: int, kind: OrderKind) -> Iterable[Route]
         ("loa-describe", "PUT", f"{file}/metadata", change_metadata),
         ("loa-forget", "DELETE", f"{file}/metadata", delete_metadata),
     ):
-        yield from make_routes(operation, method, where, handler, versions=(version,), kind=kind)
+        role = "" if method == "GET" else "ordering"
+        yield from make_routes(operation, method, where, handler, versions=(version,), kind=kind, role=role)

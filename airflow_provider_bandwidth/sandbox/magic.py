@@ -36,7 +36,8 @@ class MagicNumber:
 
     :param line: the last four digits
     :param codes: error codes, in the order they are reported
-    :param actions: the order actions it works on; with another action the number behaves like any other
+    :param actions: the actions of orders it works on, OPTIONS being tnoptions; with another one the number behaves like
+        any other
     :param checker_code: the code importTnChecker refuses it with; empty when the checker sees nothing wrong
     """
 
@@ -59,6 +60,8 @@ class MagicNumber:
 _IMPORT: Final = ("IMPORT",)
 _REMOVE: Final = ("REMOVE",)
 _BOTH: Final = ("IMPORT", "REMOVE")
+_OPTIONS: Final = ("OPTIONS",)
+_ALL: Final = ("IMPORT", "REMOVE", "OPTIONS")
 
 # Codes and their meaning: API reference, section 8 [err] [oas1]; the wording is ours.
 _NUMBER_FAILURES: Final[tuple[tuple[str, str, tuple[str, ...], str, str], ...]] = (
@@ -83,10 +86,10 @@ _NUMBER_FAILURES: Final[tuple[tuple[str, str, tuple[str, ...], str, str], ...]] 
     ("0019", "15610", _REMOVE, "", "The telephone number was not found on this account."),
     ("0020", "13536", _REMOVE, "", "The telephone number is not on this site or SIP peer."),
     ("0021", "13552", _IMPORT, "", "The telephone number exists already."),
-    ("0022", "7205", _BOTH, "", "The telephone number is on another order that is being processed."),
-    ("0023", "5218", _BOTH, "", "The telephone number is being changed by another order."),
+    ("0022", "7205", _ALL, "", "The telephone number is on another order that is being processed."),
+    ("0023", "5218", _ALL, "", "The telephone number is being changed by another order."),
     ("0024", "7206", _IMPORT, "", "The telephone number is already in service."),
-    ("0025", "7518", _BOTH, "", "The telephone number is not active."),
+    ("0025", "7518", _ALL, "", "The telephone number is not active."),
     ("0026", "5070", _BOTH, "", "The telephone number is not valid."),
     ("0027", "5213", _BOTH, "", "The telephone number has an invalid format."),
     ("0028", "12512", _BOTH, "", "The telephone number given is invalid."),
@@ -110,9 +113,11 @@ _NUMBER_FAILURES: Final[tuple[tuple[str, str, tuple[str, ...], str, str], ...]] 
     ("0046", "25070 25080", _IMPORT, "", "Failed twice over: carrier unknown, and not provisioned."),
     ("0047", "[int]", _BOTH, "", "A code that is not a number, as documentation placeholders have it."),
     ("0048", "", _BOTH, "", "An error that has a text and no code."),
-    ("0049", "5128", _BOTH, "", "Only messaging can be changed on the telephone number."),
+    ("0049", "5128", _ALL, "", "Only messaging can be changed on the telephone number."),
     ("0901", "19014", _IMPORT, "", "The telephone number cannot be imported by this account now."),
     ("0902", "5226", _IMPORT, "", "The messaging route is missing."),
+    ("0909", "5163", _OPTIONS, "", "This account does not own messaging on the telephone number."),
+    ("0910", "12220", _OPTIONS, "", "The campaign was refused by the second aggregator."),
 )
 
 _ORDER_FAILURES: Final[tuple[tuple[str, str, tuple[str, ...], str], ...]] = (
@@ -145,8 +150,8 @@ _ORDER_FAILURES: Final[tuple[tuple[str, str, tuple[str, ...], str], ...]] = (
     ("0076", "5157", _IMPORT, "The messaging route is missing."),
     ("0077", "5149", _IMPORT, "Importing telephone numbers is not enabled on the account."),
     ("0078", "19007", _IMPORT, "The account has no contract for external telephone numbers."),
-    ("0079", "5002", _BOTH, "The order could not be validated."),
-    ("0080", "5003", _BOTH, "The order could not be provisioned."),
+    ("0079", "5002", _ALL, "The order could not be validated."),
+    ("0080", "5003", _ALL, "The order could not be provisioned."),
     ("0081", "1019", _BOTH, "Bad request."),
     ("0082", "5086", _BOTH, "The request timed out."),
     ("0083", "7000", _BOTH, "A service behind this one timed out."),
@@ -158,19 +163,20 @@ _ORDER_FAILURES: Final[tuple[tuple[str, str, tuple[str, ...], str], ...]] = (
     ("0089", "5211", _BOTH, "The order exceeds the number of telephone numbers allowed."),
     ("0903", "19005", _IMPORT, "There is no messaging route for External Third Party TNs."),
     ("0904", "5061", _BOTH, "The site of the order is invalid."),
+    ("0911", "5133", _OPTIONS, "The location is not set up for A2P."),
 )
 
 _SPECIAL: Final[tuple[MagicNumber, ...]] = (
-    MagicNumber("0090", ("5003",), Effect.UNNAMED_FAILED, _BOTH, "The order could not be provisioned."),
-    MagicNumber("0091", ("5003",), Effect.UNNAMED_PARTIAL, _BOTH, "A part of the order could not be provisioned."),
-    MagicNumber("0092", ("25010",), Effect.REFUSED, _BOTH, "The account may not use external telephone numbers."),
+    MagicNumber("0090", ("5003",), Effect.UNNAMED_FAILED, _ALL, "The order could not be provisioned."),
+    MagicNumber("0091", ("5003",), Effect.UNNAMED_PARTIAL, _ALL, "A part of the order could not be provisioned."),
+    MagicNumber("0092", ("25010",), Effect.REFUSED, _ALL, "The account may not use external telephone numbers."),
     MagicNumber("0093", ("7201",), Effect.REFUSED, _BOTH, "{number} is not a valid NANP telephone number."),
     MagicNumber("0094", (), Effect.UNACCOUNTED, _BOTH, "Done, but missing from the order's telephone numbers."),
-    MagicNumber("0095", (), Effect.NEVER_ENDS, _BOTH, "The order never ends."),
-    MagicNumber("0096", (), Effect.EXCEPTION, _BOTH, "The order ends in a status word that is not documented."),
-    MagicNumber("0097", ("5012",), Effect.REFUSED, _BOTH, "The account is locked."),
+    MagicNumber("0095", (), Effect.NEVER_ENDS, _ALL, "The order never ends."),
+    MagicNumber("0096", (), Effect.EXCEPTION, _ALL, "The order ends in a status word that is not documented."),
+    MagicNumber("0097", ("5012",), Effect.REFUSED, _ALL, "The account is locked."),
     MagicNumber("0098", ("12017",), Effect.REFUSED, _BOTH, "The product is not on the account."),
-    MagicNumber("0099", ("1010",), Effect.REFUSED, _BOTH, "Internal error; give the id 5f0d-17 to support."),
+    MagicNumber("0099", ("1010",), Effect.REFUSED, _ALL, "Internal error; give the id 5f0d-17 to support."),
     MagicNumber("0905", ("5149",), Effect.REFUSED, _IMPORT, "Importing telephone numbers is not enabled."),
     MagicNumber("0906", ("5150",), Effect.REFUSED, _IMPORT, "The user may not import telephone numbers."),
     MagicNumber("0907", ("5151",), Effect.REFUSED, _IMPORT, "The user may not handle letters of authorization."),

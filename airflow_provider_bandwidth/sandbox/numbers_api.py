@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
-from airflow_provider_bandwidth.sandbox.calls import ACCOUNT, Call, make_routes, split_path
+from airflow_provider_bandwidth.sandbox.calls import ACCOUNT, PEER, SITE, Call, make_routes, split_path
 from airflow_provider_bandwidth.sandbox.http import Answer
 from airflow_provider_bandwidth.sandbox.inventory import HostedNumber, Inventory, Location
 from airflow_provider_bandwidth.sandbox.inventory_xml import (
@@ -28,7 +28,7 @@ from airflow_provider_bandwidth.sandbox.validation import Refused
 
 def list_peer_numbers(call: Call) -> Answer:
     """Answer with a page of a peer's numbers; 204 when it has none."""
-    numbers, links = _read_page(call, [_location(call)], 5000)
+    numbers, links = _read_page(call, [get_location(call)], 5000)
     if not numbers:
         return Answer(HTTPStatus.NO_CONTENT)
     attributes = (call.request.parameter("includeAttributes") or "true").lower() != "false"
@@ -37,7 +37,7 @@ def list_peer_numbers(call: Call) -> Answer:
 
 def count_peer_numbers(call: Call) -> Answer:
     """Answer with the peer's own count."""
-    return Answer(HTTPStatus.OK, write_peer_total(_count(call, [_location(call)])))
+    return Answer(HTTPStatus.OK, write_peer_total(_count(call, [get_location(call)])))
 
 
 def list_in_service_numbers(call: Call) -> Answer:
@@ -99,7 +99,11 @@ def _locations(call: Call) -> list[Location]:
     return call.store.locations(call.account_id, site_id)
 
 
-def _location(call: Call) -> Location:
+def get_location(call: Call) -> Location:
+    """The SIP peer that the path names.
+
+    :raises Refused: if there is none
+    """
     if call.names["peer"] not in _site_peers(call):
         raise Refused("13563", f"SIP peer {call.names['peer']} does not exist.", HTTPStatus.NOT_FOUND)
     return Location(call.account_id, call.names["site"], call.names["peer"])
@@ -135,7 +139,7 @@ def list_peers(call: Call) -> Answer:
 
 def show_peer(call: Call) -> Answer:
     """Answer with one peer."""
-    location = _location(call)
+    location = get_location(call)
     return Answer(HTTPStatus.OK, write_peer(location.sip_peer_id, _site_peers(call)[0]))
 
 
@@ -150,19 +154,20 @@ def _parse_page(call: Call, default_size: int) -> tuple[str, int]:
     return "" if page == "1" else page.removeprefix("+1"), int(size)
 
 
-_SITE: Final = rf"{ACCOUNT}/sites/(?P<site>[^/]+)"
-_PEER: Final = rf"{_SITE}/sippeers/(?P<peer>[^/]+)"
-_NUMBERS: Final = rf"(?:{_SITE}|accounts/(?P<account_only>[^/]+))/inserviceNumbers"
+_REPORTING: Final = "reporting"
+_NUMBERS: Final = rf"(?:{SITE}|accounts/(?P<account_only>[^/]+))/inserviceNumbers"
 
 ROUTES: Final = (
-    *make_routes("peer-numbers", "GET", f"{_PEER}/tns", list_peer_numbers),
-    *make_routes("peer-total", "GET", f"{_PEER}/totaltns", count_peer_numbers),
-    *make_routes("in-service-total", "GET", f"{_NUMBERS}/totals", count_in_service_numbers),
-    *make_routes("in-service-number", "GET", rf"{_NUMBERS}/(?P<number>\+?\d+)", find_in_service_number),
-    *make_routes("in-service-numbers", "GET", _NUMBERS, list_in_service_numbers),
+    *make_routes("peer-numbers", "GET", f"{PEER}/tns", list_peer_numbers),
+    *make_routes("peer-total", "GET", f"{PEER}/totaltns", count_peer_numbers),
+    *make_routes("in-service-total", "GET", f"{_NUMBERS}/totals", count_in_service_numbers, role=_REPORTING),
+    *make_routes(
+        "in-service-number", "GET", rf"{_NUMBERS}/(?P<number>\+?\d+)", find_in_service_number, role=_REPORTING
+    ),
+    *make_routes("in-service-numbers", "GET", _NUMBERS, list_in_service_numbers, role=_REPORTING),
     *make_routes("account", "GET", ACCOUNT, show_account),
     *make_routes("sites", "GET", f"{ACCOUNT}/sites", list_sites),
-    *make_routes("site", "GET", _SITE, show_site),
-    *make_routes("peers", "GET", f"{_SITE}/sippeers", list_peers),
-    *make_routes("peer", "GET", _PEER, show_peer),
+    *make_routes("site", "GET", SITE, show_site),
+    *make_routes("peers", "GET", f"{SITE}/sippeers", list_peers),
+    *make_routes("peer", "GET", PEER, show_peer),
 )

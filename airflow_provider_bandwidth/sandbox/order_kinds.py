@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Final
 
-from airflow_provider_bandwidth.sandbox import external_tns, import_orders, tn_orders
+from airflow_provider_bandwidth.sandbox import external_tns, import_orders, tn_options, tn_orders
 from airflow_provider_bandwidth.sandbox.calls import ACCOUNT, OrderKind, Route, make_routes
 from airflow_provider_bandwidth.sandbox.import_xml import IMPORT_FORM, REMOVAL_FORM, ImportForm
 from airflow_provider_bandwidth.sandbox.loa_api import make_loa_routes
@@ -52,6 +53,22 @@ REMOVAL: Final = _make_import_kind(REMOVAL_FORM, "REMOVE")
 IMPORT_V2: Final = replace(IMPORT, order_api="importTnOrders/messaging")
 REMOVAL_V2: Final = replace(REMOVAL, order_api="importTnOrders/messaging")
 
+TN_OPTIONS: Final = OrderKind(
+    order_api="tnoptions",
+    action="OPTIONS",
+    shown_apis=frozenset({"tnoptions"}),
+    loa_type="",
+    off_code="",
+    make=tn_options.make_order,
+    write_created=tn_options.write_created,
+    write_order=tn_options.write_order,
+    write_list=tn_options.write_list,
+    write_history=tn_options.write_order_history,
+    write_refused=tn_options.write_refused,
+    find_unknown=tn_orders.find_unknown_order,
+    query_error=HTTPStatus.NOT_FOUND,
+)
+
 
 def _make_order_routes(path: str, version: int, kind: OrderKind) -> Sequence[Route]:
     orders = f"{ACCOUNT}/{path}"
@@ -60,7 +77,7 @@ def _make_order_routes(path: str, version: int, kind: OrderKind) -> Sequence[Rou
     versions = (version,)
     return (
         *make_routes("order", "GET", order, tn_orders.show_order, versions=versions, kind=kind),
-        *make_routes("submit", "POST", orders, tn_orders.submit, versions=versions, kind=kind),
+        *make_routes("submit", "POST", orders, tn_orders.submit, versions=versions, kind=kind, role="ordering"),
         *make_routes("list", "GET", orders, tn_orders.list_orders, versions=versions, kind=kind),
         *make_routes("history", "GET", f"{order}/history", tn_orders.show_history, versions=versions, kind=kind),
     )
@@ -74,4 +91,6 @@ ROUTES: Final = (
     *_make_order_routes("importTnOrders/messaging", 2, IMPORT_V2),
     *make_loa_routes("importTnOrders/messaging", 2, IMPORT_V2),
     *_make_order_routes("removeImportedTnOrders/messaging", 2, REMOVAL_V2),
+    *_make_order_routes("tnoptions", 1, TN_OPTIONS),
+    *_make_order_routes("tnoptions", 2, TN_OPTIONS),
 )

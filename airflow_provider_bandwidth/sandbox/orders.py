@@ -38,6 +38,21 @@ class Subscriber:
 
 
 @dataclass(frozen=True, slots=True)
+class TnOptionGroup:
+    """Numbers of a tnoptions order, and the options that they are to have.
+
+    :param sms: on or off
+    :param a2p_action: what happens to the campaign: asSpecified, systemDefault, off, delete or unchanged
+    """
+
+    sms: str | None
+    a2p_action: str | None
+    campaign_id: str | None
+    message_class: str | None
+    telephone_numbers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NewOrder:
     """A valid order as it was asked for.
 
@@ -62,6 +77,7 @@ class NewOrder:
     order_api: str = "externalTns"
     subscriber: Subscriber | None = None
     loa_authorizing_person: str | None = None
+    option_groups: tuple[TnOptionGroup, ...] = ()
     rules: Settings = field(default=Settings(), repr=False, compare=False)
 
 
@@ -72,6 +88,7 @@ class Order:
     :param asked: what was asked for
     :param errors: one entry per code and number, in the order of the telephone numbers
     :param missing: numbers that are done but left out of the order's list
+    :param warned: numbers that had what they were to have
     :param history: every status with the time it was reached
     :param created_clock: monotonic seconds at which it was created
     :param fragments: renderings of this object, kept by whoever renders it
@@ -84,6 +101,7 @@ class Order:
     history: tuple[tuple[datetime, str], ...]
     errors: tuple[OrderError, ...] = ()
     missing: frozenset[str] = frozenset()
+    warned: tuple[str, ...] = ()
     fragments: dict[object, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -118,7 +136,7 @@ class Order:
 
     @property
     def action(self) -> str:
-        """IMPORT or REMOVE."""
+        """IMPORT or REMOVE; OPTIONS for tnoptions."""
         return self.asked.action
 
     @property
@@ -152,6 +170,7 @@ class Order:
             "action": self.action,
             "loa_type": self.asked.loa_type,
             "subscriber": self.asked.subscriber.to_dict() if self.asked.subscriber else None,
+            "campaign_ids": [group.campaign_id for group in self.asked.option_groups],
             "loa_authorizing_person": self.asked.loa_authorizing_person,
             "status": self.status,
             "created_at": format_time(self.created_at),

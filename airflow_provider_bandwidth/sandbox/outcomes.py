@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from airflow_provider_bandwidth.sandbox.inventory import HostedNumber, Inventory
+from airflow_provider_bandwidth.sandbox.campaigns import find_campaign
+from airflow_provider_bandwidth.sandbox.inventory import HostedNumber, Inventory, NumberOptions
 from airflow_provider_bandwidth.sandbox.magic import Effect, MagicNumber, find_magic_number
 from airflow_provider_bandwidth.sandbox.orders import NewOrder, OrderError
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of an order: its status, and the numbers that are ``done``, that is imported or removed."""
+    """The end of an order: its status, and the numbers that are ``done``: imported, removed, or with their options."""
 
     status: str
     errors: tuple[OrderError, ...] = ()
     done: tuple[str, ...] = ()
     missing: frozenset[str] = frozenset()
+    warned: tuple[str, ...] = ()
 
 
 def waits_for_transfer(order: NewOrder) -> bool:
@@ -50,7 +53,13 @@ def decide_outcome(order: NewOrder, inventory: Inventory, *, approved: bool | No
     errors += [OrderError(row.codes[0], row.text()) for row in unnamed.values()]
     status = _decide_status(errors, some_done=bool(done or unnamed))
     missing = frozenset(number for number, row in rows.items() if row and row.effect is Effect.UNACCOUNTED)
-    return Outcome(status, tuple(errors), done, missing)
+    return Outcome(status, tuple(errors), done, missing, _find_warned(order, done, inventory))
+
+
+def _find_warned(order: NewOrder, done: tuple[str, ...], inventory: Inventory) -> tuple[str, ...]:
+    """Numbers whose SMS is to be turned on and is on already."""
+    turned_on = {n for group in order.option_groups if group.sms == "on" for n in group.telephone_numbers}
+    return tuple(n for n in done if n in turned_on and inventory.options.get(n, NumberOptions()).sms)
 
 
 def _decide_status(errors: list[OrderError], *, some_done: bool) -> str:
@@ -77,14 +86,11 @@ def _end_whole_order(order: NewOrder, row: MagicNumber) -> Outcome:
 def _find_errors(order: NewOrder, number: str, row: MagicNumber | None, inventory: Inventory) -> tuple[OrderError, ...]:
     if row is not None and row.effect in (Effect.NUMBER, Effect.TRANSFER):
         return tuple(OrderError(code, row.text(number), (number,)) for code in row.codes)
-    if order.action == "IMPORT":
-        refusal = _find_import_refusal(order, inventory.get(number))
-    else:
-        refusal = _find_removal_refusal(order, inventory.get(number))
+    refusal = _REFUSALS[order.action](order, number, inventory.get(number))
     return () if refusal is None else (OrderError(*refusal, (number,)),)
 
 
-def _find_import_refusal(order: NewOrder, hosted: HostedNumber | None) -> tuple[str, str] | None:
+def _find_import_refusal(order: NewOrder, _: str, hosted: HostedNumber | None) -> tuple[str, str] | None:
     if hosted is None:
         return None
     own = hosted.location.account_id == order.account_id
@@ -99,7 +105,7 @@ def _find_import_refusal(order: NewOrder, hosted: HostedNumber | None) -> tuple[
     return ("7206", "The telephone number is already in service.") if order.rules.reimport == "refused" else None
 
 
-def _find_removal_refusal(order: NewOrder, hosted: HostedNumber | None) -> tuple[str, str] | None:
+def _find_removal_refusal(order: NewOrder, _: str, hosted: HostedNumber | None) -> tuple[str, str] | None:
     if hosted is None:
         return _NEVER_IMPORTED
     if hosted.location.account_id != order.account_id:
@@ -111,3 +117,27 @@ def _find_removal_refusal(order: NewOrder, hosted: HostedNumber | None) -> tuple
 
 
 _NEVER_IMPORTED: Final = ("5158", "The telephone number was never imported.")
+
+
+def _find_option_refusal(order: NewOrder, number: str, hosted: HostedNumber | None) -> tuple[str, str] | None:
+    if hosted is None or hosted.location.account_id != order.account_id:
+        return "5076", "The telephone number does not belong to this account."
+    group = next(group for group in order.option_groups if number in group.telephone_numbers)
+    if group.a2p_action in (None, "unchanged"):
+        return None
+    if hosted.imported and order.rules.options_on_hosted == "refused":
+        return "5128", "Only SMS can be changed on external telephone numbers."
+    if not order.rules.sms_enabled:
+        return "5132", "Sms must be on for A2pSettings."
+    if not order.rules.a2p_enabled:
+        return "5133", "The location is not set up for A2P."
+    campaign = find_campaign(group.campaign_id or "")
+    return (campaign.code, campaign.description) if campaign.code else None
+
+
+_Refusal = Callable[[NewOrder, str, HostedNumber | None], tuple[str, str] | None]
+_REFUSALS: Final[Mapping[str, _Refusal]] = {
+    "IMPORT": _find_import_refusal,
+    "REMOVE": _find_removal_refusal,
+    "OPTIONS": _find_option_refusal,
+}

@@ -60,6 +60,40 @@ def read_order(body: bytes, root_name: str) -> SentOrder:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SentOptionGroup:
+    """A group of numbers of a tnoptions order, and the options they are to have, as sent."""
+
+    sms: str | None
+    a2p_action: str | None
+    campaign_id: str | None
+    message_class: str | None
+    telephone_numbers: tuple[str, ...]
+
+
+def read_option_order(body: bytes) -> tuple[str | None, list[SentOptionGroup]]:
+    """The customer order id and the groups of a tnoptions order.
+
+    :raises UnreadableBodyError: if it is not such a document
+    """
+    root = _read_root(body, "TnOptionOrder")
+    texts = _read_texts(root) or {}
+    groups = [group for group in root.iter() if _get_name(group) == "TnOptionGroup"]
+    return texts.get("CustomerOrderId"), [_read_group(group) for group in groups]
+
+
+def _read_group(group: ET.Element) -> SentOptionGroup:
+    texts = _read_texts(group) or {}
+    settings = _read_texts(_find_child(group, "A2pSettings")) or {}
+    return SentOptionGroup(
+        sms=texts.get("Sms"),
+        a2p_action=settings.get("Action"),
+        campaign_id=settings.get("CampaignId"),
+        message_class=settings.get("MessageClass"),
+        telephone_numbers=tuple(_read_numbers(_find_child(group, "TelephoneNumbers"))),
+    )
+
+
 def read_texts(body: bytes, root_name: str) -> dict[str, str]:
     """The texts of a body's elements by name, if its root is ``root_name``.
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 #: The addresses the sandbox listens on: it has no secrets, so nobody else may reach it.
 DEFAULT_ACCOUNT: Final = "9900000"
@@ -16,10 +17,26 @@ DEFAULT_PASSWORD: Final = "sandbox"  # noqa: S105 - it is printed on start, so i
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
+#: The roles that a user may have; reading orders, sites and SIP peers needs none [cred].
+ROLES: Final = ("ordering", "reporting", "configuration", "campaign-management", "messaging")
+DEFAULT_APPLICATION: Final = "6f1f5e0a-2c7b-4a39-8d54-0b9e3c1a7d20"
+
+
 def _make_setting(
     default: Any, text: str, choices: tuple[str, ...] = (), *, signed: bool = False, several: bool = False
 ) -> Any:
-    return field(default=default, metadata={"help": text, "choices": choices, "signed": signed, "several": several})
+    metadata = {"help": text, "choices": choices, "signed": signed, "several": several}
+    return field(default=default, metadata=metadata)
+
+
+def check_loopback(url: str) -> None:
+    """Refuse a URL that leaves this machine.
+
+    :raises ValueError: if it is not an http URL of a loopback address
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname not in LOOPBACK or parts.username is not None:
+        raise ValueError(f"{url!r} is not an http URL of a loopback address: {', '.join(LOOPBACK)}")
 
 
 #: The APIs for orders of telephone numbers that an account may have.
@@ -89,6 +106,27 @@ class Settings:
         "importTnOrders for a number that the account has imported: reset it, as externalTns does, or refused (7206)",
         ("reset", "refused"),
     )
+    roles: str = _make_setting(
+        ",".join(ROLES),
+        "the roles of the user, with commas between; what needs another one is 403",
+        ROLES,
+        several=True,
+    )
+    sms_enabled: bool = _make_setting(True, "SMS is on at the SIP peers")
+    a2p_enabled: bool = _make_setting(True, "SIP peers are set up for A2P; else campaigns are refused (5133)")
+    messaging_application: str = _make_setting(
+        DEFAULT_APPLICATION, "id of the messaging application at every SIP peer; empty for none"
+    )
+    options_on_hosted: str = _make_setting(
+        "allowed", "tnoptions orders that assign imported numbers to campaigns; refused is 5128", ("allowed", "refused")
+    )
+    campaign_lag_seconds: float = _make_setting(
+        0.0, "how long a number is PROCESSING in the registry after its assignment, and cannot text (4476)"
+    )
+    tndetails_form: str = _make_setting(
+        "flat", "where tndetails shows an imported number's settings: flat, or in hosted details", ("flat", "hosted")
+    )
+    callback_url: str = _make_setting("", "loopback URL that gets the callbacks of messages; empty for none")
     partial_list: str = _make_setting(
         "all", "telephone numbers a PARTIAL order lists: all, or only the completed ones", ("all", "completed")
     )
@@ -163,11 +201,14 @@ def _convert(item: dataclasses.Field[Any], value: object) -> object:
     choices = item.metadata["choices"]
     if item.metadata["several"]:
         words = value.split(",") if isinstance(value, str) else value if isinstance(value, list | tuple) else [value]
-        return ",".join(dict.fromkeys(_choose(item.name, str(word).strip(), choices) for word in words))
+        texts = filter(None, (str(word).strip() for word in words))
+        return ",".join(dict.fromkeys(_choose(item.name, text, choices) for text in texts))
     if choices:
         return _choose(item.name, value, choices)
     if isinstance(item.default, bool):
         return _parse_flag(item.name, value)
+    if item.name == "callback_url" and value:
+        check_loopback(str(value))
     if isinstance(item.default, str):
         return str(value)
     return _parse_number(item.name, value, whole=isinstance(item.default, int), signed=item.metadata["signed"])

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from airflow_provider_bandwidth.sandbox.inventory import HostedNumber, Inventory, Location
+from airflow_provider_bandwidth.sandbox.inventory import HostedNumber, Inventory, Location, NumberOptions
 from airflow_provider_bandwidth.sandbox.loa_files import LoaFiles
 from airflow_provider_bandwidth.sandbox.orders import TERMINAL_STATUSES, NewOrder, Order, OrderError, OrderFilter
 from airflow_provider_bandwidth.sandbox.outcomes import Outcome, decide_outcome, waits_for_transfer
@@ -270,12 +270,40 @@ class Store:
         for number in end.done:
             if order.action == "IMPORT":
                 self._inventory.import_number(number, location, clock, external=order.order_api == "externalTns")
-            else:
+            elif order.action == "REMOVE":
                 self._inventory.remove_number(number, clock)
-        order = self._change(order, errors=end.errors, missing=end.missing)
+        if order.action == "OPTIONS":
+            self._set_options(order, set(end.done), clock)
+        order = self._change(order, errors=end.errors, missing=end.missing, warned=end.warned)
         return order if end.status == order.status else self._move_to(order, end.status, moment)
 
+    def _set_options(self, order: Order, done: set[str], clock: float) -> None:
+        options = self._inventory.options
+        for group in order.asked.option_groups:
+            for number in done.intersection(group.telephone_numbers):
+                changed = options.get(number, NumberOptions())
+                if group.sms is not None:
+                    changed = changed._replace(sms=group.sms == "on")
+                if group.a2p_action not in (None, "unchanged"):
+                    state = {"asSpecified": "overridden", "off": "off"}.get(group.a2p_action or "", "system_default")
+                    changed = changed._replace(
+                        since=clock, a2p_state=state, campaign_id=group.campaign_id, message_class=group.message_class
+                    )
+                options[number] = changed
+
     # --- numbers ---
+
+    def options(self, telephone_number: str) -> NumberOptions:
+        """What orders set at a number."""
+        with self._lock:
+            self._advance()
+            return self._inventory.options.get(telephone_number, NumberOptions())
+
+    def numbers_with_campaigns(self) -> list[tuple[str, NumberOptions]]:
+        """Every number that is on a campaign, ascending."""
+        with self._lock:
+            self._advance()
+            return sorted((n, options) for n, options in self._inventory.options.items() if options.campaign_id)
 
     def seed(self, location: Location, *, imported: Iterable[str] = (), owned: Iterable[str] = ()) -> None:
         """Put numbers at a peer without an order."""

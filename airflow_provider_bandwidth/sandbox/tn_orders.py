@@ -77,9 +77,14 @@ def find_unknown_order(call: Call) -> Refused:
 
 def list_orders(call: Call) -> Answer:
     """Answer with the orders that meet the query."""
-    start, size = _parse_page(call)
+    try:
+        (start, size), condition = _parse_page(call), _parse_filter(call)
+    except Refused as refused:
+        if refused.status == HTTPStatus.BAD_REQUEST:
+            refused.status = call.kind.query_error
+        raise
     total, orders = call.store.search(
-        call.account_id, _parse_filter(call), call.settings, start=start, limit=min(size, LIST_LIMIT)
+        call.account_id, condition, call.settings, start=start, limit=min(size, LIST_LIMIT)
     )
     form = call.settings.empty_list
     if not orders and form == "404":

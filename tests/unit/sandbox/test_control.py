@@ -194,7 +194,7 @@ def test_the_magic_numbers_are_served(control):
     lines = {row["line"]: row for row in control("GET", "magic-numbers")["lines"]}
 
     assert lines["0001"]["codes"] == ["25060"]
-    assert len(lines) == 107
+    assert len(lines) == 110
 
 
 def test_a_body_that_is_no_object_is_refused(sandbox):

@@ -1,0 +1,39 @@
+"""Campaigns: every id is a good one, except those that fail in a documented way (reference, section 20)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign that fails.
+
+    :param code: what a tnoptions order says of it; empty if it takes it
+    :param status: of the campaign in the registry
+    :param number_status: of a number on it, where the order takes it
+    """
+
+    campaign_id: str
+    code: str
+    description: str
+    status: str = "REGISTERED"
+    number_status: str = "SUCCESS"
+
+
+MAGIC_CAMPAIGNS: Final = {
+    row.campaign_id: row
+    for row in (
+        Campaign("CNOTFND", "12189", "The campaign was not found."),
+        Campaign("CPENDNG", "12192", "The campaign is not active.", status="PENDING"),
+        Campaign("CFOREGN", "12128", "The campaign is not authorised for this account."),
+        Campaign("CREFUSE", "12220", "The campaign was refused by the second aggregator."),
+        Campaign("CFAILED", "", "Taken, but never provisioned.", number_status="FAILURE"),
+    )
+}
+
+
+def find_campaign(campaign_id: str) -> Campaign:
+    """A campaign, magic or good."""
+    return MAGIC_CAMPAIGNS.get(campaign_id.upper()) or Campaign(campaign_id, "", "A campaign.")
