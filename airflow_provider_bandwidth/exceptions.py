@@ -19,12 +19,14 @@ Every error says what happened, to which order or field, and what to do. None ca
     +-- OrderMismatchError              an order with this id asks for something else
     +-- DuplicateOrderError             two attempts created the same order
     +-- OrderFailedError                an order ended in a status that is not allowed
+    +-- AmbiguousMessageError           was the text sent?
+    +-- MessageFailedError              a text ended in an outcome that is not allowed
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_bandwidth.order_records import TnOrder
@@ -210,6 +212,35 @@ class OrderFailedError(BandwidthError):
             message += f" First: {first.code} {first.description}"
         super().__init__(f"{message} {hint}".rstrip())
         self.order = order
+
+
+class AmbiguousMessageError(BandwidthError):
+    """A text may have been sent, and nobody can tell: Bandwidth has no key by which it would refuse a second one.
+
+    :param reason: what leaves the doubt
+    :param message_ids: texts found that may be it
+    """
+
+    def __init__(self, reason: str, message_ids: Sequence[str] = ()) -> None:
+        found = f" It may be one of these: {', '.join(message_ids)}." if message_ids else ""
+        super().__init__(
+            f"The text may have been sent, and whether it was is not known: {reason}.{found} Nothing more was sent. "
+            "Ask the receiver, or look for it in Bandwidth's message log. If it did not arrive, clear the task: it "
+            "looks again before it sends."
+        )
+        self.reason = reason
+        self.message_ids = tuple(message_ids)
+
+
+class MessageFailedError(BandwidthError):
+    """A text ended in an outcome that the caller does not accept.
+
+    :param summary: what the sensor's XCom holds
+    """
+
+    def __init__(self, message: str, summary: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.summary = dict(summary)
 
 
 class UnsafePlanError(BandwidthError):

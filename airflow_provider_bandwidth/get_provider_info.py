@@ -25,11 +25,20 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             }
         ],
-        "hooks": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.hooks.bandwidth"]}],
+        "hooks": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [f"{_PACKAGE}.hooks.bandwidth", f"{_PACKAGE}.hooks.messaging"],
+            }
+        ],
         "operators": [
             {
                 "integration-name": _INTEGRATION,
-                "python-modules": [f"{_PACKAGE}.operators.bandwidth", f"{_PACKAGE}.operators.number_sync"],
+                "python-modules": [
+                    f"{_PACKAGE}.operators.bandwidth",
+                    f"{_PACKAGE}.operators.messages",
+                    f"{_PACKAGE}.operators.number_sync",
+                ],
             }
         ],
         "sensors": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.sensors.bandwidth"]}],
@@ -113,6 +122,21 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "label": "CustomerOrderID element",
         "schema": {"type": _TEXT, "enum": ["CustomerOrderID", "CustomerOrderId"], "default": "CustomerOrderID"},
         "description": "CustomerOrderID or CustomerOrderId in requests. Change it if the log says that orders lose it.",
+    },
+    "application_id": {
+        "label": "Messaging application ID",
+        "schema": {"type": _TEXT},
+        "description": "Messaging application of texts whose task names none: the one tied to the sender's location.",
+    },
+    "messaging_url": {
+        "label": "Messaging URL",
+        "schema": {"type": _TEXT},
+        "description": "Base URL of the message API; Bandwidth's own if empty.",
+    },
+    "max_segments_per_minute": {
+        "label": "Max segments per minute",
+        "schema": {"type": ["integer", "null"], "default": 60, "minimum": 1},
+        "description": "Segments of texts a minute that one process may send. Bandwidth's default is one a second.",
     },
     "order_url": {
         "label": "Order page URL",

@@ -26,6 +26,10 @@ _DEFAULT_TIMEOUT: Final = 30.0
 _MAX_TIMEOUT: Final = 3600.0
 #: Bandwidth's support names 100 calls a minute, sustained; this leaves room for everybody else of the account.
 _DEFAULT_MAX_REQUESTS_PER_MINUTE: Final = 60
+#: Bandwidth's default is a segment a second for each account and local number (API reference, section 21.6).
+_DEFAULT_MAX_SEGMENTS_PER_MINUTE: Final = 60
+_MESSAGING_URL: Final = "https://messaging.bandwidth.com/api/v2"
+_INTERNATIONAL_A2P_URL: Final = "https://bulksms.ia2p.bandwidth.com:12021"
 _FLAGS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -40,6 +44,9 @@ class ConnectionSettings:
     :param max_requests_per_minute: how many calls a minute one triggerer may spend on waiting for orders
     :param order_url: where a person can look at an order: a pattern with {base_url}, {account_id} and {order_id};
         ``None`` for the order's address in the API
+    :param messaging_url: the message API, without a trailing slash; ``None`` for where it is beside the base URL
+    :param application_id: the messaging application of texts whose task names none
+    :param max_segments_per_minute: how many segments of texts a minute one process may send
     """
 
     conn_id: str
@@ -56,6 +63,9 @@ class ConnectionSettings:
     customer_order_id_element: str
     max_requests_per_minute: int
     order_url: str | None
+    messaging_url: str | None
+    application_id: str | None
+    max_segments_per_minute: int
 
     @classmethod
     def from_connection(cls, connection: Any, extra: Mapping[str, Any]) -> ConnectionSettings:
@@ -104,9 +114,27 @@ class ConnectionSettings:
             customer_order_id_element=_parse_choice(
                 "customer_order_id_element", extra, ("CustomerOrderID", "CustomerOrderId")
             ),
-            max_requests_per_minute=_parse_max_requests(extra.get("max_requests_per_minute")),
+            max_requests_per_minute=_parse_per_minute(
+                "max_requests_per_minute", extra, _DEFAULT_MAX_REQUESTS_PER_MINUTE
+            ),
             order_url=_parse_order_url(extra.get("order_url")),
+            messaging_url=_parse_url("extra.messaging_url", extra["messaging_url"])
+            if extra.get("messaging_url")
+            else None,
+            application_id=extra.get("application_id") or None,
+            max_segments_per_minute=_parse_per_minute(
+                "max_segments_per_minute", extra, _DEFAULT_MAX_SEGMENTS_PER_MINUTE
+            ),
         )
+
+    def derive_messaging_url(self, *, international_a2p: bool = False) -> str:
+        """The base URL of a message API: the connection's, else Bandwidth's; of another host, beside the base URL."""
+        if self.messaging_url is not None:
+            return self.messaging_url
+        if _is_bandwidth(self.base_url):
+            return _INTERNATIONAL_A2P_URL if international_a2p else _MESSAGING_URL
+        parts = urlsplit(self.base_url)
+        return urlunsplit((parts.scheme, parts.netloc, "" if international_a2p else "/api/v2", "", ""))
 
     @property
     def credentials_hint(self) -> str:
@@ -223,11 +251,15 @@ def _is_loopback(hostname: str) -> bool:
         return hostname == "localhost"
 
 
+def _is_bandwidth(url: str) -> bool:
+    hostname = urlsplit(url).hostname or ""
+    return hostname == "bandwidth.com" or hostname.endswith(".bandwidth.com")
+
+
 def _derive_token_url(base_url: str) -> str:
-    parts = urlsplit(base_url)
-    hostname = parts.hostname or ""
-    if hostname == "bandwidth.com" or hostname.endswith(".bandwidth.com"):
+    if _is_bandwidth(base_url):
         return _BANDWIDTH_TOKEN_URL
+    parts = urlsplit(base_url)
     return urlunsplit((parts.scheme, parts.netloc, _TOKEN_PATH, "", ""))
 
 
@@ -277,9 +309,10 @@ def _parse_verify(text: str | None) -> bool | str:
     return text if flag is None else flag
 
 
-def _parse_max_requests(text: str | None) -> int:
+def _parse_per_minute(name: str, extra: Mapping[str, str], default: int) -> int:
+    text = extra.get(name)
     if not text:
-        return _DEFAULT_MAX_REQUESTS_PER_MINUTE
+        return default
     if not re.fullmatch(r"[0-9]{1,6}(\.0)?", text, re.ASCII) or float(text) < 1:
-        raise InvalidParameterError("extra.max_requests_per_minute", f"expected a number from 1, got {text!r}")
+        raise InvalidParameterError(f"extra.{name}", f"expected a number from 1, got {text!r}")
     return int(float(text))

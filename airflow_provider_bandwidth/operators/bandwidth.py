@@ -131,7 +131,7 @@ class BandwidthTnOrderOperator(BaseOperator):
             if self.customer_order_id in (None, ""):
                 request = replace(request, customer_order_id=self._derive_id(request, context))
             reuse = parse_flag("reuse_existing_order", self.reuse_existing_order)
-            ended_since = _parse_time("reuse_orders_ended_since", self.reuse_orders_ended_since)
+            ended_since = parse_time("reuse_orders_ended_since", self.reuse_orders_ended_since)
         except (InvalidParameterError, InvalidTelephoneNumbersError) as error:
             # What was given is as wrong at the next try.
             raise AirflowFailException(str(error)) from error
@@ -209,7 +209,9 @@ class TaskJournal(SubmissionJournal):
     The store survives retry and *clear*, but not every setting of it does (``clear_on_success``, retention), and
     Airflow 2.11 to 3.2 have none. Without an entry all that is known is whether this can be the first to send it.
 
+    :param customer_order_id: the order's
     :param derived_id: what the CustomerOrderId would be if none were given; it stands for the order's content
+    :param context: the task's
     """
 
     def __init__(self, customer_order_id: str, derived_id: str, context: Context) -> None:
@@ -223,13 +225,13 @@ class TaskJournal(SubmissionJournal):
 
     def earlier_attempt(self) -> EarlierAttempt | None:
         """What the store holds; without an entry, whether this can be the first to send the order."""
-        if not self._entry and _is_first(self._context):
+        if not self._entry and is_first(self._context):
             return None
         # An own CustomerOrderId may stand for other numbers now: then the order that is known is not this one.
         order_id = self._entry.get("order_id") if self._entry.get("content") == self._key["content"] else None
         since = self._entry.get("sent_since")
         if since is None:
-            return EarlierAttempt(_first_start(self._context["dag_run"]), order_id, is_airflow_time=True)
+            return EarlierAttempt(first_start(self._context["dag_run"]), order_id, is_airflow_time=True)
         return EarlierAttempt(datetime.fromisoformat(since), order_id)
 
     def record_sending(self, at: datetime) -> None:
@@ -274,7 +276,7 @@ class _MappedTaskJournal(TaskJournal):
             )
 
 
-def _is_first(context: Context) -> bool:
+def is_first(context: Context) -> bool:
     """Whether nothing of this run can have sent the order before.
 
     A mapped task instance may hold what another index held before its run was cleared. Airflow before 3.2 does not
@@ -287,7 +289,7 @@ def _is_first(context: Context) -> bool:
     return AIRFLOW_V_3_2_PLUS or not is_mapped
 
 
-def _first_start(run: Any) -> datetime:
+def first_start(run: Any) -> datetime:
     """A time before any task of this run can have started; the latest such that Airflow still knows."""
     if run.start_date is not None and not run.clear_number:
         return cast(datetime, run.start_date)
@@ -295,7 +297,12 @@ def _first_start(run: Any) -> datetime:
     return cast(datetime, getattr(run, "run_after", None) or run.logical_date)
 
 
-def _parse_time(name: str, value: datetime | str | None) -> datetime | None:
+def parse_time(name: str, value: datetime | str | None) -> datetime | None:
+    """A time with a zone, or the text that a template rendered it to; ``None`` if there is none.
+
+    :param name: the parameter, for the error
+    :raises InvalidParameterError: it is something else
+    """
     if value in (None, "", "None"):
         return None
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import email.utils
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -48,16 +48,25 @@ class Answer:
         return self.status in (204, 404)
 
 
-def to_error(answer: Answer, *, conn_id: str, account_id: str, hint: str, now: float) -> BandwidthApiError:
+def to_error(
+    answer: Answer,
+    *,
+    conn_id: str,
+    account_id: str,
+    hint: str,
+    now: float,
+    describe: Callable[[Answer], tuple[str | None, str]] | None = None,
+) -> BandwidthApiError:
     """The error that a refusal is. Whoever catches it finds its status, Bandwidth's code and text, and what to do.
 
     :param conn_id: the connection whose credentials were sent, for the message
     :param account_id: the account asked, for the message
     :param hint: what to do about refused credentials
     :param now: epoch seconds by Bandwidth's clock
+    :param describe: reads Bandwidth's code and text; by default from XML
     """
     status, url = answer.status, answer.url
-    code, description = _describe(answer)
+    code, description = (describe or _describe)(answer)
     if status == 401:
         return BandwidthAuthError(
             f"{description}. The credentials of connection {conn_id!r} were refused. {hint}",

@@ -21,7 +21,7 @@ _SHOWN: Final = 300
 
 
 def write_message(request: MessageRequest) -> bytes:
-    """The body of a POST. What is absent is left out: a ``null`` was refused once (section 21.2)."""
+    """The body of a POST. What is absent is left out: ``null`` was refused once (API reference, section 21.2)."""
     body: dict[str, Any] = {
         "applicationId": request.application_id,
         "to": list(request.to),

@@ -12,6 +12,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ PARAMETER_TABLES: dict[str, str] = {
     "BandwidthTnOrderSensor": "sensors.bandwidth",
     "BandwidthTnOrderTrigger": "triggers.bandwidth",
     "BandwidthHook": "hooks.bandwidth",
+    "BandwidthMessagingHook": "hooks.messaging",
+    "BandwidthSendMessageOperator": "operators.messages",
     "bandwidth_number_sync": "task_groups.bandwidth",
     "BandwidthNumberSyncPlanOperator": "operators.number_sync",
     "BandwidthNumberSyncOrderOperator": "operators.number_sync",
@@ -50,7 +53,8 @@ def make_table(name: str) -> str:
         "connection fields": _connection_fields,
         "delivery codes": _delivery_codes,
         "error codes": _error_codes,
-        "hook methods": _hook_methods,
+        "hook methods": partial(_hook_methods, "BandwidthHook"),
+        "messaging hook methods": partial(_hook_methods, "BandwidthMessagingHook"),
         "international a2p codes": _a2p_codes,
         "magic numbers": _magic_numbers,
     }
@@ -106,14 +110,14 @@ def _magic_numbers() -> str:
     return _table(("line", "code", "text", "what fails", "on", "importTnChecker says"), rows)
 
 
-def _hook_methods() -> str:
+def _hook_methods(name: str) -> str:
     """What a task may call; what only Airflow or the poller call is left out."""
     from airflow_provider_bandwidth.hooks._api import ApiHook
-    from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 
+    hook = getattr(import_module(f"{_PACKAGE}.{PARAMETER_TABLES[name]}"), name)
     called_by_others = {"get_connection_form_widgets", "get_ui_field_behaviour", "load_settings", "reload_settings"}
     rows = []
-    for name, method in (vars(ApiHook) | vars(BandwidthHook)).items():
+    for name, method in (vars(ApiHook) | vars(hook)).items():
         if name.startswith("_") or name in called_by_others or not inspect.isfunction(method):
             continue
         parameters = ", ".join(each for each in inspect.signature(method).parameters if each != "self")

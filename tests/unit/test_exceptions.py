@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_bandwidth import exceptions
 from airflow_provider_bandwidth.exceptions import (
+    AmbiguousMessageError,
     AmbiguousSubmissionError,
     BandwidthApiError,
     BandwidthAuthError,
@@ -21,6 +22,7 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidParameterError,
     InvalidResponseError,
     InvalidTelephoneNumbersError,
+    MessageFailedError,
     MissingConnectionError,
     OrderFailedError,
     OrderMismatchError,
@@ -61,6 +63,8 @@ EXAMPLES: list[BandwidthError] = [
     OrderMismatchError("run-7", "0f3c1a52", "it has 3 numbers, not 2"),
     DuplicateOrderError("run-7", ["0f3c1a52", "5ad0b8c4"]),
     OrderFailedError(FAILED, "Allowed are COMPLETE and PARTIAL."),
+    AmbiguousMessageError("the connection broke", ["m1", "m2"]),
+    MessageFailedError("Message m1 failed with 4476.", {"message_id": "m1", "outcome": "failed"}),
     UnsafePlanError("40 removals, allowed are 10", ["too many removals", "the extract is short"]),
     InvalidExtractError("no column phone"),
     ExtractUnavailableError("no such file"),
@@ -106,7 +110,7 @@ def test_it_says_something_and_holds_nothing_but_what_it_was_given(error: Bandwi
     assert not str(error).startswith("(")
     known = {
         "field", "rejected", "status", "code", "description", "url", "retryable", "retry_after", "customer_order_id",
-        "reason", "order_id", "order_ids", "order", "findings",
+        "reason", "order_id", "order_ids", "order", "findings", "limits", "message_ids", "summary",
     }  # fmt: skip
     assert vars(error).keys() <= known
 

@@ -20,15 +20,16 @@ operators.number_sync
 operators._sync_report operators._sync_order operators._planning operators._peer_turn operators._approval
 operators._peer_reader
 operators._peer_record
+operators.messages
 operators.bandwidth sensors.bandwidth
 lineage
 triggers.bandwidth
 triggers._poller
 triggers._order_lists
 triggers.waiting
-hooks.bandwidth hooks.extract hooks._shared_looks
+hooks.bandwidth hooks.messaging hooks.extract hooks._shared_looks
 hooks._api
-hooks._submission hooks._transport hooks._inventory
+hooks._submission hooks._sending hooks._transport hooks._inventory
 hooks._transport_errors hooks._connection_lookup
 hooks._connection hooks._exchange hooks._journal
 number_sync
@@ -48,7 +49,7 @@ FLOOR = {name: number for number, line in enumerate(FLOORS.splitlines()) for nam
 PURE = ("number_sync", "messaging", "delivery_codes",
         "wire", "order_apis", "orders", "values", "exceptions", "order_records", "telephone_numbers",
         "error_codes", "assets", "get_provider_info", "hooks._connection", "hooks._inventory",
-        "hooks._submission", "hooks._shared_looks", "hooks._journal")  # fmt: skip
+        "hooks._submission", "hooks._sending", "hooks._shared_looks", "hooks._journal")  # fmt: skip
 IMPURE = ("airflow", "requests", "urllib3")
 MOST_LINES = 500
 MOST_LINES_OF_THE_HOOK = 649
