@@ -88,7 +88,7 @@ class SharedLooks:
 
     def calls(self) -> OrderCalls:
         """The calls of a submission that shares its look-ups."""
-        return replace(self._calls, create=self._create, get=self._get, list=self._search)
+        return replace(self._calls, create=self._create, get=self._get, list=self._search, alone=self._calls)
 
     def begin_turn(self, size: int) -> None:
         """What was read before answers nothing any more.

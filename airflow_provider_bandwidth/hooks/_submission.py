@@ -81,6 +81,7 @@ class OrderCalls:
     :param local_now: the time by this machine's clock
     :param sleep: pauses for so many seconds
     :param account_id: the account that all of them go to
+    :param alone: the same without anything that is shared with other submissions; ``None`` if nothing is
     """
 
     create: Callable[[ExternalTnsOrderRequest], TnOrder]
@@ -91,6 +92,7 @@ class OrderCalls:
     local_now: Callable[[], datetime]
     sleep: Callable[[float], None]
     account_id: str
+    alone: OrderCalls | None = None
 
 
 class Submission:
@@ -110,7 +112,7 @@ class Submission:
     ) -> None:
         self._request = request
         self._id = request.customer_order_id
-        self._calls = calls
+        self._calls = self._shared = calls
         self._journal = journal
         self._ended_since = ended_since
         self._log = log
@@ -153,6 +155,7 @@ class Submission:
         lagging: OrderNotFoundError | None = None
         for pause in self._pauses(attempt is not None, "an earlier attempt may have created it"):
             yield pause
+            self._look_alone_after(pause)
             try:
                 orders = self._look(attempt)
             except OrderNotFoundError as error:
@@ -187,6 +190,7 @@ class Submission:
         sent_since = attempt.sent_since.replace(microsecond=0)
         for pause in self._pauses(True, "the answer to its POST leaves doubt"):
             yield pause
+            self._look_alone_after(pause)
             try:
                 orders = self._look(attempt, known)
             except (BandwidthApiError, InvalidResponseError) as error:
@@ -293,6 +297,7 @@ class Submission:
         doubted_since = self._doubted_since
         for pause in self._pauses(doubted_since is not None, "an earlier POST of it may still create a second one"):
             yield pause
+            self._look_alone_after(pause)
             try:
                 others = self._list_same_id()
                 if doubted_since is not None:
@@ -328,6 +333,10 @@ class Submission:
             reason,
         )
         return (0.0, *_PAUSES)
+
+    def _look_alone_after(self, pause: float) -> None:
+        """The last look before the request is sent again has answers of its own: one shared list may be wrong."""
+        self._calls = (pause == _PAUSES[-1] and self._shared.alone) or self._shared
 
     def _look(self, attempt: EarlierAttempt | None, known: Collection[str] = ()) -> list[TnOrder]:
         """Our orders as one look at Bandwidth shows them, those in ``known`` left out; the live ones come first."""
@@ -435,7 +444,7 @@ class Submission:
                 return order
             if is_last or order.order_id in self._anothers:
                 break
-            order = self._calls.get(order.order_id)
+            order = (self._calls.alone or self._calls).get(order.order_id)
         self._anothers.add(order.order_id)
         return None
 
