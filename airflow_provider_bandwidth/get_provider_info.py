@@ -43,6 +43,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "sensors": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.sensors.bandwidth"]}],
         "triggers": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.triggers.bandwidth"]}],
+        "notifications": [f"{_PACKAGE}.notifications.bandwidth.BandwidthSmsNotifier"],
         "connection-types": [
             {
                 "connection-type": "bandwidth",

@@ -21,8 +21,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
-from airflow.providers.common.compat.sdk import Variable
-
+from airflow_provider_bandwidth.airflow_variables import is_without_airflow, read_variable, write_variable
 from airflow_provider_bandwidth.number_sync.handover import Handover
 
 #: How old a plan may be when one of its orders is sent for the first time.
@@ -37,9 +36,6 @@ _PLANNING_TIME: Final = timedelta(minutes=10)
 _MOST_ORDER_IDS: Final = 500
 _GOING_ON: Final = frozenset({"queued", "running", "restarting"})
 _ENDED: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
-
-#: In place of Variables where no Airflow runs the task: a script, say, that calls ``execute`` itself.
-_WITHOUT_AIRFLOW: Final[dict[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,7 @@ class PeerRecord:
 
     def read(self) -> PlanRecord | None:
         """The latest plan; ``None`` if there never was one."""
-        text = _read(self._key)
+        text = read_variable(self._key)
         return None if text is None else PlanRecord.from_json(text)
 
     def find_holder(self, ti: Any, plan_task_id: str) -> PlanRecord | None:
@@ -116,7 +112,7 @@ class PeerRecord:
             return None
         if datetime.now(UTC) > datetime.fromisoformat(record.sends_until):
             return None
-        if self._key in _WITHOUT_AIRFLOW and not hasattr(ti, "get_dagrun_state"):
+        if is_without_airflow(self._key) and not hasattr(ti, "get_dagrun_state"):
             # A script without Airflow has no runs that could be asked for.
             return None
         return record if _is_going_on(ti, record) else None
@@ -146,7 +142,7 @@ class PeerRecord:
             newest=newest,
             order_ids=earlier.order_ids if earlier else (),
         )
-        _write(self._key, mine.to_json())
+        write_variable(self._key, mine.to_json())
         time.sleep(_SETTLED_AFTER_SECONDS)
         settled = self.read()
         return mine if settled is not None and settled.nonce == mine.nonce else None
@@ -159,13 +155,13 @@ class PeerRecord:
         if not self.is_latest(mine.nonce):
             return False
         kept = tuple(order_ids) if len(order_ids) <= _MOST_ORDER_IDS else None
-        _write(self._key, replace(mine, order_ids=kept).to_json())
+        write_variable(self._key, replace(mine, order_ids=kept).to_json())
         return True
 
     def release(self, mine: PlanRecord) -> None:
         """Let other syncs plan: this plan sends nothing, or nothing before it is made anew."""
         if self.is_latest(mine.nonce):
-            _write(self._key, replace(mine, sends_until=datetime.now(UTC).isoformat()).to_json())
+            write_variable(self._key, replace(mine, sends_until=datetime.now(UTC).isoformat()).to_json())
 
     def is_latest(self, nonce: str) -> bool:
         """Whether nobody has planned for this peer since."""
@@ -174,33 +170,17 @@ class PeerRecord:
 
     def note_sending(self) -> None:
         """Note that an order is about to be sent."""
-        _write(f"{self._key}_sent", datetime.now(UTC).isoformat())
+        write_variable(f"{self._key}_sent", datetime.now(UTC).isoformat())
 
     def seconds_until_shown(self) -> float:
         """How long Bandwidth's search may still hide an order that a sync of this peer sent last."""
-        text = _read(f"{self._key}_sent")
+        text = read_variable(f"{self._key}_sent")
         if text is None:
             return 0.0
         shown_at = datetime.fromisoformat(text) + SEARCH_SHOWS_AFTER
         left = (shown_at - datetime.now(UTC)).total_seconds()
         # A worker's clock may be ahead of this one's.
         return min(max(left, 0.0), SEARCH_SHOWS_AFTER.total_seconds())
-
-
-def _write(key: str, text: str) -> None:
-    try:
-        Variable.set(key, text)
-    except ImportError:  # so Airflow 3 says that it does not run this task
-        _WITHOUT_AIRFLOW[key] = text
-
-
-def _read(key: str) -> str | None:
-    # The two lines of Airflow name the default differently.
-    try:
-        value = Variable.get(key, None)
-    except KeyError:
-        value = None
-    return _WITHOUT_AIRFLOW.get(key) if value is None else str(value)
 
 
 def _is_going_on(ti: Any, record: PlanRecord) -> bool:

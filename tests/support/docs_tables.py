@@ -33,6 +33,7 @@ PARAMETER_TABLES: dict[str, str] = {
     "BandwidthHook": "hooks.bandwidth",
     "BandwidthMessagingHook": "hooks.messaging",
     "BandwidthSendMessageOperator": "operators.messages",
+    "BandwidthSmsNotifier": "notifications.bandwidth",
     "bandwidth_number_sync": "task_groups.bandwidth",
     "BandwidthNumberSyncPlanOperator": "operators.number_sync",
     "BandwidthNumberSyncOrderOperator": "operators.number_sync",

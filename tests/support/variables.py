@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_provider_bandwidth import airflow_variables
 from airflow_provider_bandwidth.operators import _peer_record
 
 
@@ -23,6 +24,6 @@ class FakeVariables:
 def replace_variables(monkeypatch: pytest.MonkeyPatch) -> FakeVariables:
     """Keep the records of SIP peers in memory, and do not pause for other plans."""
     variables = FakeVariables()
-    monkeypatch.setattr(_peer_record, "Variable", variables)
+    monkeypatch.setattr(airflow_variables, "Variable", variables)
     monkeypatch.setattr(_peer_record, "_SETTLED_AFTER_SECONDS", 0)
     return variables

@@ -11,7 +11,14 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "airflow_provider_bandwidth"
 #: What a DAG's author calls.
-IN_DAG_FILES = ("hooks/bandwidth.py", "operators", "sensors", "triggers/bandwidth.py", "task_groups")
+IN_DAG_FILES = (
+    "hooks/bandwidth.py",
+    "notifications/bandwidth.py",
+    "operators",
+    "sensors",
+    "triggers/bandwidth.py",
+    "task_groups",
+)
 
 Documented = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 

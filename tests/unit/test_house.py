@@ -20,7 +20,8 @@ operators.number_sync
 operators._sync_report operators._sync_order operators._planning operators._peer_turn operators._approval
 operators._peer_reader
 operators._peer_record
-operators.messages
+operators.messages notifications.bandwidth
+notifications._limit
 operators.bandwidth sensors.bandwidth
 lineage
 triggers.bandwidth
@@ -42,7 +43,7 @@ orders
 exceptions
 order_records
 telephone_numbers error_codes delivery_codes links.bandwidth get_provider_info
-assets values
+assets values airflow_variables
 """
 FLOOR = {name: number for number, line in enumerate(FLOORS.splitlines()) for name in line.split()}
 #: These import neither Airflow nor requests; ``wire`` needs lxml.

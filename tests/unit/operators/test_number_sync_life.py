@@ -13,6 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from support.variables import FakeVariables, replace_variables
 
+from airflow_provider_bandwidth import airflow_variables
 from airflow_provider_bandwidth.exceptions import InvalidResponseError
 from airflow_provider_bandwidth.operators import _peer_reader, _peer_record, _peer_turn
 from airflow_provider_bandwidth.operators.number_sync import (
@@ -144,7 +145,7 @@ def test_script_without_airflow_may_make_two_runs(
     bandwidth: Sandbox, monday: Run, variables: FakeVariables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(variables, "set", Mock(side_effect=ImportError("cannot import name 'SUPERVISOR_COMMS'")))
-    monkeypatch.setattr(_peer_record, "_WITHOUT_AIRFLOW", {})
+    monkeypatch.setattr(airflow_variables, "_WITHOUT_AIRFLOW", {})
     monkeypatch.delattr(FakeTask, "get_dagrun_state")
     monday.plan(NUMBERS[:3])
     monday.submit()
@@ -370,9 +371,9 @@ def test_a_script_that_runs_the_tasks_itself_needs_no_airflow(monkeypatch: pytes
     def refuse(*_: object) -> None:
         raise ImportError("cannot import name 'SUPERVISOR_COMMS'")
 
-    monkeypatch.setattr(_peer_record, "Variable", Mock(set=refuse, get=Mock(side_effect=KeyError)))
+    monkeypatch.setattr(airflow_variables, "Variable", Mock(set=refuse, get=Mock(side_effect=KeyError)))
     monkeypatch.setattr(_peer_record, "_SETTLED_AFTER_SECONDS", 0)
-    monkeypatch.setattr(_peer_record, "_WITHOUT_AIRFLOW", {})
+    monkeypatch.setattr(airflow_variables, "_WITHOUT_AIRFLOW", {})
     ti = SimpleNamespace(dag_id="d", run_id="r")
     record = _peer_record.PeerRecord("9900000", 743, 303716)
     mine = record.take(ti, "plan", None, None, timedelta(hours=2))
