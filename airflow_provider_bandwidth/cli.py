@@ -1,10 +1,10 @@
-"""What an on-call engineer needs without a DAG: orders, error codes, the sandbox.
+"""What an on-call engineer needs without a DAG: orders, numbers, tonight's plan, error codes, the sandbox.
 
 ``airflow bandwidth ...`` on Airflow 3.2 and later, ``python -m airflow_provider_bandwidth ...`` on every line. Airflow
 asks for the commands whenever its command line starts: nothing that takes time is imported before a command runs.
 
-Exit codes: 0 done; 1 the connection is wrong, or Bandwidth refused or did not answer; 2 wrong arguments; 3 nothing
-found.
+Exit codes: 0 done; 1 the connection is wrong, or Bandwidth refused or did not answer, or a real run of the plan would
+stop or fail; 2 wrong arguments or a wrong extract; 3 nothing found.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from airflow_provider_bandwidth.delivery_codes import MessageApi
 from airflow_provider_bandwidth.exceptions import (
     BandwidthError,
+    InvalidExtractError,
     InvalidParameterError,
     InvalidTelephoneNumbersError,
     OrderNotFoundError,
@@ -50,6 +52,8 @@ def get_cli_commands() -> list[GroupCommand]:
         default="bandwidth_default",
     )
     account_id = Arg(("--account-id",), help="Bandwidth account (default: the connection's)")
+    site_id = Arg(("--site-id",), help="SiteId (default: the connection's)")
+    sip_peer_id = Arg(("--sip-peer-id",), help="SipPeerId (default: the connection's)")
     return [
         GroupCommand(
             name="bandwidth",
@@ -80,6 +84,29 @@ def get_cli_commands() -> list[GroupCommand]:
                     ),
                 ),
                 ActionCommand(
+                    name="numbers",
+                    help="List the numbers that orders imported to a SIP peer",
+                    func=list_numbers,
+                    args=(
+                        site_id,
+                        sip_peer_id,
+                        conn_id,
+                        account_id,
+                        Arg(
+                            ("-o", "--output"),
+                            help="table, json or csv (default: table)",
+                            choices=("table", "json", "csv"),
+                            default="table",
+                        ),
+                    ),
+                ),
+                ActionCommand(
+                    name="plan",
+                    help="Show what a number sync of an extract would do; nothing is sent",
+                    func=show_plan,
+                    args=(*_plan_arguments(), site_id, sip_peer_id, conn_id, account_id, output),
+                ),
+                ActionCommand(
                     name="explain-error",
                     help="Say what an error code means and what to do; all codes if none is given",
                     func=explain_error,
@@ -103,6 +130,36 @@ def get_cli_commands() -> list[GroupCommand]:
             ),
         )
     ]
+
+
+def _plan_arguments() -> Iterator[Any]:
+    """What the sync's parameters of the same names say, with the same defaults."""
+    from airflow.cli.cli_config import Arg
+
+    a_limit = "as a count (500) or a share (0.1)"
+    yield Arg(("--extract",), help="a .csv, .jsonl or .parquet file, also s3://...", required=True, metavar="FILE")
+    yield Arg(("--column",), help="the column with the telephone numbers", required=True, metavar="NAME")
+    yield Arg(("--encoding",), help="of a text file, instead of a guess")
+    yield Arg(("--html",), help="also write the report as a page for people", metavar="FILE")
+    yield Arg(("--exclude",), help="a number to leave alone; may be given several times", action="append", default=[])
+    yield Arg(("--remove-missing",), help="remove current numbers that are not desired", action="store_true")
+    yield Arg(("--max-removals",), help=f"the most removals, {a_limit} of the current numbers", type=_count_or_share)
+    yield Arg(
+        ("--min-desired",), help=f"the fewest desired numbers, {a_limit} of the current ones", type=_count_or_share
+    )
+    yield Arg(("--max-imports",), help=f"the most imports, {a_limit} of the current numbers", type=_count_or_share)
+    yield Arg(
+        ("--max-unreadable",), help=f"the most unreadable values, {a_limit} of the desired ones", type=_count_or_share
+    )
+    yield Arg(("--max-errors",), help=f"the most errored numbers, {a_limit}", type=_count_or_share, default=0)
+    yield Arg(("--first-load",), help="allow any number of imports", action="store_true")
+    yield Arg(("--chunk-size",), help="the most numbers in one order", type=int)
+    yield Arg(("--resend-errors-after",), help="days after which a refused number is sent again", type=int)
+
+
+def _count_or_share(text: str) -> float:
+    """As in Python, ``1`` is one telephone number and ``1.0`` is all of them."""
+    return int(text) if text.isdecimal() else float(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -162,6 +219,109 @@ def list_orders(args: argparse.Namespace) -> None:
         _print_table([{name: row[name] for name in shown} for row in map(_summarise, orders)], width=_ORDER_LINE)
     if not orders:
         _fail("No order matches.", _EXIT_NOTHING_FOUND)
+
+
+def list_numbers(args: argparse.Namespace) -> None:
+    """Print the imported numbers of a SIP peer as they come, page by page."""
+    with _hook(args) as hook:
+        numbers = hook.iter_external_telephone_numbers(args.site_id, args.sip_peer_id)
+        try:
+            count = _print_json_stream(numbers) if args.output == "json" else _print_lines(numbers)
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader has had enough, as head has
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return
+    if not count:
+        _fail("No number was imported to this SIP peer.", _EXIT_NOTHING_FOUND)
+
+
+def _print_lines(numbers: Iterator[str]) -> int:
+    count = 0
+    for count, number in enumerate(numbers, 1):
+        sys.stdout.write(f"telephone_number\n{number}\n" if count == 1 else f"{number}\n")
+    if not count:
+        sys.stdout.write("telephone_number\n")
+    return count
+
+
+def _print_json_stream(numbers: Iterator[str]) -> int:
+    count = 0
+    for count, number in enumerate(numbers, 1):
+        sys.stdout.write(f"{'[' if count == 1 else ','}\n  {json.dumps(number)}")
+    sys.stdout.write("\n]\n" if count else "[]\n")
+    return count
+
+
+def show_plan(args: argparse.Namespace) -> None:
+    """Print what a sync of an extract would do now."""
+    with _hook(args) as hook:
+        from airflow_provider_bandwidth.hooks.extract import read_telephone_number_column
+        from airflow_provider_bandwidth.number_sync.handover import NUMBERS_PER_XCOM
+        from airflow_provider_bandwidth.operators._dry_run import make_dry_run
+        from airflow_provider_bandwidth.operators._peer_reader import PeerReader
+        from airflow_provider_bandwidth.operators._planning import PlanRequest
+        from airflow_provider_bandwidth.operators._sync_report import find_free, open_report
+        from airflow_provider_bandwidth.operators.number_sync import DEFAULT_CHUNK_SIZE, DEFAULT_RESEND_ERRORS_AFTER
+
+        limits = ("max_removals", "min_desired", "max_imports", "max_unreadable")
+        request = PlanRequest(
+            desired=read_telephone_number_column(_absolute(args.extract), args.column, encoding=args.encoding),
+            excluded=args.exclude,
+            remove_missing=args.remove_missing,
+            limits={name: getattr(args, name) for name in limits if getattr(args, name) is not None},
+            first_load=args.first_load,
+            chunk_size=DEFAULT_CHUNK_SIZE if args.chunk_size is None else args.chunk_size,
+            preflight=False,
+            resend_errors_after=(
+                DEFAULT_RESEND_ERRORS_AFTER if args.resend_errors_after is None else args.resend_errors_after
+            ),
+            ignore_error_codes=(),
+            loa_type=None,
+        )
+        if not 1 <= request.chunk_size <= NUMBERS_PER_XCOM:
+            raise InvalidParameterError("--chunk-size", f"expected 1 to {NUMBERS_PER_XCOM}, got {request.chunk_size}")
+        site_id, sip_peer_id = hook.resolve_site_id(args.site_id), hook.resolve_sip_peer_id(args.sip_peer_id)
+        if sip_peer_id is None:
+            raise InvalidParameterError("SipPeerId", "give --sip-peer-id, or set the connection's extra.sip_peer_id")
+        found = make_dry_run(PeerReader(hook, site_id, sip_peer_id, _Warnings), request, args.max_errors, _Warnings)
+        if args.html is not None:
+            path = find_free(_absolute(args.html))
+            with open_report(path) as text:
+                text.write(found.page.render())
+            sys.stderr.write(f"The page is {path}.\n")
+    if args.output == "json":
+        _print_json(
+            {
+                **found.page.tally.counts(),
+                "current": found.plan.counts["current"],
+                "error_counts": found.page.tally.error_counts(),
+                "orders": found.plan.order_count,
+                "verdict": found.verdict,
+                "unsafe": list(found.plan.findings),
+                "problems": list(found.problems),
+            }
+        )
+    else:
+        sys.stdout.write(f"{found.render()}\n")
+    if found.plan.unsafe or found.problems:
+        raise SystemExit(_EXIT_FAILED)
+
+
+def _absolute(path: str) -> str:
+    """Airflow 2.11 does not look for a relative path in the working directory."""
+    return path if "://" in path else str(Path(path).absolute())
+
+
+class _Warnings:
+    """A log whose warnings a person sees."""
+
+    @staticmethod
+    def info(text: str, *values: Any) -> None:
+        """Not shown: the report has the figures."""
+
+    @staticmethod
+    def warning(text: str, *values: Any) -> None:
+        sys.stderr.write(f"{text % values}\n")
 
 
 def explain_error(args: argparse.Namespace) -> None:
@@ -226,7 +386,7 @@ def _hook(args: argparse.Namespace) -> Iterator[BandwidthHook]:
         yield hook
     except OrderNotFoundError as error:
         _fail(str(error), _EXIT_NOTHING_FOUND)
-    except (InvalidParameterError, InvalidTelephoneNumbersError) as error:
+    except (InvalidParameterError, InvalidTelephoneNumbersError, InvalidExtractError) as error:
         _fail(str(error), _EXIT_USAGE)
     except BandwidthError as error:
         _fail(str(error), _EXIT_FAILED)

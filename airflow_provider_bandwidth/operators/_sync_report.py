@@ -22,6 +22,7 @@ from airflow_provider_bandwidth.number_sync.guards import parse_limit
 from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.number_sync.page import MAX_NIGHTS, NightFigures, PageOrder, ReportPage, read_figures
 from airflow_provider_bandwidth.number_sync.report import Tally, escape_cell
+from airflow_provider_bandwidth.number_sync.verdict import conclude_page, find_problems, make_title, make_verdict
 from airflow_provider_bandwidth.orders import Action, TelephoneNumberError
 from airflow_provider_bandwidth.sensors.bandwidth import COMPLETED_KEY, ERRORS_KEY
 
@@ -93,7 +94,7 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         tally = Tally()
         page = ReportPage(plan.place, plan.planned_at.isoformat(timespec="seconds"), tally)
         fates = _counting(self._iter_fates(ti, plan, states, page.orders), page)
-        path = None if self.report_path is None else _find_free(str(self.report_path))
+        path = None if self.report_path is None else find_free(str(self.report_path))
         if path is not None and not path.endswith(".html"):
             _write_lines(path, fates)
         for _ in fates:
@@ -109,16 +110,14 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
             "dry_run": plan.dry_run,
             "decision": plan.decision.to_dict() if plan.decision else None,
         }
-        problems = self._find_problems(tally)
-        self.log.info("%s", tally.render(_title(plan, len(order_ids)), _verdict(plan, problems)))
-        page.verdict = _conclude(plan, problems, tally)
-        page.is_good = not problems and (plan.is_sent or (plan.dry_run and not plan.unsafe))
+        problems = find_problems(tally, self.max_errors)
+        self.log.info("%s", tally.render(make_title(plan, len(order_ids)), make_verdict(plan, problems)))
+        conclude_page(page, plan, problems)
         page.facts = {
             "DAG run": f"{ti.dag_id}, {ti.run_id}",
             "Attempt": str(ti.try_number),
             "The plan was": str(plan.decision or ""),
         }
-        page.findings = plan.findings
         if path is not None and path.endswith(".html"):
             self._write_page(path, page)
         if path is not None:
@@ -201,23 +200,8 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
             page.earlier = _read_earlier_nights(path)
         except OSError as error:
             self.log.info("The night is not compared with earlier ones: their folder cannot be read (%s).", error)
-        with _open_report(path) as text:
+        with open_report(path) as text:
             text.write(page.render())
-
-    def _find_problems(self, tally: Tally) -> list[str]:
-        unaccounted, errored = tally.count(Fate.UNACCOUNTED), tally.count(Fate.ERRORED)
-        counts = tally.counts()
-        total = counts["desired"] + counts["to_remove"]
-        problems = []
-        if unaccounted:
-            numbers = "1 telephone number is" if unaccounted == 1 else f"{unaccounted:,} telephone numbers are"
-            problems.append(f"{numbers} unaccounted for")
-        if errored > parse_limit("max_errors", self.max_errors, total):
-            codes = ", ".join(f"{code or 'no code'} x {count:,}" for code, count in tally.error_counts().items())
-            problems.append(
-                f"{errored:,} of {total:,} errored ({codes}), more than max_errors={self.max_errors} allows"
-            )
-        return problems
 
     def _judge(self, plan: Handover, problems: Sequence[str], path: str | None) -> None:
         if plan.dry_run:
@@ -234,45 +218,6 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
                 f"{'; '.join(problems)}. What ended well stays done; each number's fate is in "
                 f"{path or 'the log and the XComs of the orders, or in a file if report_path is set'}."
             )
-
-
-def _title(plan: Handover, order_count: int) -> str:
-    orders = _count_orders(order_count)
-    title = f"number sync of {plan.place}: {orders}, {plan.counts['current']:,} numbers there before"
-    if plan.dry_run:
-        return f"DRY RUN, nothing was sent: {title}"
-    if plan.is_not_approved:
-        return f"NOT APPROVED, nothing was sent: {title}"
-    return title if plan.is_sent else f"UNSAFE PLAN, nothing was sent: {title}"
-
-
-def _verdict(plan: Handover, problems: Sequence[str]) -> str:
-    """What a real run would do, where this one sent nothing; and what a person decided."""
-    if not plan.dry_run:
-        return f"The plan: {plan.decision}." if plan.decision else plan.unsafe
-    if plan.unsafe:
-        return f"A real run would stop: {plan.unsafe}"
-    would_fail = f" It would fail: {'; '.join(problems)}." if problems else ""
-    return f"A real run would send {_count_orders(plan.order_count)}.{would_fail}"
-
-
-def _conclude(plan: Handover, problems: Sequence[str], tally: Tally) -> str:
-    """How the night ended, in one sentence."""
-    if plan.dry_run:
-        return f"A dry run, nothing was sent. {_verdict(plan, problems)}"
-    if plan.is_not_approved:
-        return f"Nothing was sent: the plan was not approved ({plan.decision})."
-    if not plan.is_sent:
-        return "Nothing was sent: the plan is unsafe, and a person has to look at it."
-    if problems:
-        return f"Not good enough: {'; '.join(problems)}."
-    done = f"{tally.count(Fate.IMPORTED):,} imported, {tally.count(Fate.REMOVED):,} removed"
-    left = [f"{count:,} {fate}" for fate in (Fate.ERRORED, Fate.REJECTED) if (count := tally.count(fate))]
-    return f"Done: {', '.join([done, *left])}."
-
-
-def _count_orders(count: int) -> str:
-    return "1 order" if count == 1 else f"{count:,} orders"
 
 
 def _read_states(context: Context) -> dict[str, str]:
@@ -296,7 +241,7 @@ def _counting(fates: Iterable[NumberFate], page: ReportPage) -> Iterator[NumberF
 
 
 @contextmanager
-def _open_report(path: str) -> Iterator[IO[str]]:
+def open_report(path: str) -> Iterator[IO[str]]:
     target = ObjectStoragePath(path)
     if target.protocol in ("", "file"):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -306,7 +251,7 @@ def _open_report(path: str) -> Iterator[IO[str]]:
 
 def _write_lines(path: str, fates: Iterable[NumberFate]) -> None:
     """Write a line for each number."""
-    with _open_report(path) as text:
+    with open_report(path) as text:
         writer = csv.DictWriter(text, _REPORT_COLUMNS) if path.endswith(".csv") else None
         if writer is not None:
             writer.writeheader()
@@ -326,7 +271,7 @@ def _read_earlier_nights(path: str) -> list[NightFigures]:
     return [night for night in figures if night is not None]
 
 
-def _find_free(path: str) -> str:
+def find_free(path: str) -> str:
     """The path itself, or the first of name-2, name-3 and on that is free: no report overwrites another."""
     stem, dot, suffix = path.rpartition(".")
     free, number = path, 1

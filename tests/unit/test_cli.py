@@ -140,7 +140,14 @@ def test_the_sandbox_runs_on_the_port_asked_for(monkeypatch: pytest.MonkeyPatch)
 def test_airflow_is_given_the_same_commands() -> None:
     (group,) = get_cli_commands()
     assert group.name == "bandwidth"
-    assert [command.name for command in group.subcommands] == ["order", "orders", "explain-error", "sandbox"]
+    assert [command.name for command in group.subcommands] == [
+        "order",
+        "orders",
+        "numbers",
+        "plan",
+        "explain-error",
+        "sandbox",
+    ]
 
 
 def test_naming_the_commands_imports_nothing_heavy() -> None:

@@ -17,7 +17,8 @@ FLOORS = """
 __main__
 task_groups.bandwidth plugins.bandwidth cli
 operators.number_sync
-operators._sync_report operators._sync_order operators._planning operators._peer_turn operators._approval
+operators._sync_report operators._sync_order operators._dry_run
+operators._planning operators._peer_turn operators._approval
 operators._peer_reader
 operators._peer_record
 operators.messages notifications.bandwidth

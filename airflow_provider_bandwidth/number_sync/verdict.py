@@ -1,0 +1,79 @@
+"""What a report says of the whole: its title, what was or would be wrong, and how the night ended. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from airflow_provider_bandwidth.number_sync.fates import Fate
+from airflow_provider_bandwidth.number_sync.guards import parse_limit
+from airflow_provider_bandwidth.number_sync.handover import Handover
+from airflow_provider_bandwidth.number_sync.page import ReportPage
+from airflow_provider_bandwidth.number_sync.report import Tally
+
+
+def find_problems(tally: Tally, max_errors: float) -> list[str]:
+    """Why the fates are not good enough; none if they are.
+
+    :param max_errors: the most errored numbers, as a count or a share of those desired or to be removed
+    """
+    unaccounted, errored = tally.count(Fate.UNACCOUNTED), tally.count(Fate.ERRORED)
+    counts = tally.counts()
+    total = counts["desired"] + counts["to_remove"]
+    problems = []
+    if unaccounted:
+        numbers = "1 telephone number is" if unaccounted == 1 else f"{unaccounted:,} telephone numbers are"
+        problems.append(f"{numbers} unaccounted for")
+    if errored > parse_limit("max_errors", max_errors, total):
+        codes = ", ".join(f"{code or 'no code'} x {count:,}" for code, count in tally.error_counts().items())
+        problems.append(f"{errored:,} of {total:,} errored ({codes}), more than max_errors={max_errors} allows")
+    return problems
+
+
+def conclude_page(page: ReportPage, plan: Handover, problems: Sequence[str]) -> None:
+    """Write onto the page how the night ended."""
+    page.verdict = _conclude(plan, problems, page.tally)
+    page.is_good = not problems and (plan.is_sent or (plan.dry_run and not plan.unsafe))
+    page.findings = plan.findings
+
+
+def make_title(plan: Handover, order_count: int) -> str:
+    """What was synced where, in a line.
+
+    :param order_count: orders that were sent, or would be
+    """
+    orders = _count_orders(order_count)
+    title = f"number sync of {plan.place}: {orders}, {plan.counts['current']:,} numbers there before"
+    if plan.dry_run:
+        return f"DRY RUN, nothing was sent: {title}"
+    if plan.is_not_approved:
+        return f"NOT APPROVED, nothing was sent: {title}"
+    return title if plan.is_sent else f"UNSAFE PLAN, nothing was sent: {title}"
+
+
+def make_verdict(plan: Handover, problems: Sequence[str]) -> str:
+    """What a real run would do, where this one sent nothing; and what a person decided."""
+    if not plan.dry_run:
+        return f"The plan: {plan.decision}." if plan.decision else plan.unsafe
+    if plan.unsafe:
+        return f"A real run would stop: {plan.unsafe}"
+    would_fail = f" It would fail: {'; '.join(problems)}." if problems else ""
+    return f"A real run would send {_count_orders(plan.order_count)}.{would_fail}"
+
+
+def _conclude(plan: Handover, problems: Sequence[str], tally: Tally) -> str:
+    """How the night ended, in one sentence."""
+    if plan.dry_run:
+        return f"A dry run, nothing was sent. {make_verdict(plan, problems)}"
+    if plan.is_not_approved:
+        return f"Nothing was sent: the plan was not approved ({plan.decision})."
+    if not plan.is_sent:
+        return "Nothing was sent: the plan is unsafe, and a person has to look at it."
+    if problems:
+        return f"Not good enough: {'; '.join(problems)}."
+    done = f"{tally.count(Fate.IMPORTED):,} imported, {tally.count(Fate.REMOVED):,} removed"
+    left = [f"{count:,} {fate}" for fate in (Fate.ERRORED, Fate.REJECTED) if (count := tally.count(fate))]
+    return f"Done: {', '.join([done, *left])}."
+
+
+def _count_orders(count: int) -> str:
+    return "1 order" if count == 1 else f"{count:,} orders"
