@@ -7,6 +7,7 @@ Every error says what happened, to which order or field, and what to do. None ca
     +-- InvalidConnectionError          the Airflow connection
     |   +-- MissingConnectionError          Airflow shows none
     +-- InvalidParameterError           a parameter (ValueError, too)
+    |   +-- InvalidFieldsError              several of them
     +-- InvalidTelephoneNumbersError    telephone numbers (ValueError, too)
     +-- InvalidExtractError             a file of telephone numbers (ValueError, too)
     |   +-- ExtractUnavailableError         its file, which may be late
@@ -70,11 +71,26 @@ class InvalidParameterError(BandwidthError, ValueError):
     """A field of an order is missing or wrong; nothing was sent.
 
     :param field: the field, in Bandwidth's spelling (``SiteId``, ``CustomerOrderId``, ...)
+    :param problem: what is wrong with it; ``problems`` has this by field
     """
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
         self.field = field
+        self.problems = {field: problem}
+
+
+class InvalidFieldsError(InvalidParameterError):
+    """Several fields of an order are missing or wrong; nothing was sent.
+
+    :param problems: what is wrong with each field, by its name
+    """
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        each = "; ".join(f"{field}: {problem}" for field, problem in problems.items())
+        super().__init__(f"{len(problems)} fields are missing or wrong", each)
+        self.field = ", ".join(problems)
+        self.problems = dict(problems)
 
 
 class InvalidTelephoneNumbersError(BandwidthError, ValueError):

@@ -98,6 +98,31 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "schema": {"type": _TEXT},
         "description": "SipPeerId (location) of IMPORT orders whose task names none; the site's default peer if empty.",
     },
+    "order_api": {
+        "label": "Order API",
+        "schema": {
+            "type": _TEXT,
+            "enum": ["externalTns", "importTnOrders", "importTnOrders/messaging"],
+            "default": "externalTns",
+        },
+        "description": "What the account's orders go through; the last one is importTnOrders in v2 of the API.",
+    },
+    "subscriber": {
+        "label": "Subscriber",
+        "schema": {"type": _TEXT},
+        "description": "importTnOrders: who uses the numbers of imports whose task names nobody. JSON with name and "
+        "service_address (house_number, street_name, city, state_code, zip).",
+    },
+    "loa_authorizing_person": {
+        "label": "LOA authorizing person",
+        "schema": {"type": _TEXT},
+        "description": "importTnOrders: who signed the letter of authorization of imports whose task names nobody.",
+    },
+    "loa_type": {
+        "label": "LOA type",
+        "schema": {"type": _TEXT},
+        "description": "CARRIER or SUBSCRIBER, of imports whose task names none.",
+    },
     "token_url": {
         "label": "Token URL",
         "schema": {"type": _TEXT},

@@ -66,6 +66,9 @@ OPEN_STATUSES: Final = (ProcessingStatus.RECEIVED, ProcessingStatus.PROCESSING)
 #: A NANP number as Bandwidth's API writes it [host]; no area code begins with 0 or 1.
 TEN_DIGITS = re.compile(r"[2-9][0-9]{9}")
 
+#: The order API of an order, an event or a connection that names none.
+DEFAULT_ORDER_API: Final = "externalTns"
+
 #: Bandwidth cuts a list of orders at this many, without saying so [oas1].
 MAX_LISTED_ORDERS: Final = 1000
 
@@ -97,7 +100,8 @@ class TnOrder:
 
     A field Bandwidth did not give is ``None`` or empty. A telephone number is ten digits, or the text Bandwidth gave
     where that is no NANP number. ``processing_status`` and ``action`` are enum members where the text is known, and the
-    text itself where it is not. Times are as Bandwidth gave them, UTC.
+    text itself where it is not. Times are as Bandwidth gave them, UTC. ``order_api`` names the API that the order was
+    made and read through.
     """
 
     order_id: str
@@ -112,6 +116,7 @@ class TnOrder:
     errors: tuple[TelephoneNumberError, ...] = ()
     created_at: datetime | None = None
     last_modified_at: datetime | None = None
+    order_api: str = DEFAULT_ORDER_API
 
     @property
     def is_terminal(self) -> bool:
@@ -243,7 +248,7 @@ class OrderOutcome:
     is_allowed: bool
 
     def summary(self) -> dict[str, Any]:
-        """The sensor's return value: ids, status and counts."""
+        """The sensor's return value: ids, status, counts, and the order API."""
         return {
             "order_id": self.order.order_id,
             "customer_order_id": self.order.customer_order_id,
@@ -251,6 +256,7 @@ class OrderOutcome:
             "processing_status": str(self.processing_status),
             "completed_count": len(self.completed_telephone_numbers),
             "error_count": len(self.errors),
+            "order_api": self.order.order_api,
         }
 
 

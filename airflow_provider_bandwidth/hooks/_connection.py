@@ -17,7 +17,9 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidConnectionError,
     InvalidParameterError,
 )
-from airflow_provider_bandwidth.orders import parse_id, parse_whole_number
+from airflow_provider_bandwidth.order_apis import parse_order_api
+from airflow_provider_bandwidth.order_fields import Subscriber, parse_choice, parse_id, parse_whole_number
+from airflow_provider_bandwidth.order_records import DEFAULT_ORDER_API, LoaType
 
 DEFAULT_BASE_URL: Final = "https://dashboard.bandwidth.com/api"
 _BANDWIDTH_TOKEN_URL: Final = "https://api.bandwidth.com/api/v1/oauth2/token"  # noqa: S105
@@ -47,6 +49,8 @@ class ConnectionSettings:
     :param messaging_url: the message API, without a trailing slash; ``None`` for where it is beside the base URL
     :param application_id: the messaging application of texts whose task names none
     :param max_segments_per_minute: how many segments of texts a minute one process may send
+    :param order_api: the order API of the account
+    :param subscriber: of imports that name none, and so are ``loa_authorizing_person`` and ``loa_type``
     """
 
     conn_id: str
@@ -66,6 +70,10 @@ class ConnectionSettings:
     messaging_url: str | None
     application_id: str | None
     max_segments_per_minute: int
+    order_api: str
+    subscriber: Subscriber | None
+    loa_authorizing_person: str | None
+    loa_type: LoaType | None
 
     @classmethod
     def from_connection(cls, connection: Any, extra: Mapping[str, Any]) -> ConnectionSettings:
@@ -82,7 +90,10 @@ class ConnectionSettings:
         try:
             if not extra:
                 _check_json(getattr(connection, "extra", None))
-            return cls._read(connection, {name: _to_text(name, v) for name, v in extra.items() if v is not None})
+            given = {name: value for name, value in extra.items() if value is not None}
+            if isinstance(subscriber := given.get("subscriber"), Mapping):
+                given["subscriber"] = json.dumps(dict(subscriber))
+            return cls._read(connection, {name: _to_text(name, value) for name, value in given.items()})
         except InvalidParameterError as error:
             raise InvalidConnectionError(f"Connection {connection.conn_id!r}, field {error}") from None
 
@@ -125,6 +136,10 @@ class ConnectionSettings:
             max_segments_per_minute=_parse_per_minute(
                 "max_segments_per_minute", extra, _DEFAULT_MAX_SEGMENTS_PER_MINUTE
             ),
+            order_api=parse_order_api(extra.get("order_api") or DEFAULT_ORDER_API, "extra.order_api").name,
+            subscriber=Subscriber.parse(subscriber) if (subscriber := extra.get("subscriber")) else None,
+            loa_authorizing_person=extra.get("loa_authorizing_person") or None,
+            loa_type=parse_choice("extra.loa_type", LoaType, loa_type) if (loa_type := extra.get("loa_type")) else None,
         )
 
     def derive_messaging_url(self, *, international_a2p: bool = False) -> str:
@@ -135,6 +150,16 @@ class ConnectionSettings:
             return _INTERNATIONAL_A2P_URL if international_a2p else _MESSAGING_URL
         parts = urlsplit(self.base_url)
         return urlunsplit((parts.scheme, parts.netloc, "" if international_a2p else "/api/v2", "", ""))
+
+    def api_url(self, version: str) -> str:
+        """The base URL of a version of the API, whichever of its prefixes Host has.
+
+        :param version: ``v1`` or ``v2``
+        """
+        root, prefix = _split_prefix(self.base_url)
+        if version == "v2":
+            return f"{root}/api/v2"
+        return f"{root}/api/v1" if prefix.lower() == "/api/v2" else self.base_url
 
     @property
     def credentials_hint(self) -> str:
@@ -161,6 +186,17 @@ class ConnectionSettings:
                 f"user has no role in it. {error}"
             )
         return str(error)
+
+
+#: The prefixes of the API over the years; one without a version is v1 [host] [oas1] [oas2].
+_PREFIX: Final = re.compile(r"(?:/api(?:/v[12])?|/v1\.0)?\Z", re.IGNORECASE)
+
+
+def _split_prefix(base_url: str) -> tuple[str, str]:
+    """A base URL without the prefix of the API, and that prefix."""
+    found = _PREFIX.search(base_url)
+    assert found is not None
+    return base_url[: found.start()], found[0]
 
 
 def fill_order_url(pattern: str, **values: str) -> str:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_provider_bandwidth.exceptions import BandwidthApiError, BandwidthError
 from airflow_provider_bandwidth.hooks._journal import SubmissionJournal
 from airflow_provider_bandwidth.hooks._submission import OrderCalls, Steps, Submission
-from airflow_provider_bandwidth.orders import MAX_LISTED_ORDERS, ExternalTnsOrderRequest, TnOrder
+from airflow_provider_bandwidth.orders import MAX_LISTED_ORDERS, TnOrder, TnOrderRequest
 
 if TYPE_CHECKING:
     from airflow_provider_bandwidth.wire.orders import OrderListEntry
@@ -70,7 +70,7 @@ class SharedLooks:
 
     def __init__(
         self,
-        requests: Sequence[ExternalTnsOrderRequest],
+        requests: Sequence[TnOrderRequest],
         calls: OrderCalls,
         *,
         since: datetime,
@@ -98,7 +98,7 @@ class SharedLooks:
         self._turn_at = time.monotonic()
         self._turn_size = size
 
-    def _create(self, request: ExternalTnsOrderRequest) -> TnOrder:
+    def _create(self, request: TnOrderRequest) -> TnOrder:
         try:
             return self._calls.create(request)
         finally:
@@ -189,7 +189,7 @@ def _may_carry(entry: OrderListEntry, customer_order_id: str, numbers: frozenset
 
 
 def submit_side_by_side(
-    requests: Sequence[ExternalTnsOrderRequest],
+    requests: Sequence[TnOrderRequest],
     looks: SharedLooks,
     journals: Sequence[SubmissionJournal],
     *,

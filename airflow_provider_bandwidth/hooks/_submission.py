@@ -43,9 +43,9 @@ from airflow_provider_bandwidth.exceptions import (
 from airflow_provider_bandwidth.hooks._journal import EarlierAttempt, SubmissionJournal
 from airflow_provider_bandwidth.orders import (
     MAX_LISTED_ORDERS,
-    ExternalTnsOrderRequest,
     ProcessingStatus,
     TnOrder,
+    TnOrderRequest,
     newest_first,
 )
 
@@ -84,7 +84,7 @@ class OrderCalls:
     :param alone: the same without anything that is shared with other submissions; ``None`` if nothing is
     """
 
-    create: Callable[[ExternalTnsOrderRequest], TnOrder]
+    create: Callable[[TnOrderRequest], TnOrder]
     get: Callable[[str], TnOrder]
     list: Callable[..., Sequence[OrderListEntry]]
     list_since: Callable[[date], Iterable[OrderListEntry]]
@@ -103,7 +103,7 @@ class Submission:
 
     def __init__(
         self,
-        request: ExternalTnsOrderRequest,
+        request: TnOrderRequest,
         calls: OrderCalls,
         journal: SubmissionJournal,
         *,

@@ -1,20 +1,24 @@
-"""The hook: one connection to Bandwidth's Dashboard API, one call per method, and the exactly-once submission."""
+"""The hook: one connection to Bandwidth's Dashboard API, one call per method, and the exactly-once submission.
+
+The file is longer than others because a hook's calls are looked for, and documented, in one place. What a call does
+has its home below.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import IO, TYPE_CHECKING, Any, Final, cast
-from urllib.parse import quote
 
 from airflow_provider_bandwidth.exceptions import (
-    AmbiguousSubmissionError,
     BandwidthApiError,
     BandwidthError,
+    InvalidFieldsError,
     InvalidParameterError,
-    InvalidResponseError,
     OrderNotFoundError,
 )
 from airflow_provider_bandwidth.get_provider_info import UI_FIELD_BEHAVIOUR, build_form_widgets
@@ -22,29 +26,40 @@ from airflow_provider_bandwidth.hooks._api import ApiHook
 from airflow_provider_bandwidth.hooks._connection import fill_order_url
 from airflow_provider_bandwidth.hooks._journal import EarlierAttempt, SubmissionJournal
 from airflow_provider_bandwidth.hooks._submission import OrderCalls, Submission, run_steps
+from airflow_provider_bandwidth.order_apis import ORDER_APIS, OrderApi, OrderResource, parse_order_api
 from airflow_provider_bandwidth.orders import (
     Action,
-    ExternalTnsOrderRequest,
+    LoaType,
     ProcessingStatus,
+    Subscriber,
     TelephoneNumberError,
     TnOrder,
+    TnOrderRequest,
+    build_order_request,
+    newest_first,
+    parse_choice,
     parse_id,
     parse_order_id,
 )
 from airflow_provider_bandwidth.telephone_numbers import chunk
 
 if TYPE_CHECKING:
+    from airflow_provider_bandwidth.hooks._connection import ConnectionSettings
     from airflow_provider_bandwidth.hooks._inventory import SipPeerTelephoneNumber
+    from airflow_provider_bandwidth.hooks._orders import Orders
     from airflow_provider_bandwidth.wire.answers import Answer
     from airflow_provider_bandwidth.wire.orders import OrderListEntry
 
 __all__ = ["BandwidthHook", "EarlierAttempt", "SubmissionJournal"]
 
-_XML: Final = {"Content-Type": "application/xml; charset=utf-8"}
-#: A list that has nothing to show is answered 204, or 404 [oas1].
-_LIST_STATUSES: Final = (200, 204, 404)
 #: The most numbers importTnChecker takes [oas1].
 _MAX_CHECKED_NUMBERS: Final = 5000
+#: What an order may take from the connection, and Bandwidth's names of these fields.
+_DEFAULTED: Final = {
+    "site_id": "SiteId",
+    "subscriber": "Subscriber",
+    "loa_authorizing_person": "LoaAuthorizingPerson",
+}
 
 
 class BandwidthHook(ApiHook):
@@ -66,9 +81,33 @@ class BandwidthHook(ApiHook):
 
     Pauses grow from one second by doubling, halved at most at random, up to a minute. A 429's pause is what
     ``X-RateLimit-Reset`` [rate] or ``Retry-After`` says, up to a minute. Redirects are never followed.
+
+    :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
+    :param account_id: Bandwidth account; the connection's ``account_id`` by default
+    :param order_api: which of Bandwidth's order APIs the account has: ``externalTns``, ``importTnOrders`` or
+        ``importTnOrders/messaging``; the connection's ``order_api`` by default
+    :param max_attempts: how often a request is sent at most
+    :param sleep: pauses for so many seconds; for tests
+    :param clock: epoch seconds; for tests
     """
 
     _accept = "application/xml"
+
+    def __init__(
+        self,
+        bandwidth_conn_id: str = ApiHook.default_conn_name,
+        account_id: str | None = None,
+        order_api: str | None = None,
+        *,
+        max_attempts: int = 5,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(bandwidth_conn_id, account_id, max_attempts=max_attempts, sleep=sleep, clock=clock)
+        self._given_order_api = order_api
+        self._orders_of: dict[OrderResource, Orders] = {}
+        #: Orders that were found in a resource that is not looked into first, by id.
+        self._found_in: dict[str, OrderResource] = {}
 
     # --- connection ---------------------------------------------------------------------------------------------
 
@@ -82,83 +121,104 @@ class BandwidthHook(ApiHook):
         """Labels and placeholders of the connection form on Airflow 2.11, which spells the keys with underscores."""
         return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
 
+    @cached_property
+    def order_api(self) -> OrderApi:
+        """The order API that calls go to. Like the account it stays what it was when the connection changes.
+
+        :raises InvalidParameterError: there is none of the name given
+        """
+        return parse_order_api(self._given_order_api or self.settings.order_api)
+
+    def _replace_settings(self, settings: ConnectionSettings) -> bool:
+        self.order_api  # noqa: B018 - resolved with the old connection, and kept
+        return super()._replace_settings(settings)
+
     def test_connection(self) -> tuple[bool, str]:
         """Whether calls would work, and if not, why: for the connection form's Test button. Sends GETs only."""
-        # One attempt a call: a person waits for the answer.
-        probe = type(self)(
-            self.bandwidth_conn_id, self._given_account_id, max_attempts=1, sleep=self._sleep, clock=self._clock
-        )
+        probe = self._probe(self._given_order_api)
         try:
             probe.list_tn_orders(customer_order_id="airflow-connection-test")
             probe._call("GET", "sites", accept=(200, 204))  # noqa: SLF001
         except BandwidthError as error:
             problem = str(error)
             if isinstance(error, BandwidthApiError):
+                others = () if error.status not in (400, 403, 404) else self._find_other_order_apis(probe)
                 problem = probe.settings.explain_failure(error, probe.account_id)
+                if others:
+                    problem = (
+                        f"Account {probe.account_id} does not answer for order API {probe.order_api.name}, but for "
+                        f"{' and '.join(others)}: set order_api. {error}"
+                    )
             # The form's Test button tests a copy under a random id, which nobody would recognise.
             return False, re.sub(f"[Cc]onnection {re.escape(repr(self.bandwidth_conn_id))}", "this connection", problem)
         finally:
             probe.close()
-        return True, f"Connected to account {probe.account_id} at {probe.settings.base_url}."
+        return True, (
+            f"Connected to account {probe.account_id} at {probe.settings.base_url}; order API {probe.order_api.name}."
+        )
+
+    def _probe(self, order_api: str | None) -> BandwidthHook:
+        """A hook that makes one attempt a call: a person waits for the answer."""
+        return type(self)(
+            self.bandwidth_conn_id,
+            self._given_account_id,
+            order_api,
+            max_attempts=1,
+            sleep=self._sleep,
+            clock=self._clock,
+        )
+
+    def _find_other_order_apis(self, than: BandwidthHook) -> list[str]:
+        """The order APIs that do answer for the account."""
+        found = []
+        for name in ORDER_APIS.keys() - {than.order_api.name}:
+            probe = self._probe(name)
+            try:
+                probe.list_tn_orders(customer_order_id="airflow-connection-test")
+            except BandwidthError:
+                continue
+            else:
+                found.append(name)
+            finally:
+                probe.close()
+        return sorted(found)
 
     # --- one call per method ------------------------------------------------------------------------------------
 
-    def create_tn_order(self, request: ExternalTnsOrderRequest) -> TnOrder:
+    def create_tn_order(self, request: TnOrderRequest) -> TnOrder:
         """Send one order. For a submission that is safe to repeat use :meth:`submit_tn_order`.
 
+        :raises InvalidParameterError: the request is for another order API than the hook's; nothing was sent
         :raises AmbiguousSubmissionError: the order may have been created (timeout, broken connection, 5xx, an answer
             that cannot be read): look it up before anything else
         :raises BandwidthAuthError: credentials or role; nothing was created
         :raises BandwidthApiError: Bandwidth refused the order, or was never reached; nothing was created
         """
-        from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, read_order, write_order_request
+        return self._orders_for(request).create(request, self.settings.customer_order_id_element)
 
-        body = write_order_request(request, customer_order_id_element=self.settings.customer_order_id_element)
-        customer_order_id = request.customer_order_id
-        answer = self._call(
-            "POST",
-            ORDERS_PATH,
-            accept=range(200, 300),
-            doubt=partial(AmbiguousSubmissionError, customer_order_id),
-            data=body,
-            headers=_XML,
-        )
-        location = answer.headers.get("Location", "").rstrip("/").rpartition("/")[2]
-        try:
-            return read_order(answer.body, fallback_order_id=location or None)
-        except BandwidthApiError as error:
-            raise BandwidthApiError(error.description, status=answer.status, code=error.code, url=answer.url) from None
-        except InvalidResponseError as error:
-            raise AmbiguousSubmissionError(
-                customer_order_id, f"HTTP {answer.status}, but: {error}", order_id=location or None
-            ) from None
-
-    def get_tn_order(self, order_id: str) -> TnOrder:
+    def get_tn_order(self, order_id: str, action: Action | None = None) -> TnOrder:
         """Read one order.
 
+        :param action: what the order does, where that is known. Some order APIs have a place for each action, which
+            are looked into one after the other where it is not
         :raises OrderNotFoundError: the account has no such order (or not yet: Bandwidth may need a moment)
         :raises InvalidResponseError: the answer is not this order, or a 404 that is not Bandwidth's, such as a proxy's
         :raises BandwidthApiError: any other refusal, or no answer after all attempts
         """
-        from airflow_provider_bandwidth.wire.answers import errors_naming_call
-        from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, read_order
-
         order_id = parse_order_id(order_id)
-        answer = self._call("GET", f"{ORDERS_PATH}/{quote(order_id, safe='')}", accept=(200, 204, 404))
-        if answer.shows_nothing and answer.status == 404:
-            error = self._to_error(answer)
-            raise OrderNotFoundError(
-                f"account {self.account_id} has no order {order_id}. Check the order id and the account. "
-                f"Bandwidth says: {error.description}",
-                status=404,
-                code=error.code,
-                url=error.url,
-            )
-        with errors_naming_call(answer):
-            order = read_order(answer.body)
-        if order.order_id.lower() != order_id.lower():
-            raise InvalidResponseError(f"Asked for order {order_id}, {answer.url} answered order {order.order_id}.")
-        return order
+        key = order_id.lower()
+        first, *rest = [self._found_in[key]] if key in self._found_in else self._resources(action)
+        try:
+            return self._orders(first).get(order_id)
+        except OrderNotFoundError:
+            for resource in rest:
+                try:
+                    order = self._orders(resource).get(order_id)
+                except OrderNotFoundError:
+                    continue
+                self._found_in[key] = resource
+                return order
+            raise
 
     def list_tn_orders(
         self,
@@ -174,28 +234,34 @@ class BandwidthHook(ApiHook):
     ) -> list[TnOrder]:
         """Orders of the account as Bandwidth's search gives them, newest first; empty if nothing matches.
 
-        At most 1,000 [oas1]; narrow the dates for more. Whether the search by ``customer_order_id`` is exact, and the
-        time zone and edges of the dates, are not documented: compare again where it matters. Where Bandwidth answers
-        summaries, each order is read in full, one GET each.
+        At most 1,000 [oas1], of each action where these have a list each; narrow the dates for more. Whether the search
+        by ``customer_order_id`` is exact, and the time zone and edges of the dates, are not documented: compare again
+        where it matters. Where Bandwidth answers summaries, each order is read in full, one GET each.
 
-        :param status: one status or several
+        :param status: one status or several. Lists of removals, and those of v2, cannot be asked for RECEIVED [oas2]:
+            such orders are picked from those of the last day
         :param created_from: date, or text ``yyyy-MM-dd``; the time of day of a datetime is dropped, in UTC
         :raises InvalidParameterError: a filter that Bandwidth would not understand; nothing was asked
         :raises InvalidResponseError: the answer is not a list of orders
         """
-        from airflow_provider_bandwidth.wire.orders import write_order_filters
-
-        filters = write_order_filters(
-            customer_order_id=customer_order_id,
-            telephone_number=telephone_number,
-            status=status,
-            action=action,
-            created_from=created_from,
-            created_to=created_to,
-            modified_from=modified_from,
-            modified_to=modified_to,
-        )
-        return [self._complete(entry) for entry in self._list_entries(filters)]
+        filters = {
+            "customer_order_id": customer_order_id,
+            "telephone_number": telephone_number,
+            "action": action,
+            "created_from": created_from,
+            "created_to": created_to,
+            "modified_from": modified_from,
+            "modified_to": modified_to,
+        }
+        kind = None if action is None else parse_choice("Action", Action, action)
+        lists = [
+            [
+                self._complete(entry, resource)
+                for entry in self._orders(resource).search_by_status(status, self.bandwidth_now(), **filters)
+            ]
+            for resource in self._resources(kind)
+        ]
+        return lists[0] if len(lists) == 1 else newest_first(order for orders in lists for order in orders)
 
     def iter_tn_orders(
         self,
@@ -205,40 +271,30 @@ class BandwidthHook(ApiHook):
         created_to: date | str | None = None,
         order_id_fragment: str | None = None,
         in_full: bool = True,
+        action: Action | None = None,
     ) -> Iterator[OrderListEntry]:
         """The orders of one list answer, newest first, while it is still being read: an answer is never held whole.
 
-        At most 1,000 [oas1]. Leaving the iterator early gives up the rest of the answer.
+        At most 1,000 [oas1]. Where each action has a list, those of imports come first. Leaving the iterator early
+        gives up the rest of the answer.
 
-        :param statuses: the statuses to list
+        :param statuses: the statuses to list; lists of removals, and those of v2, show no RECEIVED order then
         :param created_from: date, or text ``yyyy-MM-dd``; time zone and edges are not documented
         :param order_id_fragment: the first characters of the OrderId [oas1]
         :param in_full: ask for whole orders (``orderDetails`` [iris20]); Bandwidth may answer summaries all the same.
             ``False`` reads no more than OrderId, status and creation date of each
+        :param action: list orders of this action alone, where each action has a list
         :raises InvalidResponseError: the answer is not a list, or breaks off; the orders before that are sound
         :raises BandwidthApiError: a refusal, or no answer
         """
-        from airflow_provider_bandwidth.hooks._transport import ResponseStream, to_answer
-        from airflow_provider_bandwidth.hooks._transport_errors import naming_transport_errors
-        from airflow_provider_bandwidth.wire.answers import errors_naming_call
-        from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, iter_order_list, write_order_filters
-
-        filters = write_order_filters(
-            status=statuses,
-            created_from=created_from,
-            created_to=created_to,
-            order_id_fragment=order_id_fragment,
-            in_full=in_full,
-        )
-        response = self._open("GET", ORDERS_PATH, params=filters, accept=_LIST_STATUSES, stream=True)
-        if response.status_code != 200 and to_answer(response).shows_nothing:
-            return
-        answer = to_answer(response, body=b"")
-        try:
-            with naming_transport_errors(answer.url), errors_naming_call(answer):
-                yield from iter_order_list(cast("IO[bytes]", ResponseStream(response)), in_full=in_full)
-        finally:
-            response.close()
+        for resource in self._resources(action):
+            yield from self._orders(resource).iterate(
+                status=statuses,
+                created_from=created_from,
+                created_to=created_to,
+                order_id_fragment=order_id_fragment,
+                in_full=in_full,
+            )
 
     def iter_external_telephone_numbers(
         self, site_id: int | str | None = None, sip_peer_id: int | str | None = None
@@ -312,6 +368,7 @@ class BandwidthHook(ApiHook):
         :return: one error per refused number
         :raises BandwidthApiError: the account lacks the feature (IMPORT_TNS), or any other refusal
         """
+        from airflow_provider_bandwidth.hooks._orders import XML
         from airflow_provider_bandwidth.wire.answers import errors_naming_call
         from airflow_provider_bandwidth.wire.inventory import read_import_tn_checker, write_import_tn_checker_request
 
@@ -319,8 +376,8 @@ class BandwidthHook(ApiHook):
         peer = self.resolve_sip_peer_id(sip_peer_id)
         refused: list[TelephoneNumberError] = []
         for part in chunk(tuple(telephone_numbers), _MAX_CHECKED_NUMBERS):
-            body = write_import_tn_checker_request(part, site, peer)
-            answer = self._call("POST", "importTnChecker", data=body, headers=_XML)
+            body = write_import_tn_checker_request(part, site, peer, is_e164=self.order_api.imports.is_e164)
+            answer = self._call("POST", "importTnChecker", data=body, headers=XML)
             with errors_naming_call(answer):
                 refused.extend(read_import_tn_checker(answer.body).errors)
         return tuple(refused)
@@ -344,13 +401,66 @@ class BandwidthHook(ApiHook):
         value = self.settings.sip_peer_id if sip_peer_id is None or sip_peer_id == "" else sip_peer_id
         return None if value is None else parse_id("SipPeerId", value)
 
-    def order_url(self, order_id: str) -> str:
-        """Where a person can look at an order: the connection's ``order_url`` pattern, filled in."""
-        from airflow_provider_bandwidth.wire.orders import ORDERS_PATH
+    def build_order_request(
+        self,
+        action: Action | str,
+        telephone_numbers: Iterable[object] | str,
+        *,
+        site_id: int | str | None = None,
+        sip_peer_id: int | str | None = None,
+        loa_type: LoaType | str | None = None,
+        subscriber: Subscriber | Mapping[str, Any] | str | None = None,
+        loa_authorizing_person: str | None = None,
+        customer_order_id: str | None = None,
+    ) -> TnOrderRequest:
+        """An order to submit through this connection's order API; what it does not take is left out.
 
+        An import takes from the connection what is not given; a removal takes SiteId alone.
+
+        :param action: ``IMPORT`` or ``REMOVE``
+        :raises InvalidParameterError: names each field that is missing or wrong; nothing was sent
+        :raises InvalidTelephoneNumbersError: names every number that is wrong
+        """
+        kind = parse_choice("Action", Action, action)
+        settings = self.settings
+        values: dict[str, Any] = {
+            "site_id": site_id,
+            "sip_peer_id": sip_peer_id,
+            "loa_type": loa_type,
+            "subscriber": subscriber,
+            "loa_authorizing_person": loa_authorizing_person,
+        }
+        values = {name: None if value == "" else value for name, value in values.items()}
+        for name in values if kind is Action.IMPORT else ("site_id",):
+            if values[name] is None:
+                values[name] = getattr(settings, name)
+        try:
+            return build_order_request(
+                self.order_api.resource_for(kind),
+                action=kind,
+                telephone_numbers=telephone_numbers,
+                customer_order_id=customer_order_id or None,
+                **values,
+            )
+        except InvalidParameterError as error:
+            problems = dict(error.problems)
+            for name, field in _DEFAULTED.items():
+                if values[name] is None and field in problems:
+                    problems[field] = f"give {name}, or set extra.{name} of connection {self.bandwidth_conn_id!r}"
+            if len(problems) > 1:
+                raise InvalidFieldsError(problems) from None
+            raise InvalidParameterError(*next(iter(problems.items()))) from None
+
+    def order_url(self, order_id: str, action: Action | str | None = None) -> str:
+        """Where a person can look at an order: the connection's ``order_url`` pattern, filled in.
+
+        :param action: what the order does, if that is known: its address in the API may hang on it
+        """
+        resource = self.order_api.removals if action == Action.REMOVE else self.order_api.imports
+        base_url = self.settings.api_url(resource.api_version)
         return fill_order_url(
-            self.settings.order_url or f"{{base_url}}/accounts/{{account_id}}/{ORDERS_PATH}/{{order_id}}",
-            base_url=self.settings.base_url,
+            self.settings.order_url or f"{{base_url}}/accounts/{{account_id}}/{resource.path}/{{order_id}}",
+            base_url=base_url,
             account_id=self.account_id,
             order_id=order_id,
         )
@@ -359,7 +469,7 @@ class BandwidthHook(ApiHook):
 
     def submit_tn_order(
         self,
-        request: ExternalTnsOrderRequest,
+        request: TnOrderRequest,
         *,
         reuse_existing_order: bool = True,
         reuse_orders_ended_since: datetime | None = None,
@@ -401,7 +511,8 @@ class BandwidthHook(ApiHook):
             an earlier attempt created is not to be found
         :raises BandwidthApiError: the look-up failed, so that nothing was sent; or Bandwidth refused the order
         """
-        calls = self._order_calls()
+        self._orders_for(request)
+        calls = self._order_calls(request.action)
         submission = Submission(
             request, calls, journal or SubmissionJournal(), ended_since=reuse_orders_ended_since, log=self.log
         )
@@ -409,13 +520,16 @@ class BandwidthHook(ApiHook):
             submission.find_or_create() if reuse_existing_order else submission.create_another(), calls.sleep
         )
 
-    def _order_calls(self) -> OrderCalls:
-        """The calls that a submission makes; many submissions share theirs, see ``_shared_looks``."""
+    def _order_calls(self, action: Action) -> OrderCalls:
+        """The calls that a submission makes; many submissions share theirs, see ``_shared_looks``.
+
+        :param action: what their orders do
+        """
         return OrderCalls(
             create=self.create_tn_order,
-            get=self.get_tn_order,
-            list=self._search,
-            list_since=lambda day: self.iter_tn_orders(statuses=(), created_from=day),
+            get=partial(self.get_tn_order, action=action),
+            list=self._orders(self.order_api.resource_for(action)).search,
+            list_since=lambda day: self.iter_tn_orders(statuses=(), created_from=day, action=action),
             now=self.bandwidth_now,
             local_now=lambda: datetime.fromtimestamp(self._clock(), UTC),
             sleep=self._sleep,
@@ -424,34 +538,53 @@ class BandwidthHook(ApiHook):
 
     # --- requests -----------------------------------------------------------------------------------------------
 
-    def _list_entries(self, filters: Mapping[str, Any]) -> tuple[OrderListEntry, ...]:
-        from airflow_provider_bandwidth.wire.answers import errors_naming_call
-        from airflow_provider_bandwidth.wire.orders import ORDERS_PATH, read_order_list
+    def _resources(self, action: Action | None) -> tuple[OrderResource, ...]:
+        """Where orders of this action are; where all are for ``None``."""
+        return self.order_api.resources if action is None else (self.order_api.resource_for(action),)
 
-        answer = self._call("GET", ORDERS_PATH, params=filters, accept=_LIST_STATUSES)
-        if answer.status != 200 and answer.shows_nothing:
-            return ()
-        with errors_naming_call(answer):
-            return read_order_list(answer.body)
+    def _orders(self, resource: OrderResource) -> Orders:
+        if resource not in self._orders_of:
+            from airflow_provider_bandwidth.hooks._orders import Orders
 
-    def _search(self, **filters: Any) -> tuple[OrderListEntry, ...]:
-        """The orders of a list as it shows them, which may be summaries.
+            self._orders_of[resource] = Orders(
+                resource, self.account_id, call=self._call, stream=self._stream, to_error=self._to_error
+            )
+        return self._orders_of[resource]
 
-        :param filters: as :meth:`list_tn_orders` takes them
-        """
-        from airflow_provider_bandwidth.wire.orders import write_order_filters
+    def _orders_for(self, request: TnOrderRequest) -> Orders:
+        if request.resource not in self.order_api.resources:
+            raise InvalidParameterError(
+                "order_api",
+                f"the request is for {request.resource.order_api}, but connection {self.bandwidth_conn_id!r} and its "
+                f"hook for {self.order_api.name}. Make it with the hook's build_order_request, or give the hook the "
+                "order_api of the request",
+            )
+        return self._orders(request.resource)
 
-        return self._list_entries(write_order_filters(**filters))
-
-    def _complete(self, entry: OrderListEntry) -> TnOrder:
+    def _complete(self, entry: OrderListEntry, resource: OrderResource) -> TnOrder:
         """The order of a list; read on its own where the list left out its numbers."""
         if entry.is_summary or not entry.order.telephone_numbers:
-            return self.get_tn_order(entry.order.order_id)
+            return self._orders(resource).get(entry.order.order_id)
         return entry.order
+
+    @contextmanager
+    def _stream(self, path: str, **kwargs: Any) -> Iterator[tuple[Answer, IO[bytes]]]:
+        """A GET whose answer, if it is a 200, is read as it comes."""
+        from airflow_provider_bandwidth.hooks._transport import ResponseStream, to_answer
+        from airflow_provider_bandwidth.hooks._transport_errors import naming_transport_errors
+
+        response = self._open("GET", path, stream=True, **kwargs)
+        try:
+            answer = to_answer(response, body=b"") if response.status_code == 200 else to_answer(response)
+            with naming_transport_errors(answer.url):
+                yield answer, cast("IO[bytes]", ResponseStream(response))
+        finally:
+            response.close()
 
     def _url(self, path: str) -> str:
         """:param path: below the account"""
-        return f"{self.settings.base_url}/accounts/{self.account_id}/{path}"
+        base_url = self.settings.api_url(self.order_api.imports.api_version)
+        return f"{base_url}/accounts/{self.account_id}/{path}"
 
     def _to_error(self, answer: Answer) -> BandwidthApiError:
         from airflow_provider_bandwidth.wire.answers import to_error

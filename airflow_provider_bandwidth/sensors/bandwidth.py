@@ -66,7 +66,8 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
     XComs, on every terminal status and before a task fails, the same poked, rescheduled or deferred:
 
     ``return_value``
-        ``{"order_id", "customer_order_id", "action", "processing_status", "completed_count", "error_count"}``
+        ``{"order_id", "customer_order_id", "action", "processing_status", "completed_count", "error_count",
+        "order_api"}``
     ``errors``
         ``[{"telephone_number", "code", "description"}, ...]``, one entry per number and error; the number is ``None``
         where Bandwidth's error names none

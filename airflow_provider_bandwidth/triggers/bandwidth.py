@@ -11,10 +11,10 @@ from typing import Any, Final
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.order_records import DEFAULT_ORDER_API
 from airflow_provider_bandwidth.triggers._poller import OrderPoller
 from airflow_provider_bandwidth.triggers.waiting import (
     DEADLINE_GRACE,
-    DEFAULT_ORDER_API,
     LONG_WAIT,
     OrderEvent,
     Waiter,

@@ -24,7 +24,7 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidParameterError,
     OrderNotFoundError,
 )
-from airflow_provider_bandwidth.order_records import TERMINAL_STATUSES, ProcessingStatus, TnOrder
+from airflow_provider_bandwidth.order_records import DEFAULT_ORDER_API, TERMINAL_STATUSES, ProcessingStatus, TnOrder
 
 #: Seconds before the first look of a wait. Whoever waits has just looked by itself.
 FIRST_POLL_DELAY: Final = 2.0
@@ -45,8 +45,6 @@ _MAX_SLOWED_INTERVAL: Final = 600.0
 _SLOWDOWN: Final = 1 / 20
 #: Longest order, in bytes of JSON, that travels inside an event: events are rows of Airflow's database.
 _MAX_EVENT_BYTES: Final = 48 * 1024
-#: The order API of the first release. Events and triggers name theirs, so that later releases can tell them apart.
-DEFAULT_ORDER_API: Final = "externalTns"
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,16 +116,27 @@ def not_well_formed(error: etree.XMLSyntaxError) -> InvalidResponseError:
 
 
 def add_element(parent: _Element, name: str, value: object) -> None:
-    """Add an element with a text; add nothing for ``None``."""
-    if value is not None:
-        etree.SubElement(parent, name).text = str(value)
+    """Add an element with a text, or with elements for a tuple of names and values; add nothing for ``None``."""
+    if value is None:
+        return
+    element = etree.SubElement(parent, name)
+    if isinstance(value, tuple):
+        for child_name, child_value in value:
+            add_element(element, child_name, child_value)
+    else:
+        element.text = str(value)
 
 
-def add_telephone_numbers(parent: _Element, telephone_numbers: Iterable[str]) -> None:
+def write_telephone_number(telephone_number: str, *, is_e164: bool) -> str:
+    """Ten digits in the notation of an order API."""
+    return f"+1{telephone_number}" if is_e164 else telephone_number
+
+
+def add_telephone_numbers(parent: _Element, telephone_numbers: Iterable[str], *, is_e164: bool = False) -> None:
     """Add the ``TelephoneNumbers`` element."""
     container = etree.SubElement(parent, "TelephoneNumbers")
     for number in telephone_numbers:
-        add_element(container, "TelephoneNumber", number)
+        add_element(container, "TelephoneNumber", write_telephone_number(number, is_e164=is_e164))
 
 
 def write_document(root: _Element) -> bytes:

@@ -67,15 +67,20 @@ class ImportTnCheckerResult:
 
 
 def write_import_tn_checker_request(
-    telephone_numbers: Iterable[str], site_id: int | None = None, sip_peer_id: int | None = None
+    telephone_numbers: Iterable[str],
+    site_id: int | None = None,
+    sip_peer_id: int | None = None,
+    *,
+    is_e164: bool = False,
 ) -> bytes:
     """The body of ``POST /accounts/{accountId}/importTnChecker``, for at most 5,000 different numbers [oas1].
 
     :param site_id: the account's default location if ``None`` [ram22]
     :param sip_peer_id: the site's default peer if ``None`` [oas1]
+    :param is_e164: whether to write ``+19195550101``, as v2 does [oas2]
     """
     root = etree.Element("ImportTnCheckerPayload")
-    add_telephone_numbers(root, telephone_numbers)
+    add_telephone_numbers(root, telephone_numbers, is_e164=is_e164)
     add_element(root, "SiteId", site_id)
     add_element(root, "SipPeerId", sip_peer_id)
     return write_document(root)

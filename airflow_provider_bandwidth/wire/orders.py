@@ -1,7 +1,8 @@
 """Orders for telephone numbers: bytes to orders, and requests to bytes. Pure.
 
-One reader serves every dialect Bandwidth has documented: the seed's ``Order`` wrapper with ``CustomerOrderID`` [seed],
-the flat order of today [oas1], the hybrid [iris20], wrapped in a response element or not, texts padded or not.
+One reader serves every order API and dialect that Bandwidth has documented: the seed's ``Order`` wrapper with
+``CustomerOrderID`` [seed], the flat order of today [oas1], the hybrid [iris20], wrapped in a response element or not,
+texts padded or not. What the elements of an API are called is asked of its row (:mod:`..order_apis`).
 
 Where an answer leaves open what became of a telephone number, it is read to the number's disadvantage: whatever looks
 like an error is one, and two different OrderIds or statuses in one order are no order at all.
@@ -14,19 +15,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import chain
-from typing import IO, Final, cast
+from typing import IO, cast
 
 from lxml import etree
 from lxml.etree import _Element
 
 from airflow_provider_bandwidth.exceptions import InvalidParameterError, InvalidResponseError
+from airflow_provider_bandwidth.order_apis import OrderResource
 from airflow_provider_bandwidth.orders import (
     Action,
-    ExternalTnsOrderRequest,
     LoaType,
     ProcessingStatus,
     TelephoneNumberError,
     TnOrder,
+    TnOrderRequest,
     normalize_telephone_number,
     parse_choice,
     parse_id,
@@ -54,17 +56,9 @@ from airflow_provider_bandwidth.wire.documents import (
     read_error_elements,
     read_listed_numbers,
     write_document,
+    write_telephone_number,
 )
 
-#: The resource below ``/accounts/{accountId}/`` that takes and shows orders [seed].
-ORDERS_PATH: Final = "externalTns"
-_ORDER = "externaltnsorder"
-_ORDER_ROOTS = frozenset({_ORDER, "externaltnsorderresponse"})
-_SUMMARY = "externaltnsordersummary"
-#: The like-named resource tnoptions wraps its list once more in a ...ReportResponse [oas1] [iris20].
-_LIST_ROOTS = frozenset({"externaltnsorders", "externaltnsorderreportresponse"})
-#: In lists these are looked for by libxml2, which knows case; in any other spelling they count as not recognised.
-_LIST_ENTRIES = ("{*}ExternalTnsOrder", "{*}ExternalTnsOrderSummary")
 #: ``FailedNumbers`` lists numbers apart from the errors that may explain them [javafix].
 _ERROR_CONTAINERS = frozenset({"errors", "errorlist", "error", "failednumbers"})
 
@@ -77,24 +71,25 @@ class OrderListEntry:
     is_summary: bool
 
 
-def write_order_request(
-    request: ExternalTnsOrderRequest, *, customer_order_id_element: str = "CustomerOrderID"
-) -> bytes:
-    """The body of ``POST /accounts/{accountId}/externalTns``, elements in the seed's order.
+def write_order_request(request: TnOrderRequest, *, customer_order_id_element: str = "CustomerOrderID") -> bytes:
+    """The body of the POST that submits an order, elements in the documented order.
 
-    :param customer_order_id_element: ``CustomerOrderID`` [seed], or ``CustomerOrderId``, its name since 2020 [oas1]
+    :param customer_order_id_element: ``CustomerOrderID`` [seed], or ``CustomerOrderId``, its name since 2020 [oas1];
+        where the order's API takes but one of them, that one is written
     """
-    root = etree.Element("ExternalTnsOrder")
-    add_element(root, customer_order_id_element, request.customer_order_id)
-    add_element(root, "SiteId", request.site_id)
-    add_element(root, "SipPeerId", request.sip_peer_id)
-    add_element(root, "Action", request.action)
-    add_element(root, "LoaType", request.loa_type)
-    add_telephone_numbers(root, request.telephone_numbers)
+    resource = request.resource
+    spellings = resource.customer_order_id_elements
+    root = etree.Element(resource.order)
+    spelling = customer_order_id_element if customer_order_id_element in spellings else spellings[0]
+    add_element(root, spelling, request.customer_order_id)
+    for name, value in request.elements():
+        add_element(root, name, value)
+    add_telephone_numbers(root, request.telephone_numbers, is_e164=resource.is_e164)
     return write_document(root)
 
 
 def write_order_filters(
+    resource: OrderResource,
     *,
     customer_order_id: str | None = None,
     telephone_number: str | None = None,
@@ -107,27 +102,32 @@ def write_order_filters(
     order_id_fragment: str | None = None,
     in_full: bool = False,
 ) -> dict[str, str | Sequence[str]]:
-    """The query of ``GET /accounts/{accountId}/externalTns``; what is ``None`` is left out.
+    """The query of a list of orders; what is ``None``, or unknown to the resource, is left out.
 
     Every value is checked, since Bandwidth may answer a bad one as it answers no match: 404 [iris20].
 
+    :param resource: the resource that is asked
+    :param status: those by which its lists cannot be narrowed are left out; all orders are asked for if none is left
     :param order_id_fragment: the first characters of the OrderId [oas1]
     :param in_full: ask for whole orders (``orderDetails`` [iris20])
     :raises InvalidParameterError: a filter that Bandwidth would not understand
     :raises InvalidTelephoneNumbersError: the telephone number is none
     """
-    statuses = [status] if isinstance(status, str) else status
+    statuses = [status] if isinstance(status, str) else status or ()
+    number = None if telephone_number is None else normalize_telephone_number(telephone_number)
+    parsed = [parse_choice("status", ProcessingStatus, each) for each in statuses]
+    parsed_action = None if action is None else parse_choice("Action", Action, action)
     filters = {
         "customerOrderId": None if customer_order_id is None else validate_customer_order_id(customer_order_id),
-        "tn": None if telephone_number is None else normalize_telephone_number(telephone_number),
-        "status": None if statuses is None else [parse_choice("status", ProcessingStatus, s) for s in statuses],
-        "action": None if action is None else parse_choice("Action", Action, action),
+        "tn": None if number is None else write_telephone_number(number, is_e164=resource.is_e164),
+        "status": [each for each in parsed if each in resource.listed_statuses] or None,
+        "action": parsed_action if resource.action is None else None,
         "createdDateFrom": _format_date("created_from", created_from),
         "createdDateTo": _format_date("created_to", created_to),
         "modifiedDateFrom": _format_date("modified_from", modified_from),
         "modifiedDateTo": _format_date("modified_to", modified_to),
         "orderIdFragment": order_id_fragment,
-        "orderDetails": "true" if in_full else None,
+        "orderDetails": "true" if in_full and resource.lists_whole_orders else None,
     }
     return {name: value for name, value in filters.items() if value is not None}
 
@@ -141,34 +141,38 @@ def _format_date(name: str, value: date | str | None) -> str | None:
         raise InvalidParameterError(name, f"expected a date as yyyy-MM-dd, got {value!r}") from None
 
 
-def read_order(body: bytes, *, fallback_order_id: str | None = None) -> TnOrder:
+def read_order(body: bytes, resource: OrderResource, *, fallback_order_id: str | None = None) -> TnOrder:
     """The order in a 200 or 201 answer.
 
+    :param resource: the resource that was asked
     :param fallback_order_id: the id to use where the body has none (the last segment of a 201's ``Location``)
     :raises InvalidResponseError: the body is not an order
     :raises BandwidthApiError: the body is a refusal, which Bandwidth also sends with a 2xx status
     """
     root = parse_document(body)
     answer = children_of(root)
-    orders = answer.get(_ORDER, [])
+    name = resource.order.lower()
+    orders = answer.get(name, [])
     if not (orders or {"orderid", "order"} & answer.keys()):
         raise_refusal(answer)
-    if name_of(root.tag) not in _ORDER_ROOTS:
+    # The answer to a POST has a plural root, and a singular one in the documents [nodefix] [oas1].
+    if name_of(root.tag) not in {name, f"{name}response", f"{name}sresponse"}:
         raise InvalidResponseError(f"The answer's root element is <{local_name(root.tag)}>, which is not an order.")
     if len(orders) > 1:
         raise InvalidResponseError(f"The answer holds {len(orders)} orders where one was asked for.")
     levels = [level for element in (*orders, root) for level in _levels(element)]
-    return _read_order_element(root, levels, fallback_order_id)
+    return _read_order_element(root, levels, resource, fallback_order_id)
 
 
-def read_order_list(body: bytes) -> tuple[OrderListEntry, ...]:
+def read_order_list(body: bytes, resource: OrderResource) -> tuple[OrderListEntry, ...]:
     """All orders of a list answer; empty for an empty list. Raises what :func:`iter_order_list` raises."""
-    return tuple(iter_order_list(io.BytesIO(body)))
+    return tuple(iter_order_list(io.BytesIO(body), resource))
 
 
-def iter_order_list(stream: IO[bytes], *, in_full: bool = True) -> Iterator[OrderListEntry]:
+def iter_order_list(stream: IO[bytes], resource: OrderResource, *, in_full: bool = True) -> Iterator[OrderListEntry]:
     """The orders of a list answer, one by one as they are read, so that a large answer is never held whole.
 
+    :param resource: the resource that was asked
     :param stream: the body; read in pieces
     :param in_full: ``False`` makes a summary of every order: OrderId, status and creation date, for half the cost
     :raises InvalidResponseError: the body is not a list of orders, or not all of it could be read. Entries that came
@@ -179,31 +183,37 @@ def iter_order_list(stream: IO[bytes], *, in_full: bool = True) -> Iterator[Orde
     pieces = iter(lambda: stream.read(_PIECE_SIZE), b"")
     while len(head) < _HEAD_SIZE and (piece := next(pieces, b"")):
         head = (head + piece).lstrip()
+    if not head and 200 in resource.empty_list_statuses:
+        return
     if head.startswith(UTF_16_MARKS):
         head += b"".join(pieces)
     document = open_document(head)
-    if document.root_name.lower() not in _LIST_ROOTS:
+    list_roots = _list_roots(resource)
+    if document.root_name.lower() not in list_roots:
         raise InvalidResponseError(f"The answer's root element is <{document.root_name}>, not a list of orders.")
-    parser = etree.XMLPullParser(("end",), tag=_LIST_ENTRIES, encoding=document.encoding, **SAFE_PARSER)
+    # These are looked for by libxml2, which knows case; in any other spelling they count as not recognised.
+    entries = (f"{{*}}{resource.order}", f"{{*}}{resource.order}Summary")
+    summary = f"{resource.order}Summary".lower()
+    parser = etree.XMLPullParser(("end",), tag=entries, encoding=document.encoding, **SAFE_PARSER)
     is_empty = True
     try:
         for piece in chain((document.body,), pieces):
             parser.feed(piece)
             for _, element in parser.read_events():
                 levels = _levels(element)
-                if _SUMMARY not in levels[0]:  # else a summary in a summary [ram22], of which the inner one came before
+                if summary not in levels[0]:  # else a summary in a summary [ram22], of which the inner one came before
                     is_empty = False
                     if in_full:
                         yield OrderListEntry(
-                            _read_order_element(element, levels, None), name_of(element.tag) == _SUMMARY
+                            _read_order_element(element, levels, resource), name_of(element.tag) == summary
                         )
                     else:
-                        yield OrderListEntry(_read_order_summary(levels), is_summary=True)
+                        yield OrderListEntry(_read_order_summary(levels, resource), is_summary=True)
                 _check_and_drop_before(element)
         root = parser.close()
     except etree.XMLSyntaxError as error:
         raise not_well_formed(error) from None
-    _check_list_end(root, is_empty=is_empty)
+    _check_list_end(root, list_roots, is_empty=is_empty)
 
 
 # --- lists ---
@@ -224,15 +234,21 @@ def _check_and_drop_before(entry: _Element) -> None:
         cast(_Element, entry.getparent()).remove(elder)
 
 
-def _check_list_end(root: _Element, *, is_empty: bool) -> None:
+def _list_roots(resource: OrderResource) -> frozenset[str]:
+    """The like-named resource tnoptions wraps its list once more in a ...ReportResponse [oas1] [iris20]."""
+    order, orders = resource.order.lower(), resource.orders.lower()
+    return frozenset({orders, f"{order}reportresponse", f"{orders}reportresponse"})
+
+
+def _check_list_end(root: _Element, list_roots: frozenset[str], *, is_empty: bool) -> None:
     """That the list is no refusal, and that one without orders is really empty.
 
     To take orders that were not recognised for none would have them submitted again.
     """
-    for level in (root, *(child for child in root if name_of(child.tag) in _LIST_ROOTS)):
+    for level in (root, *(child for child in root if name_of(child.tag) in list_roots)):
         children = children_of(level)
         raise_refusal(children)
-        unknown = [e for e in level if len(e) and name_of(e.tag) not in {*_LIST_ROOTS, "links"}]
+        unknown = [e for e in level if len(e) and name_of(e.tag) not in {*list_roots, "links"}]
         if is_empty and (unknown or first_text([children], "totalcount") not in (None, "0")):
             raise InvalidResponseError("The list of orders is not empty, but no order could be recognised in it.")
 
@@ -246,7 +262,9 @@ def _levels(element: _Element) -> list[Children]:
     return [children, *(children_of(order) for order in children.get("order", ()))]
 
 
-def _read_order_summary(levels: Sequence[Children], fallback_order_id: str | None = None) -> TnOrder:
+def _read_order_summary(
+    levels: Sequence[Children], resource: OrderResource, fallback_order_id: str | None = None
+) -> TnOrder:
     for level in levels:
         if "responsestatus" in level:
             raise_refusal({"responsestatus": level["responsestatus"]})
@@ -258,16 +276,20 @@ def _read_order_summary(levels: Sequence[Children], fallback_order_id: str | Non
     return TnOrder(
         order_id=order_id,
         processing_status=ProcessingStatus.parse(status),
+        action=resource.action,
         created_at=_parse_time(first_text(levels, "ordercreatedate", "orderdate")),
+        order_api=resource.order_api,
     )
 
 
-def _read_order_element(element: _Element, levels: Sequence[Children], fallback_order_id: str | None) -> TnOrder:
+def _read_order_element(
+    element: _Element, levels: Sequence[Children], resource: OrderResource, fallback_order_id: str | None = None
+) -> TnOrder:
     return replace(
-        _read_order_summary(levels, fallback_order_id),
+        _read_order_summary(levels, resource, fallback_order_id),
         customer_order_id=first_text(levels, "customerorderid"),
         account_id=first_text(levels, "accountid"),
-        action=parse_known(Action, first_text(levels, "action")),
+        action=parse_known(Action, first_text(levels, "action")) or resource.action,
         site_id=_parse_optional_id("SiteId", first_text(levels, "siteid")),
         sip_peer_id=_parse_optional_id("SipPeerId", first_text(levels, "sippeerid", "peerid")),
         loa_type=parse_known(LoaType, first_text(levels, "loatype")),

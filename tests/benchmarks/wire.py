@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lxml import etree
+from support.wire import iter_order_list, read_order
 
 from airflow_provider_bandwidth.wire.inventory import read_sip_peer_telephone_numbers
-from airflow_provider_bandwidth.wire.orders import iter_order_list, read_order
 
 NUMBERS = 5_000
 ERRORS = 500

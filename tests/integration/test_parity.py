@@ -49,6 +49,7 @@ def summary(status: str, completed: int, errors: int) -> dict[str, Any]:
         "processing_status": status,
         "completed_count": completed,
         "error_count": errors,
+        "order_api": "externalTns",
     }
 
 

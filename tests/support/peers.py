@@ -8,8 +8,7 @@ from typing import Any
 
 import aiohttp
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-
-from airflow_provider_bandwidth.wire.orders import read_order
+from support.wire import read_order
 
 
 class IdleTrigger(BaseTrigger):

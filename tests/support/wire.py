@@ -12,13 +12,16 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_bandwidth.order_apis import ORDER_APIS, OrderResource
+from airflow_provider_bandwidth.orders import TnOrder
+from airflow_provider_bandwidth.wire import orders as wire
 from airflow_provider_bandwidth.wire.documents import read_errors
 from airflow_provider_bandwidth.wire.inventory import (
     read_import_tn_checker,
     read_sip_peer_count,
     read_sip_peer_telephone_numbers,
 )
-from airflow_provider_bandwidth.wire.orders import iter_order_list, read_order, read_order_list
+from airflow_provider_bandwidth.wire.orders import OrderListEntry
 
 SAMPLES = Path(__file__).parents[1] / "unit" / "wire" / "samples"
 ONE_BYTE_AT_A_TIME = 1
@@ -38,8 +41,33 @@ class Trickle(io.RawIOBase):
         return piece
 
 
-def read_order_list_in_pieces(body: bytes) -> tuple[Any, ...]:
-    return tuple(iter_order_list(Trickle(body, ONE_BYTE_AT_A_TIME)))
+EXTERNAL_TNS = ORDER_APIS["externalTns"].imports
+#: The resources whose samples have a folder each; the other folders are of externalTns.
+_BY_FOLDER = {
+    resource.path.replace("/", "_"): resource
+    for api in ("importTnOrders", "importTnOrders/messaging")
+    for resource in ORDER_APIS[api].resources
+}
+
+
+def resource_of(sample: Path) -> OrderResource:
+    return _BY_FOLDER.get(sample.parent.name, EXTERNAL_TNS)
+
+
+def read_order(body: bytes, resource: OrderResource = EXTERNAL_TNS, **fallback: str | None) -> TnOrder:
+    return wire.read_order(body, resource, **fallback)
+
+
+def iter_order_list(stream: Any, resource: OrderResource = EXTERNAL_TNS, **form: bool) -> Iterator[OrderListEntry]:
+    return wire.iter_order_list(stream, resource, **form)
+
+
+def read_order_list(body: bytes, resource: OrderResource = EXTERNAL_TNS) -> tuple[OrderListEntry, ...]:
+    return wire.read_order_list(body, resource)
+
+
+def read_order_list_in_pieces(body: bytes, resource: OrderResource = EXTERNAL_TNS) -> tuple[OrderListEntry, ...]:
+    return tuple(iter_order_list(Trickle(body, ONE_BYTE_AT_A_TIME), resource))
 
 
 READERS: dict[str, Callable[[bytes], Any]] = {

@@ -19,6 +19,7 @@ from airflow_provider_bandwidth.exceptions import (
     ExtractUnavailableError,
     InvalidConnectionError,
     InvalidExtractError,
+    InvalidFieldsError,
     InvalidParameterError,
     InvalidResponseError,
     InvalidTelephoneNumbersError,
@@ -54,6 +55,7 @@ EXAMPLES: list[BandwidthError] = [
     InvalidConnectionError("host: has no scheme"),
     MissingConnectionError("bandwidth_default"),
     InvalidParameterError("SiteId", "expected a positive number, got 'x'"),
+    InvalidFieldsError({"SiteId": "it is missing", "Zip": "expected five digits"}),
     InvalidTelephoneNumbersError(REJECTED),
     InvalidResponseError("The answer is empty."),
     BandwidthApiError("busy", status=503, code="1010", url=URL, retryable=True, retry_after=2.5),
@@ -110,7 +112,7 @@ def test_it_says_something_and_holds_nothing_but_what_it_was_given(error: Bandwi
     assert not str(error).startswith("(")
     known = {
         "field", "rejected", "status", "code", "description", "url", "retryable", "retry_after", "customer_order_id",
-        "reason", "order_id", "order_ids", "order", "findings", "limits", "message_ids", "summary",
+        "reason", "order_id", "order_ids", "order", "findings", "problems", "limits", "message_ids", "summary",
     }  # fmt: skip
     assert vars(error).keys() <= known
 

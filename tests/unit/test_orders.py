@@ -396,6 +396,7 @@ def test_the_summary_is_ready_for_json_and_counts() -> None:
         "processing_status": "PARTIAL",
         "completed_count": 1,
         "error_count": 1,
+        "order_api": "externalTns",
     }
     assert judge_order(order("COMPLETE", (A,))).summary()["action"] is None
 
@@ -435,6 +436,7 @@ def test_an_order_is_ready_for_json() -> None:
         ],
         "created_at": "2031-03-04T05:06:07.089000+00:00",
         "last_modified_at": "2031-03-04T05:06:09-05:00",
+        "order_api": "externalTns",
     }
 
 

@@ -497,7 +497,10 @@ def test_given_ids_win_over_the_connections(sandbox: Sandbox, hook: BandwidthHoo
 def test_a_working_connection_is_told_by_gets(auth_type: str, sandbox: Sandbox, connect: Connect) -> None:
     connect(sandbox.connection, extra={"auth_type": auth_type})
     for _ in range(2):
-        assert BandwidthHook().test_connection() == (True, f"Connected to account 9900000 at {sandbox.base_url}.")
+        assert BandwidthHook().test_connection() == (
+            True,
+            f"Connected to account 9900000 at {sandbox.base_url}; order API externalTns.",
+        )
         sandbox.add_order(NUMBERS)
     assert {record.method for record in sandbox.requests if record.operation != "token"} == {"GET"}
 

@@ -19,7 +19,7 @@ from airflow_provider_bandwidth.exceptions import (
 from airflow_provider_bandwidth.hooks import _shared_looks
 from airflow_provider_bandwidth.hooks._shared_looks import SharedLooks, submit_side_by_side
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAttempt, SubmissionJournal
-from airflow_provider_bandwidth.orders import ExternalTnsOrderRequest, TnOrder
+from airflow_provider_bandwidth.orders import Action, ExternalTnsOrderRequest, TnOrder
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 COUNT = 50
@@ -87,7 +87,7 @@ def submit(
     since: timedelta = timedelta(0),
     **options: Any,
 ) -> list[TnOrder | Exception]:
-    looks = SharedLooks(requests, hook._order_calls(), since=datetime.now(UTC) - since, **options)
+    looks = SharedLooks(requests, hook._order_calls(Action.IMPORT), since=datetime.now(UTC) - since, **options)
     return submit_side_by_side(requests, looks, journals or [SubmissionJournal() for _ in requests], log=hook.log)
 
 
@@ -275,6 +275,6 @@ def test_few_orders_take_no_list(hook: BandwidthHook, sandbox: Sandbox) -> None:
         raise AssertionError("listed")
 
     requests = make_requests(sandbox, 2)
-    looks = SharedLooks(requests, replace(hook._order_calls(), list_since=fail), since=datetime.now(UTC))
+    looks = SharedLooks(requests, replace(hook._order_calls(Action.IMPORT), list_since=fail), since=datetime.now(UTC))
     assert len(ids(submit_side_by_side(requests, looks, [SubmissionJournal()] * 2, log=hook.log))) == 2
     assert_each_once(sandbox, requests)

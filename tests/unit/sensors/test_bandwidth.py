@@ -102,6 +102,7 @@ def test_complete(way: str, sandbox: Sandbox) -> None:
             "processing_status": "COMPLETE",
             "completed_count": 3,
             "error_count": 0,
+            "order_api": "externalTns",
         },
         "errors": [],
         "completed_telephone_numbers": list(NUMBERS),

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from support.wire import SAMPLES, Trickle, big_list, read_order_list_in_pieces, run_python
+from support.wire import (
+    EXTERNAL_TNS,
+    SAMPLES,
+    Trickle,
+    big_list,
+    iter_order_list,
+    read_order,
+    read_order_list,
+    read_order_list_in_pieces,
+    run_python,
+)
 
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
@@ -19,20 +29,13 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidTelephoneNumbersError,
 )
 from airflow_provider_bandwidth.orders import Action, ExternalTnsOrderRequest, TnOrder
-from airflow_provider_bandwidth.wire.orders import (
-    iter_order_list,
-    read_order,
-    read_order_list,
-    write_order_filters,
-    write_order_request,
-)
+from airflow_provider_bandwidth.wire.orders import write_order_filters, write_order_request
 
 # --- lists as streams ---
 
 MEMORY = """
 import resource, sys
-from airflow_provider_bandwidth.wire.orders import iter_order_list
-from support.wire import big_list
+from support.wire import big_list, iter_order_list
 
 class Stream:
     def __init__(self):
@@ -161,8 +164,9 @@ def test_the_request_is_the_seeds_in_names_and_order() -> None:
 
 
 def test_a_list_is_asked_for_by_what_is_given() -> None:
-    assert write_order_filters() == {}
+    assert write_order_filters(EXTERNAL_TNS) == {}
     assert write_order_filters(
+        EXTERNAL_TNS,
         customer_order_id="run-7",
         telephone_number="+1 919 555 0101",
         status="complete",
@@ -185,7 +189,9 @@ def test_a_list_is_asked_for_by_what_is_given() -> None:
         "orderIdFragment": "0f",
         "orderDetails": "true",
     }
-    assert write_order_filters(status=["RECEIVED", "PROCESSING"]) == {"status": ["RECEIVED", "PROCESSING"]}
+    assert write_order_filters(EXTERNAL_TNS, status=["RECEIVED", "PROCESSING"]) == {
+        "status": ["RECEIVED", "PROCESSING"]
+    }
 
 
 @pytest.mark.parametrize(
@@ -200,9 +206,9 @@ def test_a_list_is_asked_for_by_what_is_given() -> None:
 )
 def test_a_filter_that_bandwidth_would_not_understand_is_refused(filters: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameterError):
-        write_order_filters(**filters)
+        write_order_filters(EXTERNAL_TNS, **filters)
 
 
 def test_a_search_for_what_is_no_telephone_number_is_refused() -> None:
     with pytest.raises(InvalidTelephoneNumbersError):
-        write_order_filters(telephone_number="919-555")
+        write_order_filters(EXTERNAL_TNS, telephone_number="919-555")

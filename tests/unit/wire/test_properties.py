@@ -18,8 +18,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support.order_documents import NOTATIONS, Dialect, numbers_in_errors, write_order
+from support.wire import iter_order_list, read_order, read_order_list, resource_of
 
 from airflow_provider_bandwidth.exceptions import BandwidthApiError, InvalidResponseError
+from airflow_provider_bandwidth.order_apis import OrderResource
 from airflow_provider_bandwidth.orders import (
     Action,
     ExternalTnsOrderRequest,
@@ -34,7 +36,7 @@ from airflow_provider_bandwidth.wire.inventory import (
     read_sip_peer_telephone_numbers,
     write_import_tn_checker_request,
 )
-from airflow_provider_bandwidth.wire.orders import iter_order_list, read_order, read_order_list, write_order_request
+from airflow_provider_bandwidth.wire.orders import write_order_request
 
 SAMPLES = Path(__file__).parent / "samples"
 READABLE = sorted(path for path in SAMPLES.glob("*/*.xml") if path.parent.name not in {"foreign", "hostile"})
@@ -381,20 +383,22 @@ def mix(draw: st.DrawFn, parent: ET.Element, child: ET.Element) -> None:
 
 
 @st.composite
-def reshaped(draw: st.DrawFn) -> bytes:
-    """An order some of whose elements were renamed, wrapped, doubled or moved, or hold other texts."""
-    root = ET.fromstring(draw(st.sampled_from(ORDER_SAMPLES)).read_bytes().strip())
+def reshaped(draw: st.DrawFn) -> tuple[bytes, OrderResource]:
+    """An order some of whose elements were renamed, wrapped, doubled or moved, or hold other texts; who answered so."""
+    sample = draw(st.sampled_from(ORDER_SAMPLES))
+    root = ET.fromstring(sample.read_bytes().strip())
     for _ in range(draw(st.integers(1, 4))):
         parent, child = draw(st.sampled_from([(parent, child) for parent in root.iter() for child in parent]))
         draw(st.sampled_from([rename, wrap, double, move, rewrite, mix]))(draw, parent, child)
-    return ET.tostring(root)
+    return ET.tostring(root), resource_of(sample)
 
 
 @examples(1000)
 @given(reshaped())
-def test_no_number_completes_that_an_error_names_wherever_it_stands(body: bytes) -> None:
+def test_no_number_completes_that_an_error_names_wherever_it_stands(answer: tuple[bytes, OrderResource]) -> None:
+    body, resource = answer
     try:
-        order = read_order(body)
+        order = read_order(body, resource)
     except (InvalidResponseError, BandwidthApiError):
         return
     completed = set(order.completed_telephone_numbers)
@@ -402,7 +406,8 @@ def test_no_number_completes_that_an_error_names_wherever_it_stands(body: bytes)
     assert all(re.fullmatch("[2-9][0-9]{9}", number) for number in completed)
 
 
-@pytest.mark.parametrize("path", ORDER_SAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ORDER_SAMPLES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_the_samples_themselves_keep_to_it(path: Path) -> None:
     body = path.read_bytes()
-    assert set(read_order(body).completed_telephone_numbers).isdisjoint(numbers_in_errors(body))
+    order = read_order(body, resource_of(path))
+    assert set(order.completed_telephone_numbers).isdisjoint(numbers_in_errors(body))
