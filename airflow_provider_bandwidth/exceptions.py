@@ -16,6 +16,7 @@ Every error says what happened, to which order or field, and what to do. None ca
     +-- BandwidthApiError               a refusal, or no answer
     |   +-- BandwidthAuthError              credentials or role
     |   +-- OrderNotFoundError              no such order
+    |   +-- MessageNotFoundError            no such text, or not yet
     +-- AmbiguousSubmissionError        was the order created?
     +-- OrderMismatchError              an order with this id asks for something else
     +-- DuplicateOrderError             two attempts created the same order
@@ -155,6 +156,10 @@ class BandwidthAuthError(BandwidthApiError):
 
 class OrderNotFoundError(BandwidthApiError):
     """There is no such order in this account (404)."""
+
+
+class MessageNotFoundError(BandwidthApiError):
+    """The search does not show the text: there is none of this id in the account, or not yet."""
 
 
 class AmbiguousSubmissionError(BandwidthError):

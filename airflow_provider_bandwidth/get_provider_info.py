@@ -41,8 +41,18 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "sensors": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.sensors.bandwidth"]}],
-        "triggers": [{"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.triggers.bandwidth"]}],
+        "sensors": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [f"{_PACKAGE}.sensors.bandwidth", f"{_PACKAGE}.sensors.messages"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [f"{_PACKAGE}.triggers.bandwidth", f"{_PACKAGE}.triggers.messages"],
+            }
+        ],
         "notifications": [f"{_PACKAGE}.notifications.bandwidth.BandwidthSmsNotifier"],
         "connection-types": [
             {

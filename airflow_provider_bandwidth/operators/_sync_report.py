@@ -24,7 +24,8 @@ from airflow_provider_bandwidth.number_sync.page import MAX_NIGHTS, NightFigures
 from airflow_provider_bandwidth.number_sync.report import Tally, escape_cell
 from airflow_provider_bandwidth.number_sync.verdict import conclude_page, find_problems, make_title, make_verdict
 from airflow_provider_bandwidth.orders import Action, TelephoneNumberError
-from airflow_provider_bandwidth.sensors.bandwidth import COMPLETED_KEY, ERRORS_KEY
+from airflow_provider_bandwidth.sensors._waiting import ERRORS_KEY
+from airflow_provider_bandwidth.sensors.bandwidth import COMPLETED_KEY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

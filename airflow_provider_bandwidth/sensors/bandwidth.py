@@ -5,18 +5,15 @@ from __future__ import annotations
 import reprlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
-    AirflowSkipException,
     AirflowTaskTimeout,
-    BaseSensorOperator,
     PokeReturnValue,
     conf,
 )
@@ -33,6 +30,7 @@ from airflow_provider_bandwidth.exceptions import (
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
 from airflow_provider_bandwidth.order_records import TERMINAL_STATUSES, ProcessingStatus, TnOrder, judge_order
+from airflow_provider_bandwidth.sensors._waiting import DEFERRAL_MARGIN, ERRORS_KEY, WaitingSensor
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
 from airflow_provider_bandwidth.triggers.waiting import (
     LONG_WAIT,
@@ -52,15 +50,12 @@ if TYPE_CHECKING:
     from airflow_provider_bandwidth.order_records import OrderOutcome
 
 #: XCom keys beside ``return_value``; a contract with the tasks downstream.
-ERRORS_KEY: Final = "errors"
 COMPLETED_KEY: Final = "completed_telephone_numbers"
-#: Seconds that the trigger's own deadline event has to arrive before Airflow ends the deferral.
-_DEFERRAL_MARGIN: Final = 120.0
 #: How many of the failing telephone numbers the log names.
 _LOGGED_NUMBERS: Final = 10
 
 
-class BandwidthTnOrderSensor(BaseSensorOperator):
+class BandwidthTnOrderSensor(WaitingSensor):
     """Wait until an order is COMPLETE, PARTIAL or FAILED, and push what became of its telephone numbers.
 
     XComs, on every terminal status and before a task fails, the same poked, rescheduled or deferred:
@@ -118,7 +113,6 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
         self.log_telephone_numbers = log_telephone_numbers
         self.order_url: str | None = None
         self._outcome: OrderOutcome | None = None
-        self._first_poke_at: float | None = None
         self._has_explained = False
         self._refusals = Refusals()
         self._processing_status: str | None = None
@@ -166,15 +160,8 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
             ),
             method_name="execute_complete",
             kwargs={"try_number": context["ti"].try_number, "started_at": started_at},
-            timeout=timedelta(seconds=remaining + self.poke_interval + _DEFERRAL_MARGIN),
+            timeout=timedelta(seconds=remaining + self.poke_interval + DEFERRAL_MARGIN),
         )
-
-    def _get_time_limit(self) -> float:
-        """Seconds that a deferred wait may take."""
-        limits = [float(self.timeout)]
-        if self.execution_timeout is not None:
-            limits.append(self.execution_timeout.total_seconds())
-        return min(limits)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Read the order once. A fault that may pass is logged and the wait goes on."""
@@ -373,57 +360,6 @@ class BandwidthTnOrderSensor(BaseSensorOperator):
         if failing and self.log_telephone_numbers:
             shown = [f"{number} ({code or 'no code'})" for number, code in list(failing.items())[:_LOGGED_NUMBERS]]
             self.log.warning("Failing telephone numbers, %d of %d: %s.", len(shown), len(failing), ", ".join(shown))
-
-    def _get_waited_seconds(self, context: Context) -> float:
-        now = time.time()
-        if self.reschedule and not self.deferrable:
-            first = _get_first_poke_date(context["ti"], context)
-            return 0.0 if first is None else now - first.timestamp()
-        if self._first_poke_at is None:
-            self._first_poke_at = now
-        return now - self._first_poke_at
-
-    @contextmanager
-    def _softening_timeouts(self) -> Iterator[None]:
-        """Apply ``soft_fail`` and ``never_fail`` to time limits and to failures that are not retried."""
-        try:
-            yield
-        except (AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout) as error:
-            if self.soft_fail or self.never_fail:
-                self._skip(error)
-            raise
-
-    @contextmanager
-    def _softening_failures(self) -> Iterator[None]:
-        """Apply ``soft_fail`` and ``never_fail`` to errors outside Airflow's poke loop, which applies them to its
-        own.
-        """
-        with self._softening_timeouts():
-            try:
-                yield
-            except AirflowSkipException:
-                raise
-            except Exception as error:
-                if self.never_fail:
-                    self._skip(error)
-                raise
-
-    def _skip(self, error: BaseException) -> NoReturn:
-        reason = "never_fail" if self.never_fail else "soft_fail"
-        raise AirflowSkipException(f"Skipped, since {reason} is set: {error}") from error
-
-
-def _get_first_poke_date(ti: Any, context: Context) -> datetime | None:
-    """When a rescheduled sensor's wait began; ``None`` at its first poke."""
-    if hasattr(ti, "get_first_reschedule_date"):
-        return cast("datetime | None", ti.get_first_reschedule_date(context))
-    # Airflow 2.11, where a task may ask the database.
-    from airflow.models.taskreschedule import TaskReschedule
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        query = TaskReschedule.stmt_for_task_instance(ti).with_only_columns(TaskReschedule.start_date).limit(1)
-        return cast("datetime | None", session.scalar(query))
 
 
 def _parse_allowed_statuses(statuses: Iterable[str] | str) -> tuple[str, ...]:

@@ -101,7 +101,7 @@ _BATCH: Final = 50
 _log = logging.getLogger(__name__)
 
 
-class _Budget:
+class Budget:
     """How many calls may be sent: so many in any minute, whoever sends them, and none before a pause is over."""
 
     def __init__(self, per_minute: int) -> None:
@@ -110,7 +110,7 @@ class _Budget:
         self._sent: deque[float] = deque(maxlen=per_minute)
 
     @classmethod
-    def of_account(cls, loop: asyncio.AbstractEventLoop, conn_id: str, account_id: str, per_minute: int) -> _Budget:
+    def of_account(cls, loop: asyncio.AbstractEventLoop, conn_id: str, account_id: str, per_minute: int) -> Budget:
         """The budget of this account. It outlives a poller, so that a new one does not start with a full budget."""
         budgets = _BUDGETS.setdefault(loop, {})
         budget = budgets.setdefault((conn_id, account_id), cls(per_minute))
@@ -139,7 +139,7 @@ class _Budget:
         self.paused_until = max(self.paused_until, now + seconds + random.uniform(0.1, 1.0))  # noqa: S311
 
 
-_BUDGETS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], _Budget]] = WeakKeyDictionary()
+_BUDGETS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], Budget]] = WeakKeyDictionary()
 
 _Key = tuple[asyncio.AbstractEventLoop, str, str | None]
 _POLLERS: dict[_Key, OrderPoller] = {}
@@ -159,7 +159,7 @@ class OrderPoller:
         self._loop = loop
         self._hook = BandwidthHook(conn_id, account_id, max_attempts=1)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bandwidth-poll")
-        self._budget = _Budget(1)
+        self._budget = Budget(1)
         self._members = 0
         self._waiting: dict[str, list[Waiter]] = {}
         self._lists = OrderLists(self._run_list, self._waiting, self._warn_once)
@@ -553,12 +553,12 @@ class OrderPoller:
         _, conn_id, account_id = self._key
         hook = BandwidthHook(conn_id, account_id, max_attempts=1)
         async with asyncio.timeout(_RELOAD_LIMIT):
-            await _uninterrupted(hook.load_settings())
+            await uninterrupted(hook.load_settings())
         return hook
 
     async def _use(self, hook: BandwidthHook) -> None:
         """Go on with a hook whose connection has been read."""
-        budget = _Budget.of_account(
+        budget = Budget.of_account(
             self._loop, hook.bandwidth_conn_id, hook.account_id, hook.settings.max_requests_per_minute
         )
         # Once, before threads would do it side by side.
@@ -634,7 +634,7 @@ class OrderPoller:
         """
         from asgiref.sync import sync_to_async
 
-        return await _uninterrupted(sync_to_async(call, thread_sensitive=False, executor=self._threads)(*args))
+        return await uninterrupted(sync_to_async(call, thread_sensitive=False, executor=self._threads)(*args))
 
     def _start(self, work: Coroutine[Any, Any, _Result]) -> asyncio.Task[_Result]:
         task = self._loop.create_task(work)
@@ -671,7 +671,7 @@ def _read_order(hook: BandwidthHook, order_id: str) -> tuple[TnOrder, OrderEvent
     return order, OrderEvent.for_order(order) if order.is_terminal else None
 
 
-async def _uninterrupted(work: Coroutine[Any, Any, _Result]) -> _Result:
+async def uninterrupted(work: Coroutine[Any, Any, _Result]) -> _Result:
     """Wait for work that goes on if the wait is cancelled.
 
     On Airflow 3.0 and 3.1, an exchange with the supervisor that is cancelled halfway ends the triggerer.

@@ -203,13 +203,13 @@ def _record_spending() -> list[float]:
     from airflow_provider_bandwidth.triggers import _poller
 
     sent: list[float] = []
-    real = _poller._Budget.spend
+    real = _poller.Budget.spend
 
-    def recorded(self: _poller._Budget, now: float) -> None:
+    def recorded(self: _poller.Budget, now: float) -> None:
         sent.append(now)
         real(self, now)
 
-    _poller._Budget.spend = recorded  # type: ignore[method-assign]
+    _poller.Budget.spend = recorded  # type: ignore[method-assign]
     return sent
 
 

@@ -31,6 +31,8 @@ PARAMETER_TABLES: dict[str, str] = {
     "BandwidthTnOrderSensor": "sensors.bandwidth",
     "BandwidthTnOrderTrigger": "triggers.bandwidth",
     "BandwidthHook": "hooks.bandwidth",
+    "BandwidthMessageSensor": "sensors.messages",
+    "BandwidthMessageTrigger": "triggers.messages",
     "BandwidthMessagingHook": "hooks.messaging",
     "BandwidthSendMessageOperator": "operators.messages",
     "BandwidthSmsNotifier": "notifications.bandwidth",

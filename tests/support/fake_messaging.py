@@ -107,6 +107,12 @@ class FakeMessaging:
             "extra": {"account_id": "9900001", "application_id": "app-1"},
         }
 
+    def add(self, status: str = "SENT", code: int | None = None, *, to: str | list[str] = "+19195550150") -> str:
+        """A text that was sent some time ago; its id."""
+        message = self.take({"from": "+19195550101", "to": [to] if isinstance(to, str) else to, "text": "hi"})
+        message.status, message.error_code = status, code
+        return message.message_id
+
     # --- what the handler calls ---
 
     def take(self, body: dict[str, Any]) -> FakeMessage:

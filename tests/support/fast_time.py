@@ -11,12 +11,12 @@ import selectors
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-from airflow_provider_bandwidth.triggers import _poller
+from airflow_provider_bandwidth.triggers import _message_poller, _poller, messages
 from airflow_provider_bandwidth.triggers import bandwidth as triggers
 
 _Result = TypeVar("_Result")
@@ -62,7 +62,9 @@ def jumping_wall_clock(loop: JumpingLoop) -> Iterator[None]:
     """Let the epoch time that trigger and poller read jump as the loop does."""
     real = time.time
     fake = SimpleNamespace(time=lambda: real() + loop.jumped)
-    with patch.object(_poller, "time", fake), patch.object(triggers, "time", fake):
+    with ExitStack() as patches:
+        for module in (_poller, _message_poller, triggers, messages):
+            patches.enter_context(patch.object(module, "time", fake))
         yield
 
 

@@ -23,9 +23,11 @@ operators._peer_reader
 operators._peer_record
 operators.messages notifications.bandwidth
 notifications._limit
-operators.bandwidth sensors.bandwidth
+operators.bandwidth sensors.bandwidth sensors.messages
+sensors._waiting
 lineage
-triggers.bandwidth
+triggers.messages
+triggers.bandwidth triggers._message_poller
 triggers._poller
 triggers._order_lists
 triggers.waiting

@@ -18,7 +18,7 @@ from support.waiting import add_orders, connection_variable, wait, waits
 
 from airflow_provider_bandwidth.exceptions import InvalidResponseError, MissingConnectionError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.sandbox import Sandbox, dashboard
+from airflow_provider_bandwidth.sandbox import Sandbox, tn_orders
 from airflow_provider_bandwidth.triggers import _order_lists, _poller
 from airflow_provider_bandwidth.triggers._poller import OrderPoller
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
@@ -37,7 +37,7 @@ def bandwidth(sandbox: Sandbox, connect: Callable[..., None]) -> Iterator[Sandbo
 @pytest.fixture
 def short_lists(monkeypatch: pytest.MonkeyPatch) -> int:
     """Lists that hold thirty orders at most, at Bandwidth and in the poller's knowledge of it."""
-    monkeypatch.setattr(dashboard, "LIST_LIMIT", 30)
+    monkeypatch.setattr(tn_orders, "LIST_LIMIT", 30)
     monkeypatch.setattr(_order_lists, "MAX_LISTED_ORDERS", 30)
     monkeypatch.setattr(_order_lists, "_ONE_LIST", 24)
     return 30
@@ -951,13 +951,13 @@ def _filter_lists(monkeypatch: pytest.MonkeyPatch, keep: Callable[[OrderListEntr
 def _record_spending(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The loop times at which the budget is charged with a call."""
     sent: list[float] = []
-    real = _poller._Budget.spend
+    real = _poller.Budget.spend
 
-    def recorded(self: _poller._Budget, now: float) -> None:
+    def recorded(self: _poller.Budget, now: float) -> None:
         sent.append(now)
         real(self, now)
 
-    monkeypatch.setattr(_poller._Budget, "spend", recorded)
+    monkeypatch.setattr(_poller.Budget, "spend", recorded)
     return sent
 
 

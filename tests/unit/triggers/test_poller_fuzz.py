@@ -178,9 +178,9 @@ def test_no_wait_is_lost_and_the_budget_is_kept(first: int, quiet: pytest.Monkey
             BandwidthHook, "iter_tn_orders", lambda _, b=bandwidth, **parameters: b.iter_tn_orders(**parameters)
         )
         sent: list[float] = []
-        real = _poller._Budget.spend
+        real = _poller.Budget.spend
 
-        def spend(self: _poller._Budget, now: float, real: Any = real, sent: list[float] = sent) -> None:
+        def spend(self: _poller.Budget, now: float, real: Any = real, sent: list[float] = sent) -> None:
             sent.append(now)
             real(self, now)
 
@@ -189,7 +189,7 @@ def test_no_wait_is_lost_and_the_budget_is_kept(first: int, quiet: pytest.Monkey
                 raise OSError(28, "No space left on device")
 
         with quiet.context() as patch:
-            patch.setattr(_poller._Budget, "spend", spend)
+            patch.setattr(_poller.Budget, "spend", spend)
             patch.setattr(BandwidthTnOrderTrigger, "_log_status", log_status)
             try:
                 run_fast(Episode(rng, bandwidth).live())
