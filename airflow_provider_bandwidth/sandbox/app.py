@@ -14,7 +14,14 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from airflow_provider_bandwidth.sandbox.calls import Route
-from airflow_provider_bandwidth.sandbox.dashboard import Dashboard, refuse, refuse_credentials, too_many_requests
+from airflow_provider_bandwidth.sandbox.dashboard import (
+    Dashboard,
+    refuse,
+    refuse_credentials,
+    refuse_queueing,
+    refuse_searches,
+    too_many_requests,
+)
 from airflow_provider_bandwidth.sandbox.faults import Fault, FaultBoard, apply_settings, parse_fault_header
 from airflow_provider_bandwidth.sandbox.http import Answer, Request, receive_request, send_answer
 from airflow_provider_bandwidth.sandbox.settings import Settings
@@ -143,13 +150,15 @@ async def _play_refuse(hit: _Hit) -> Answer | None:
     return refuse(hit.route, refused, hit.app.settings)
 
 
-async def _play_unauthorized(_: _Hit) -> Answer | None:
-    return refuse_credentials()
+async def _play_unauthorized(hit: _Hit) -> Answer | None:
+    return refuse_credentials(hit.route)
 
 
 async def _play_rate_limit(hit: _Hit) -> Answer | None:
     fault = hit.fault
     seconds = fault.number("seconds")
+    if hit.route.family == "messaging":
+        return refuse_searches(seconds) if hit.route.operation == "search-messages" else refuse_queueing()
     header = fault.text("header")
     if header == "none":
         return too_many_requests({})

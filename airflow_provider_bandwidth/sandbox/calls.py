@@ -23,6 +23,7 @@ class Call:
 
     :param names: what the path names, by the groups of the route's pattern
     :param login: who calls
+    :param accepts: whether a login and a password are good
     """
 
     request: Request
@@ -32,6 +33,7 @@ class Call:
     record: RequestRecord
     store: Store
     login: str
+    accepts: Callable[[str, str], bool]
 
     @property
     def account_id(self) -> str:
@@ -94,6 +96,7 @@ class Route:
     :param version: of the API: 1 or 2
     :param kind: the kind of order it is about, if any
     :param role: the role that a user needs for it (setting ``roles``); empty for none
+    :param family: whose manners it has: of ``numbers`` (XML), ``messaging`` or ``international`` (JSON)
     """
 
     operation: str
@@ -103,6 +106,7 @@ class Route:
     handler: Handler
     kind: OrderKind | None = None
     role: str = ""
+    family: str = "numbers"
 
 
 ACCOUNT: Final = r"accounts/(?P<account>[^/]+)"
@@ -119,14 +123,16 @@ def make_routes(
     versions: Sequence[int] = (1, 2),
     kind: OrderKind | None = None,
     role: str = "",
+    family: str = "numbers",
 ) -> list[Route]:
     """A route for each version; paths are read without case, and the server's own are [iris20]."""
     pattern = re.compile(path, re.IGNORECASE)
-    return [Route(operation, method, version, pattern, handler, kind, role) for version in versions]
+    return [Route(operation, method, version, pattern, handler, kind, role, family) for version in versions]
 
 
 _PREFIXED: Final = re.compile(
-    r"/(?:(?P<v2>api/v2/)|api/v1/|api/|v1\.0/)?(?P<rest>(?:accounts|tns)(?:/.*)?)|/api/v1/(?P<token>oauth2/token)",
+    r"/(?:(?P<v2>api/v2/)|api/v1/|api/|v1\.0/)?(?P<rest>(?:accounts|tns|users)(?:/.*)?)"
+    r"|/api/v1/(?P<token>oauth2/token)|/(?P<a2p>bulk/sendsms)",
     re.IGNORECASE,
 )
 
@@ -136,4 +142,4 @@ def split_path(path: str) -> tuple[int, str]:
     match = _PREFIXED.fullmatch(path.rstrip("/"))
     if match is None:
         return 1, ""
-    return (2 if match["v2"] else 1), match["rest"] or match["token"]
+    return (2 if match["v2"] else 1), match["rest"] or match["token"] or match["a2p"]

@@ -1,4 +1,4 @@
-"""Campaigns: every id is a good one, except those that fail in a documented way (reference, section 20)."""
+"""Campaigns: every id is a good one, except those that fail in a documented way (reference, sections 20 and 21.5)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class Campaign:
     :param code: what a tnoptions order says of it; empty if it takes it
     :param status: of the campaign in the registry
     :param number_status: of a number on it, where the order takes it
+    :param delivery_code: what becomes of texts from such a number; 0 if nothing stands in their way
     """
 
     campaign_id: str
@@ -20,6 +21,7 @@ class Campaign:
     description: str
     status: str = "REGISTERED"
     number_status: str = "SUCCESS"
+    delivery_code: int = 0
 
 
 MAGIC_CAMPAIGNS: Final = {
@@ -29,7 +31,8 @@ MAGIC_CAMPAIGNS: Final = {
         Campaign("CPENDNG", "12192", "The campaign is not active.", status="PENDING"),
         Campaign("CFOREGN", "12128", "The campaign is not authorised for this account."),
         Campaign("CREFUSE", "12220", "The campaign was refused by the second aggregator."),
-        Campaign("CFAILED", "", "Taken, but never provisioned.", number_status="FAILURE"),
+        Campaign("CFAILED", "", "Taken, but never provisioned.", number_status="FAILURE", delivery_code=4476),
+        Campaign("CDORMNT", "", "Taken, but the carriers know it as inactive.", delivery_code=4773),
     )
 }
 

@@ -181,6 +181,9 @@ API
   GET  /accounts/{account}/sites/{site}/sippeers/{peer}/products/messaging/features/sms, .../applicationSettings
   GET  /accounts/{account}/applications[/{id}[/associatedsippeers]], /tns/{number}/tndetails
   GET  /api/v2/accounts/{account}/tendlc/phoneNumbers[/{number}], /tendlc/campaigns/{id}[/phoneNumbers]    JSON
+  POST, GET /api/v2/users/{account}/messages                JSON; 202; the search wants at least one parameter
+  GET, PUT, DELETE /api/v2/users/{account}/media[/{name}]
+  POST /bulk/sendsms                                        International A2P: JSON with the credentials in it; 202, 420
   An account that does not exist is refused with 403 and code 1001, as one that the user may not use.
 
 Orders
@@ -198,6 +201,15 @@ Orders
   tnoptions: every campaign id is good, except CNOTFND 12189, CPENDNG 12192, CFOREGN 12128, CREFUSE 12220, and CFAILED,
   which is taken and never provisioned.
   removeImportedTnOrders: a number never imported, or Bandwidth's own, gives 5158, of another account's 5076.
+
+Messages
+  QUEUED, SENT, then DELIVERED or FAILED, by the clock of the settings. A text to +1 NPA 555 CODE fails with that
+  delivery code (+12125554720); one to line 9902 gets no receipt and fails after two hours; all others arrive if their
+  sender is a number of the account (else 4405, 4407), with SMS on (else 4403), on a campaign (else 4476; CFAILED 4476,
+  CDORMNT 4773), and if the application is that of the setting (else 4452; with none, nothing ever happens). Callbacks
+  go to the setting callback_url: message-sent or message-sending, then message-delivered or message-failed.
+  International A2P: a receiver that ends in 5550 and a code is refused with it (442075550105; 500 is HTTP 500), in 5551
+  and a code gets a receipt with it (442075551029); receipts go to dlrUrl, on this machine only.
 """
 
 

@@ -161,6 +161,12 @@ class _Control:
         self._controls.release(body.get("order_id"))
         return {}
 
+    def messages(self, _: Request, __: dict[str, Any]) -> object:
+        return {
+            "messages": self._controls.messages,
+            "callbacks": [record.to_dict() for record in self._controls.callbacks],
+        }
+
     def numbers(self, _: Request, __: dict[str, Any]) -> object:
         return {
             "imported": self._list_numbers(imported=True),
@@ -170,7 +176,9 @@ class _Control:
 
     def seed(self, _: Request, body: dict[str, Any]) -> object:
         location = self._pop_location(body)
-        self._controls.seed(imported=_pop_texts(body, "imported"), owned=_pop_texts(body, "owned"), location=location)
+        imported, owned = _pop_texts(body, "imported"), _pop_texts(body, "owned")
+        campaign_id = body.get("campaign_id")
+        self._controls.seed(imported=imported, owned=owned, location=location, campaign_id=campaign_id)
         return {}
 
     def magic_numbers(self, _: Request, __: dict[str, Any]) -> object:
@@ -266,6 +274,9 @@ ENDPOINTS: Final = (
     Endpoint("POST", "/sandbox/hold", _Control.hold, 'keep all orders from ending, or {"order_id": "..."} one'),
     Endpoint("POST", "/sandbox/release", _Control.release, 'end that: all, or {"order_id": "..."} one'),
     Endpoint(
+        "GET", "/sandbox/messages", _Control.messages, "every message with its fate, and every attempt at a callback"
+    ),
+    Endpoint(
         "GET",
         "/sandbox/numbers",
         _Control.numbers,
@@ -275,7 +286,8 @@ ENDPOINTS: Final = (
         "POST",
         "/sandbox/numbers",
         _Control.seed,
-        'add numbers without an order: {"imported": [...], "owned": [...], "site_id": "...", "sip_peer_id": "..."}',
+        'add numbers without an order: {"imported": [...], "owned": [...], "campaign_id": "...", '
+        '"site_id": "...", "sip_peer_id": "..."}',
     ),
     Endpoint("GET", "/sandbox/magic-numbers", _Control.magic_numbers, "the table of magic numbers"),
 )

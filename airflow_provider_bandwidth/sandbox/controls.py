@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_bandwidth.sandbox.app import SandboxApp
+from airflow_provider_bandwidth.sandbox.callbacks import CallbackRecord
 from airflow_provider_bandwidth.sandbox.dashboard import Dashboard
 from airflow_provider_bandwidth.sandbox.faults import Injection, make_fault
 from airflow_provider_bandwidth.sandbox.inventory import Location
@@ -69,6 +70,16 @@ class Controls:
     def base_url(self) -> str:
         """The base URL of the API, as a connection's host."""
         return f"{self.url}/api"
+
+    @property
+    def messaging_url(self) -> str:
+        """The base URL of the Messaging API."""
+        return f"{self.url}/api/v2"
+
+    @property
+    def international_url(self) -> str:
+        """Where International A2P texts are posted."""
+        return f"{self.url}/bulk/sendsms"
 
     @property
     def connection(self) -> dict[str, Any]:
@@ -166,6 +177,7 @@ class Controls:
         self._app.log.clear()
         self.rotate_secret(self._initial_password)
         self._dashboard.rate_limit.clear()
+        self._dashboard.search_limit.clear()
         self._app.settings = self._initial
         self._store.reset()
         imported, owned = self._seed
@@ -262,6 +274,19 @@ class Controls:
         """Let so many seconds pass at once, for orders and the lags; tokens and rate limits keep real time."""
         self._store.skip(seconds)
 
+    # --- messages ---
+
+    @property
+    def messages(self) -> list[dict[str, object]]:
+        """Every message that was taken, as its 202 showed it, with ``recipients``: status and error code of each."""
+        clock = self._store.clock()
+        return [message.to_dict(clock) for message in self._store.messages.all()]
+
+    @property
+    def callbacks(self) -> list[CallbackRecord]:
+        """Every attempt at a callback, first one first."""
+        return self._store.callbacks.records()
+
     # --- numbers ---
 
     @property
@@ -271,10 +296,19 @@ class Controls:
         return Location(self._store.accounts[0], site_id, peers[0])
 
     def seed(
-        self, *, imported: Iterable[str] = (), owned: Iterable[str] = (), location: Location | None = None
+        self,
+        *,
+        imported: Iterable[str] = (),
+        owned: Iterable[str] = (),
+        location: Location | None = None,
+        campaign_id: str | None = None,
     ) -> None:
-        """Put numbers at a peer without an order; the first peer of the first site if none is given."""
-        self._store.seed(location or self.default_location, imported=imported, owned=owned)
+        """Put numbers at a peer without an order; the first peer of the first site if none is given.
+
+        :param campaign_id: the campaign that they are on
+        """
+        place = location or self.default_location
+        self._store.seed(place, imported=tuple(imported), owned=tuple(owned), campaign_id=campaign_id)
 
     @property
     def inventory(self) -> dict[tuple[str, str], list[str]]:

@@ -6,13 +6,22 @@ import base64
 import binascii
 import email.utils
 import json
+import math
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs, unquote
 
-from airflow_provider_bandwidth.sandbox import checker, numbers_api, order_kinds, readiness
+from airflow_provider_bandwidth.sandbox import (
+    checker,
+    international,
+    messaging_api,
+    numbers_api,
+    order_kinds,
+    readiness,
+)
 from airflow_provider_bandwidth.sandbox.calls import Call, Route, make_routes, split_path
 from airflow_provider_bandwidth.sandbox.http import Answer, Request
 from airflow_provider_bandwidth.sandbox.settings import ORDER_APIS, Settings
@@ -31,11 +40,13 @@ class Dashboard:
         self._password = password
         self.tokens = Tokens()
         self.rate_limit = RateLimit()
+        self.search_limit = RateLimit()
         self._routes = (*ROUTES, *make_routes("token", "POST", "oauth2/token", self.issue_token, versions=(1,)))
 
     def route(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """The operation a request asks for, and the names in its path; operation ``unknown`` if there is none."""
         version, rest = split_path(path)
+        unknown = _UNKNOWN_USERS if rest.lower().startswith("users/") else _UNKNOWN
         known_path = False
         for route in self._routes:
             match = route.path.fullmatch(rest) if route.version == version else None
@@ -47,13 +58,13 @@ class Dashboard:
                 if "account_only" in names:
                     names["account"] = names.pop("account_only")
                 return route, names
-        return (_WRONG_METHOD if known_path else _UNKNOWN), {}
+        return (_WRONG_METHOD if known_path else unknown), {}
 
     def answer(
         self, request: Request, route: Route, names: Mapping[str, str], settings: Settings, record: RequestRecord
     ) -> Answer:
         """Answer a request: credentials, account and rate limit first, then the operation itself."""
-        call = Call(request, route, names, settings, record, self._store, self._login)
+        call = Call(request, route, names, settings, record, self._store, self._login, self._accepts)
         answer = self._handle(call)
         if answer.body and answer.content_type.startswith("application/xml") and _wants_json(request):
             answer.content_type, answer.body = "application/json", _JSON_INSTEAD
@@ -66,7 +77,7 @@ class Dashboard:
         return email.utils.format_datetime(moment, usegmt=True)
 
     def _handle(self, call: Call) -> Answer:
-        if call.route.operation in ("token", "unknown"):
+        if call.route.operation in ("token", "unknown") or call.route.family == "international":
             return call.route.handler(call)
         refused = (
             self._check_credentials(call)
@@ -96,27 +107,40 @@ class Dashboard:
         if kind.lower() == "basic" and call.settings.basic_auth and self._accepts_login(value):
             call.record.auth = "basic"
             return None
-        return refuse_credentials()
+        return refuse_credentials(call.route)
+
+    def _accepts(self, login: str, password: str) -> bool:
+        return (login, password) == (self._login, self._password)
 
     def _accepts_login(self, basic: str) -> bool:
         try:
             credentials = base64.b64decode(basic.strip(), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             return False
-        return credentials == f"{self._login}:{self._password}"
+        login, _, password = credentials.partition(":")
+        return self._accepts(login, password)
 
     def _check_account(self, call: Call) -> Answer | None:
         if call.names.get("account", self._store.accounts[0]) in self._store.accounts:
             return None
         # Whether Bandwidth hides or refuses a foreign account is unknown; 1001 is its word for a missing role [oas1].
-        return _deny()
+        return _deny(call.route)
 
     def _check_rate_limit(self, call: Call) -> Answer | None:
         settings = call.settings
+        if call.route.operation == "search-messages":
+            return self._check_search_limit(call)
+        if call.route.family == "messaging":
+            return None
         reset_at = self.rate_limit.exceeded(settings.requests_per_minute, settings.rate_window_seconds)
         if reset_at is None:
             return None
         return too_many_requests({"X-RateLimit-Reset": str(int(reset_at + settings.clock_skew_seconds) + 1)})
+
+    def _check_search_limit(self, call: Call) -> Answer | None:
+        settings = call.settings
+        reset_at = self.search_limit.exceeded(settings.message_searches_per_window, settings.rate_window_seconds)
+        return None if reset_at is None else refuse_searches(math.ceil(max(1.0, reset_at - time.time())))
 
     def issue_token(self, call: Call) -> Answer:
         """Answer with a new OAuth2 token."""
@@ -145,10 +169,12 @@ def _check_role(call: Call) -> Answer | None:
     role = call.route.role
     if not role or role in call.settings.roles.split(","):
         return None
-    return Answer(HTTPStatus.FORBIDDEN) if role == "reporting" else _deny()
+    return Answer(HTTPStatus.FORBIDDEN) if role == "reporting" else _deny(call.route)
 
 
-def _deny() -> Answer:
+def _deny(route: Route) -> Answer:
+    if route.family == "messaging":
+        return messaging_api.write_refused(Refused("forbidden", "Access is denied.", HTTPStatus.FORBIDDEN))
     return Answer(HTTPStatus.FORBIDDEN, write_refusal("ErrorResponse", "1001", "Access Denied"))
 
 
@@ -168,11 +194,19 @@ _CHALLENGE: Final = {"www-authenticate": 'Basic realm="Bandwidth Sandbox"'}
 _JSON_INSTEAD: Final = b'{"sandbox": "an answer in JSON, since Accept named it first"}'
 
 #: Every operation but tokens. The first route that fits a path counts.
-ROUTES: Final = (*order_kinds.ROUTES, *checker.ROUTES, *numbers_api.ROUTES, *readiness.ROUTES)
+ROUTES: Final = (
+    *order_kinds.ROUTES,
+    *checker.ROUTES,
+    *numbers_api.ROUTES,
+    *readiness.ROUTES,
+    *messaging_api.ROUTES,
+    *international.ROUTES,
+)
 #: The name of every operation, as requests are logged and faults are aimed.
 OPERATIONS: Final = (*dict.fromkeys(route.operation for route in ROUTES), "token")
 
 (_UNKNOWN,) = make_routes("unknown", "", "", lambda _: Answer(HTTPStatus.NOT_FOUND), versions=(1,))
+(_UNKNOWN_USERS,) = make_routes("unknown", "", "", messaging_api.answer_unknown, versions=(2,), family="messaging")
 (_WRONG_METHOD,) = make_routes("unknown", "", "", lambda _: Answer(HTTPStatus.METHOD_NOT_ALLOWED), versions=(1,))
 
 
@@ -184,6 +218,8 @@ def _wants_json(request: Request) -> bool:
 
 def refuse(route: Route, refused: Refused, settings: Settings) -> Answer:
     """A refusal as its operation writes it."""
+    if route.family == "messaging":
+        return messaging_api.write_refused(refused)
     if route.kind is not None:
         body = route.kind.write_refused(route.operation, refused, settings)
     else:
@@ -194,9 +230,28 @@ def refuse(route: Route, refused: Refused, settings: Settings) -> Answer:
 _REFUSAL_ROOTS: Final = {"peer-numbers": "SipPeerTelephoneNumbersResponse", "in-service-numbers": "TNs"}
 
 
-def refuse_credentials() -> Answer:
-    """401 with a challenge and no body [java]."""
-    return Answer(HTTPStatus.UNAUTHORIZED, headers=dict(_CHALLENGE))
+def refuse_credentials(route: Route) -> Answer:
+    """401 with a challenge and, but for messages, no body [java]."""
+    answer = Answer(HTTPStatus.UNAUTHORIZED)
+    if route.family == "messaging":
+        refused = Refused("unauthorized", "The credentials are not valid.", HTTPStatus.UNAUTHORIZED)
+        answer = messaging_api.write_refused(refused)
+    answer.headers.update(_CHALLENGE)
+    return answer
+
+
+def refuse_searches(seconds: float) -> Answer:
+    """429 for too many searches of messages, with the seconds to wait in Retry-After."""
+    description = f"Too many requests; retry after {seconds:g} seconds."
+    answer = messaging_api.write_refused(Refused("rate_limit_exceeded", description, HTTPStatus.TOO_MANY_REQUESTS))
+    answer.headers["Retry-After"] = f"{seconds:g}"
+    return answer
+
+
+def refuse_queueing() -> Answer:
+    """429 for a full queue of messages: it does not say when to come back."""
+    text = "The queue of messages is full."
+    return messaging_api.write_refused(Refused("max-message-queue-size-exceeded", text, HTTPStatus.TOO_MANY_REQUESTS))
 
 
 def too_many_requests(headers: dict[str, str]) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import heapq
 import itertools
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ class NumberOptions(NamedTuple):
     :param since: when, in the monotonic seconds of the store; for a number without any, when it was imported
     """
 
-    since: float = 0.0
+    since: float = -math.inf
     sms: bool = True
     a2p_state: str = "system_default"
     campaign_id: str | None = None

@@ -29,6 +29,9 @@ from airflow_provider_bandwidth.sandbox.settings import (
 #: How long stopping waits, in seconds, for connections that do not end; twice at most.
 _SHUTDOWN_SECONDS: Final = 5.0
 
+#: What takes no time in a test unless it says so.
+_AT_ONCE: Final = ("received_seconds", "processing_seconds", "message_sending_seconds", "message_delivery_seconds")
+
 
 class Sandbox(Controls):
     """A Dashboard to test against, started by ``with`` or :meth:`start` and ready for requests then.
@@ -44,8 +47,8 @@ class Sandbox(Controls):
     :param imported: telephone numbers that the first peer of the first site has imported already
     :param owned: telephone numbers of Bandwidth's own there
     :param settings: any field of :class:`~airflow_provider_bandwidth.sandbox.settings.Settings`; unlike on the
-        command line, ``received_seconds`` and ``processing_seconds`` are 0 unless given, so that orders have ended
-        when they are first read
+        command line, the seconds that orders and messages take are 0 unless given, so that they have ended when they
+        are first read
     """
 
     def __init__(
@@ -72,7 +75,7 @@ class Sandbox(Controls):
             password=password,
             imported=imported,
             owned=owned,
-            settings=Settings().replace({"received_seconds": 0, "processing_seconds": 0, **settings}),
+            settings=Settings().replace({**dict.fromkeys(_AT_ONCE, 0), **settings}),
         )
         self._app.pages = Starlette(routes=[*control_routes(self), *page_routes(self)])
         self._server: uvicorn.Server | None = None

@@ -126,7 +126,25 @@ class Settings:
     tndetails_form: str = _make_setting(
         "flat", "where tndetails shows an imported number's settings: flat, or in hosted details", ("flat", "hosted")
     )
-    callback_url: str = _make_setting("", "loopback URL that gets the callbacks of messages; empty for none")
+    callback_url: str = _make_setting("", "loopback http URL that gets the callbacks of messages; empty for none")
+    callback_credentials: str = _make_setting("", "USER:PASSWORD that callbacks carry as Basic; empty for none")
+    callback_retry_seconds: float = _make_setting(
+        60.0, "how long a callback is sent again until it is answered 2xx; Bandwidth goes on for 24 hours"
+    )
+    callback_duplicates: bool = _make_setting(False, "every callback is sent twice")
+    message_sending_seconds: float = _make_setting(0.5, "seconds a message is QUEUED before it is SENT, or refused")
+    message_delivery_seconds: float = _make_setting(1.0, "seconds it then is SENT before its fate is known")
+    message_search_lag_seconds: float = _make_setting(0.0, "messages younger than this are missing from the search")
+    message_searches_per_window: int = _make_setting(
+        0, "searches of messages allowed in one rate window; more get 429 with Retry-After; 0 is unlimited"
+    )
+    messages_per_second: float = _make_setting(1.0, "segments that leave the queue each second, if it has a size")
+    message_queue_size: int = _make_setting(
+        0,
+        "segments that the queue holds; more get 429 without Retry-After; 0 is unlimited; Bandwidth: 15 minutes' worth",
+    )
+    campaign_required: bool = _make_setting(True, "texts from a number on no campaign fail (4476)")
+    ready_lag_seconds: float = _make_setting(0.0, "texts from a number imported so lately fail (4405)")
     partial_list: str = _make_setting(
         "all", "telephone numbers a PARTIAL order lists: all, or only the completed ones", ("all", "completed")
     )

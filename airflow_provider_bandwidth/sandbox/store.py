@@ -8,12 +8,14 @@ import heapq
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from airflow_provider_bandwidth.sandbox.callbacks import Callbacks
 from airflow_provider_bandwidth.sandbox.inventory import HostedNumber, Inventory, Location, NumberOptions
 from airflow_provider_bandwidth.sandbox.loa_files import LoaFiles
+from airflow_provider_bandwidth.sandbox.messages import Messages
 from airflow_provider_bandwidth.sandbox.orders import TERMINAL_STATUSES, NewOrder, Order, OrderError, OrderFilter
 from airflow_provider_bandwidth.sandbox.outcomes import Outcome, decide_outcome, waits_for_transfer
 from airflow_provider_bandwidth.sandbox.settings import Settings
@@ -36,6 +38,8 @@ class Store:
         self.sites = {site: tuple(peers) for site, peers in sites.items()}
         self._lock = threading.RLock()
         self.loa_files = LoaFiles()
+        self.messages = Messages()
+        self.callbacks = Callbacks(self.clock)
         self.reset()
 
     def reset(self) -> None:
@@ -54,6 +58,8 @@ class Store:
             self._waiting_for_transfer: set[str] = set()
             self._inventory = Inventory()
             self.loa_files.clear()
+            self.messages.clear()
+            self.callbacks.clear()
 
     # --- orders ---
 
@@ -305,10 +311,20 @@ class Store:
             self._advance()
             return sorted((n, options) for n, options in self._inventory.options.items() if options.campaign_id)
 
-    def seed(self, location: Location, *, imported: Iterable[str] = (), owned: Iterable[str] = ()) -> None:
+    def seed(
+        self,
+        location: Location,
+        *,
+        imported: Sequence[str] = (),
+        owned: Sequence[str] = (),
+        campaign_id: str | None = None,
+    ) -> None:
         """Put numbers at a peer without an order."""
         with self._lock:
             self._inventory.seed(location, imported=imported, owned=owned)
+            if campaign_id is not None:
+                options = NumberOptions(a2p_state="overridden", campaign_id=campaign_id)
+                self._inventory.options.update(dict.fromkeys((*imported, *owned), options))
 
     def hosted(self, telephone_number: str) -> HostedNumber | None:
         """The number, if any account has it."""
