@@ -57,7 +57,7 @@ class _Callback:
 
 
 class Callbacks:
-    """Callbacks that are due by the clock of the store. Sent from the event loop of whoever schedules them.
+    """Callbacks that are due by the clock of the store, sent one after another in the event loop of who schedules them.
 
     :param clock: the store's
     """
@@ -68,7 +68,7 @@ class Callbacks:
         self._numbers = itertools.count()
         self._due: list[tuple[float, int, _Callback]] = []
         self._records: list[CallbackRecord] = []
-        self._sending: set[asyncio.Task[None]] = set()
+        self._clears = 0
         self._pump: asyncio.Task[None] | None = None
 
     def clear(self) -> None:
@@ -76,6 +76,7 @@ class Callbacks:
         with self._lock:
             self._due = []
             self._records = []
+            self._clears += 1
 
     def records(self) -> list[CallbackRecord]:
         """Every attempt, first one first."""
@@ -100,26 +101,26 @@ class Callbacks:
         return None
 
     async def _run(self) -> None:
-        while self._due or self._sending:
+        while self._due:
             callback = self._pop()
             if callback is None:
                 await asyncio.sleep(_TICK_SECONDS)
             else:
-                task = asyncio.create_task(self._send(callback))
-                self._sending.add(task)
-                task.add_done_callback(self._sending.discard)
+                await self._send(callback)
 
     async def _send(self, callback: _Callback) -> None:
-        target = callback.target
+        target, clears = callback.target, self._clears
         callback.attempt += 1
         if callback.attempt == 1:
             callback.give_up_at = self._clock() + target.retry_seconds
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 status = await _post(target, json.dumps(callback.body).encode())
-        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
+        except (OSError, TimeoutError, ValueError, LookupError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             status = None
         with self._lock:
+            if clears != self._clears:
+                return
             self._records.append(CallbackRecord(target.url, callback.body, callback.attempt, status))
         taken = status is not None and status // 100 == 2
         again = self._clock() + min(0.1 * 2**callback.attempt, 5.0)

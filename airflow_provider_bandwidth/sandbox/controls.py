@@ -287,6 +287,18 @@ class Controls:
         """Every attempt at a callback, first one first."""
         return self._store.callbacks.records()
 
+    def wait_for_callbacks(self, count: int, timeout: float = 5.0) -> list[CallbackRecord]:
+        """Every attempt at a callback, as soon as there are ``count``.
+
+        :raises TimeoutError: if there are fewer after ``timeout`` seconds
+        """
+        deadline = time.monotonic() + timeout
+        while len(records := self.callbacks) < count:
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"{len(records)} callbacks were tried within {timeout} s, not {count}")
+            time.sleep(0.002)
+        return records
+
     # --- numbers ---
 
     @property

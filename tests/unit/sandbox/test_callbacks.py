@@ -134,10 +134,20 @@ class TestMessages:
 
         bodies = receiver.wait(2)
         assert bodies[0] == bodies[1]
-        deadline = time.monotonic() + 5
-        while len(sandbox.callbacks) < 2 and time.monotonic() < deadline:
-            time.sleep(0.005)
-        assert [(each.attempt, each.status) for each in sandbox.callbacks] == [(1, 500), (2, 200)]
+        assert [(each.attempt, each.status) for each in sandbox.wait_for_callbacks(2)] == [(1, 500), (2, 200)]
+
+    def test_a_reset_forgets_what_is_due(self, sandbox, receiver, send):
+        sandbox.configure(message_delivery_seconds=3600)
+        send()
+        receiver.wait(1)
+
+        sandbox.reset()
+        sandbox.skip(3600)
+
+        time.sleep(0.05)
+        assert (len(receiver.got), sandbox.callbacks) == (1, [])
+        with pytest.raises(TimeoutError, match="0 callbacks were tried"):
+            sandbox.wait_for_callbacks(1, timeout=0.01)
 
     def test_it_can_give_up_come_twice_and_bring_credentials(self, sandbox, receiver, send):
         sandbox.configure(callback_retry_seconds=0, callback_duplicates=True, callback_credentials="u:p")
@@ -162,10 +172,7 @@ class TestMessages:
             body = {"applicationId": DEFAULT_APPLICATION, "to": [RECIPIENT], "from": SENDER, "text": "hi"}
             url = f"{sandbox.messaging_url}/users/9900000/messages"
             assert requests.post(url, json=body, auth=("sandbox", "sandbox"), timeout=5).status_code == 202
-            deadline = time.monotonic() + 5
-            while not sandbox.callbacks and time.monotonic() < deadline:
-                time.sleep(0.005)
-            assert sandbox.callbacks[0].status is None
+            assert sandbox.wait_for_callbacks(1)[0].status is None
             started = time.monotonic()
         assert time.monotonic() - started < 2
 
