@@ -338,7 +338,7 @@ class BandwidthTnOrderSensor(WaitingSensor):
             else self.log.info
         )
         log(
-            "%s: %d telephone numbers completed, %d errors, %d ignored. Order %s.",
+            "%s. Telephone numbers completed: %d, errors: %d, ignored errors: %d. Order %s.",
             outcome.processing_status,
             len(outcome.completed_telephone_numbers),
             len(outcome.errors),

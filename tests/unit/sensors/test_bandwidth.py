@@ -120,7 +120,10 @@ def test_partial_succeeds_with_a_warning(way: str, partial_list: str, sandbox: S
     assert (xcoms["return_value"]["completed_count"], xcoms["return_value"]["error_count"]) == (2, 1)
     assert xcoms["errors"] == [{"telephone_number": "9195550103", "code": "5124", "description": "exists"}]
     assert xcoms["completed_telephone_numbers"] == ["9195550101", "9195550102"]
-    assert f"PARTIAL: 2 telephone numbers completed, 1 errors, 0 ignored. Order {order.order_id}." in task_log.text
+    assert (
+        f"PARTIAL. Telephone numbers completed: 2, errors: 1, ignored errors: 0. Order {order.order_id}."
+        in task_log.text
+    )
     assert f"1 x 5124: the number exists already. What to do: {ERROR_CODES['5124'].advice}." in task_log.text
     assert "'errors'" in task_log.text
     assert "'completed_telephone_numbers'" in task_log.text
