@@ -38,6 +38,8 @@ class OrderResource:
     :param lists_whole_orders: whether a list shows whole orders when asked to (``orderDetails`` [iris20]); otherwise
         summaries, which have no numbers
     :param empty_list_statuses: HTTP statuses of an answer without content that means "no order matches"
+    :param numbers_below: the elements, one in the other, that hold the telephone numbers and what is asked for them;
+        none where the order itself does
     :param unknown_order_codes: error codes of a 400 that means "no such order"; a 404 means it everywhere
     """
 
@@ -54,6 +56,7 @@ class OrderResource:
     #: An empty list of these resources is documented nowhere; elsewhere in the API it is each of the three [oas1].
     empty_list_statuses: tuple[int, ...] = (200, 204, 404)
     unknown_order_codes: tuple[str, ...] = ("1008",)
+    numbers_below: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +79,9 @@ class OrderApi:
         """Each resource once."""
         return tuple(dict.fromkeys((self.imports, self.removals)))
 
-    def resource_for(self, action: Action) -> OrderResource:
-        """The resource that takes orders of this action."""
-        return {Action.IMPORT: self.imports, Action.REMOVE: self.removals}[action]
+    def resource_for(self, action: Action | None) -> OrderResource:
+        """The resource that takes orders of this action; ``None`` for an order that neither imports nor removes."""
+        return self.removals if action is Action.REMOVE else self.imports
 
 
 _EXTERNAL_TNS: Final = OrderResource(
@@ -139,14 +142,32 @@ ORDER_APIS: Final = MappingProxyType(
 )
 
 
-def parse_order_api(value: object, name: str = "order_api") -> OrderApi:
+_TN_OPTIONS: Final = OrderResource(
+    order_api="tnoptions",
+    path="tnoptions",
+    order="TnOptionOrder",
+    orders="TnOptionOrders",
+    # v1 has it, too; Bandwidth's own command line uses this form [cli].
+    api_version="v2",
+    is_e164=True,
+    lists_whole_orders=True,
+    unknown_order_codes=(),
+    numbers_below=("TnOptionGroups", "TnOptionGroup"),
+)
+#: Orders that set options of numbers, such as their campaign. Every account has them beside its order API for numbers.
+TN_OPTIONS: Final = OrderApi("tnoptions", _TN_OPTIONS, _TN_OPTIONS)
+
+
+def parse_order_api(value: object, name: str = "order_api", *, also: tuple[OrderApi, ...] = ()) -> OrderApi:
     """The row of that name, in any case.
 
     :param name: the field, for the error
+    :param also: rows that are taken beside those that a connection may name
     :raises InvalidParameterError: there is none
     """
     wanted = str(value).strip().lower()
-    for api in ORDER_APIS.values():
+    apis = (*ORDER_APIS.values(), *also)
+    for api in apis:
         if api.name.lower() == wanted:
             return api
-    raise InvalidParameterError(name, f"expected {', '.join(ORDER_APIS)}, got {value!r}")
+    raise InvalidParameterError(name, f"expected {', '.join(each.name for each in apis)}, got {value!r}")

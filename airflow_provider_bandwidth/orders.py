@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from airflow_provider_bandwidth.exceptions import InvalidParameterError
-from airflow_provider_bandwidth.order_apis import ORDER_APIS, OrderApi, OrderResource, parse_order_api
+from airflow_provider_bandwidth.order_apis import ORDER_APIS, TN_OPTIONS, OrderApi, OrderResource, parse_order_api
 from airflow_provider_bandwidth.order_fields import (
     ServiceAddress,
     Subscriber,
@@ -54,6 +55,7 @@ __all__ = [
     "TEN_DIGITS",
     "TERMINAL_STATUSES",
     "Action",
+    "CampaignAssignmentRequest",
     "ExternalTnsOrderRequest",
     "ImportTnOrderRequest",
     "LoaType",
@@ -115,6 +117,8 @@ _SITE_CHECK = ("SiteId", lambda value: parse_id("SiteId", value))
 _SIP_PEER_CHECK = ("SipPeerId", unless_none(lambda value: parse_id("SipPeerId", value)))
 _LOA_TYPE_CHECK = ("LoaType", unless_none(lambda value: parse_choice("LoaType", LoaType, value)))
 _CUSTOMER_ORDER_ID_CHECK = ("CustomerOrderId", validate_customer_order_id)
+#: What may be done with the A2P settings of a number [oas1].
+_A2P_ACTIONS: Final = ("asSpecified", "systemDefault", "off", "delete", "unchanged")
 
 
 def _find_difference(request: TnOrderRequest, order: TnOrder, **asked_for: object) -> str | None:
@@ -347,7 +351,88 @@ class RemoveImportedTnOrderRequest:
         return record_to_dict(self)
 
 
-TnOrderRequest = ExternalTnsOrderRequest | ImportTnOrderRequest | RemoveImportedTnOrderRequest
+@dataclass(frozen=True, slots=True)
+class CampaignAssignmentRequest:
+    """An order that assigns telephone numbers to a campaign (``tnoptions``), checked and normalised when it is made.
+
+    :param telephone_numbers: NANP numbers in any usual notation; kept as ten digits, first-seen order, no duplicates
+    :param campaign_id: CampaignId, at most 64 characters; needed for ``asSpecified``, and for nothing else
+    :param message_class: MessageClass; left out if ``None``
+    :param a2p_action: ``asSpecified``, ``systemDefault``, ``off``, ``delete`` or ``unchanged`` [oas1]
+    :param customer_order_id: as for :class:`ExternalTnsOrderRequest`
+    :raises InvalidParameterError: names each field that is missing or wrong
+    :raises InvalidTelephoneNumbersError: names every number that is wrong
+    """
+
+    telephone_numbers: tuple[str, ...]
+    campaign_id: str | None = None
+    message_class: str | None = None
+    a2p_action: str = "asSpecified"
+    customer_order_id: str = field(default_factory=_new_customer_order_id)
+    action: ClassVar[Action | None] = None
+
+    def __post_init__(self) -> None:
+        check_fields(
+            self,
+            {
+                "telephone_numbers": _NUMBERS_CHECK,
+                "a2p_action": ("Action", _parse_a2p_action),
+                "campaign_id": ("CampaignId", unless_none(_parse_campaign_id)),
+                "message_class": ("MessageClass", unless_none(parse_text("MessageClass"))),
+                "customer_order_id": _CUSTOMER_ORDER_ID_CHECK,
+            },
+        )
+        if (self.a2p_action == "asSpecified") != (self.campaign_id is not None):
+            raise InvalidParameterError("CampaignId", "give it with the action asSpecified, and with no other")
+
+    @property
+    def resource(self) -> OrderResource:
+        """The row of the order APIs that this request is for."""
+        return TN_OPTIONS.imports
+
+    def elements(self) -> tuple[tuple[str, object], ...]:
+        """What is sent beside CustomerOrderId and telephone numbers: names and values, in the documented order."""
+        settings = (
+            ("MessageClass", self.message_class),
+            ("CampaignId", self.campaign_id),
+            ("Action", self.a2p_action),
+        )
+        # Bandwidth refuses a campaign for a number whose SMS is off (5132).
+        return (("Sms", "on" if self.campaign_id else None), ("A2pSettings", settings))
+
+    def identity(self) -> tuple[Any, ...]:
+        """What makes it another order."""
+        return ("tnoptions", self.a2p_action, self.campaign_id, self.message_class, sorted(self.telephone_numbers))
+
+    def difference(self, order: TnOrder) -> str | None:
+        """How an order differs from this request, in words; ``None`` if it asks for the same.
+
+        An order does not show its campaign as a number's order does its site: the CustomerOrderId stands for it.
+        """
+        return _find_difference(self, order)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON scalars and lists."""
+        return record_to_dict(self)
+
+
+def _parse_campaign_id(value: object) -> str:
+    text = str(value).strip()
+    if not re.fullmatch(r"[!-~]{1,64}", text, re.ASCII) or text in ("None", "null"):
+        raise InvalidParameterError("CampaignId", f"expected 1 to 64 characters without blanks, got {value!r}")
+    return text
+
+
+def _parse_a2p_action(value: object) -> str:
+    for action in _A2P_ACTIONS:
+        if str(value).strip().lower() == action.lower():
+            return action
+    raise InvalidParameterError("Action", f"expected {', '.join(_A2P_ACTIONS)}, got {value!r}")
+
+
+TnOrderRequest = (
+    ExternalTnsOrderRequest | ImportTnOrderRequest | RemoveImportedTnOrderRequest | CampaignAssignmentRequest
+)
 
 #: The request for each resource, by the element of its orders.
 _REQUESTS: dict[str, type[ExternalTnsOrderRequest | ImportTnOrderRequest | RemoveImportedTnOrderRequest]] = {

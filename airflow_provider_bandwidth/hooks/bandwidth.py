@@ -26,7 +26,7 @@ from airflow_provider_bandwidth.hooks._api import ApiHook
 from airflow_provider_bandwidth.hooks._connection import fill_order_url
 from airflow_provider_bandwidth.hooks._journal import EarlierAttempt, SubmissionJournal
 from airflow_provider_bandwidth.hooks._submission import OrderCalls, Submission, run_steps
-from airflow_provider_bandwidth.order_apis import ORDER_APIS, OrderApi, OrderResource, parse_order_api
+from airflow_provider_bandwidth.order_apis import ORDER_APIS, TN_OPTIONS, OrderApi, OrderResource, parse_order_api
 from airflow_provider_bandwidth.orders import (
     Action,
     LoaType,
@@ -85,7 +85,8 @@ class BandwidthHook(ApiHook):
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
     :param account_id: Bandwidth account; the connection's ``account_id`` by default
     :param order_api: which of Bandwidth's order APIs the account has: ``externalTns``, ``importTnOrders`` or
-        ``importTnOrders/messaging``; the connection's ``order_api`` by default
+        ``importTnOrders/messaging``; the connection's ``order_api`` by default. ``tnoptions`` for orders that assign
+        campaigns
     :param max_attempts: how often a request is sent at most
     :param sleep: pauses for so many seconds; for tests
     :param clock: epoch seconds; for tests
@@ -127,7 +128,7 @@ class BandwidthHook(ApiHook):
 
         :raises InvalidParameterError: there is none of the name given
         """
-        return parse_order_api(self._given_order_api or self.settings.order_api)
+        return parse_order_api(self._given_order_api or self.settings.order_api, also=(TN_OPTIONS,))
 
     def _replace_settings(self, settings: ConnectionSettings) -> bool:
         self.order_api  # noqa: B018 - resolved with the old connection, and kept
@@ -520,7 +521,7 @@ class BandwidthHook(ApiHook):
             submission.find_or_create() if reuse_existing_order else submission.create_another(), calls.sleep
         )
 
-    def _order_calls(self, action: Action) -> OrderCalls:
+    def _order_calls(self, action: Action | None) -> OrderCalls:
         """The calls that a submission makes; many submissions share theirs, see ``_shared_looks``.
 
         :param action: what their orders do

@@ -1,25 +1,31 @@
-"""Send a text message, once."""
+"""Send a text message, once; assign numbers to the campaign without which they cannot text."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, BaseOperator
 
-from airflow_provider_bandwidth.exceptions import InvalidParameterError
+from airflow_provider_bandwidth.exceptions import InvalidParameterError, InvalidTelephoneNumbersError
 from airflow_provider_bandwidth.hooks._sending import EarlierSending, SendingJournal
+from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.hooks.messaging import BandwidthMessagingHook
 from airflow_provider_bandwidth.messaging.requests import (
     ALL_FINAL_REPORTS,
     InternationalMessageRequest,
     MessageRequest,
 )
-from airflow_provider_bandwidth.operators.bandwidth import first_start, is_first, parse_flag, parse_time
+from airflow_provider_bandwidth.operators.bandwidth import TaskJournal, first_start, is_first, parse_flag, parse_time
+from airflow_provider_bandwidth.order_apis import TN_OPTIONS
+from airflow_provider_bandwidth.orders import CampaignAssignmentRequest, derive_customer_order_id
+from airflow_provider_bandwidth.telephone_numbers import normalize_telephone_numbers
+from airflow_provider_bandwidth.values import repeatable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -162,6 +168,101 @@ class BandwidthSendMessageOperator(BaseOperator):
             tag=self.tag or f"{ti.dag_id}.{ti.task_id}{map_index} {ti.run_id}",
             priority=self.priority,
             expiration=parse_time("expiration", self.expiration),
+        )
+
+
+class BandwidthCampaignAssignmentOperator(BaseOperator):
+    """Submit one order that assigns telephone numbers to a registered campaign (``tnoptions``); exactly once.
+
+    Without a campaign US local numbers cannot text: 4476. The task ends when Bandwidth has the order, which
+    ``BandwidthHook(order_api="tnoptions").get_tn_order(order_id)`` reads. A retry or a cleared task finds the order and
+    sends nothing; only one that FAILED is submitted anew. All parameters are templated.
+
+    Refusals: 12189 the campaign is not found, 12192 it is not active, 12128 this account may not use it, 5132 SMS is
+    off, 5133 the location is not set up for A2P, 5128 Bandwidth does not change hosted numbers this way.
+
+    :param telephone_numbers: NANP numbers, as ``BandwidthTnOrderOperator`` takes them. Without any number the task is
+        skipped
+    :param campaign_id: CampaignId; needed for ``asSpecified``
+    :param message_class: MessageClass; left out by default
+    :param action: ``asSpecified``, ``systemDefault``, ``off``, ``delete`` or ``unchanged``
+    :param customer_order_id: your id for the order; by default derived from the task run and the order's content
+    :param account_id: Bandwidth account; the connection's by default
+    :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
+    :return: (XCom) the order id
+    :raises AirflowFailException: a parameter or a telephone number is wrong; nothing was sent. The task is not retried
+    """
+
+    template_fields: Sequence[str] = (
+        "telephone_numbers",
+        "campaign_id",
+        "message_class",
+        "action",
+        "customer_order_id",
+        "account_id",
+        "bandwidth_conn_id",
+    )
+    ui_color = "#e8f4fd"
+
+    def __init__(
+        self,
+        *,
+        telephone_numbers: Iterable[str] | str,
+        campaign_id: str | None = None,
+        message_class: str | None = None,
+        action: str = "asSpecified",
+        customer_order_id: str | None = None,
+        account_id: str | None = None,
+        bandwidth_conn_id: str = BandwidthHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.telephone_numbers = repeatable(telephone_numbers)
+        self.campaign_id = campaign_id
+        self.message_class = message_class
+        self.action = action
+        self.customer_order_id = customer_order_id
+        self.account_id = account_id
+        self.bandwidth_conn_id = bandwidth_conn_id
+
+    @cached_property
+    def hook(self) -> BandwidthHook:
+        """The hook, for the rendered connection and account; a test may set its own."""
+        return BandwidthHook(self.bandwidth_conn_id, self.account_id, TN_OPTIONS.name)
+
+    def execute(self, context: Context) -> str:
+        """Submit the order, or find it."""
+        try:
+            request = CampaignAssignmentRequest(
+                self._read_telephone_numbers(),
+                campaign_id=self.campaign_id or None,
+                message_class=self.message_class or None,
+                a2p_action=self.action,
+            )
+            derived_id = self._derive_id(request, context)
+            request = replace(request, customer_order_id=self.customer_order_id or derived_id)
+        except (InvalidParameterError, InvalidTelephoneNumbersError) as error:
+            # What was given is as wrong at the next try.
+            raise AirflowFailException(str(error)) from error
+        journal = TaskJournal(request.customer_order_id, derived_id, context)
+        return self.hook.submit_tn_order(request, journal=journal).order_id
+
+    def _read_telephone_numbers(self) -> tuple[str, ...]:
+        numbers = normalize_telephone_numbers(() if self.telephone_numbers is None else self.telephone_numbers)
+        if numbers.rejected:
+            raise InvalidTelephoneNumbersError(numbers.rejected)
+        if not numbers.telephone_numbers:
+            raise AirflowSkipException("No telephone numbers: nothing to assign.")
+        return numbers.telephone_numbers
+
+    def _derive_id(self, request: CampaignAssignmentRequest, context: Context) -> str:
+        ti = context["ti"]
+        return derive_customer_order_id(
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            run_id=ti.run_id,
+            account_id=self.hook.account_id,
+            request=request,
         )
 
 

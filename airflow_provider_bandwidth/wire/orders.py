@@ -82,9 +82,12 @@ def write_order_request(request: TnOrderRequest, *, customer_order_id_element: s
     root = etree.Element(resource.order)
     spelling = customer_order_id_element if customer_order_id_element in spellings else spellings[0]
     add_element(root, spelling, request.customer_order_id)
+    content = root
+    for name in resource.numbers_below:
+        content = etree.SubElement(content, name)
     for name, value in request.elements():
-        add_element(root, name, value)
-    add_telephone_numbers(root, request.telephone_numbers, is_e164=resource.is_e164)
+        add_element(content, name, value)
+    add_telephone_numbers(content, request.telephone_numbers, is_e164=resource.is_e164)
     return write_document(root)
 
 
@@ -293,10 +296,19 @@ def _read_order_element(
         site_id=_parse_optional_id("SiteId", first_text(levels, "siteid")),
         sip_peer_id=_parse_optional_id("SipPeerId", first_text(levels, "sippeerid", "peerid")),
         loa_type=parse_known(LoaType, first_text(levels, "loatype")),
-        telephone_numbers=next(filter(None, map(read_listed_numbers, levels)), ()),
+        telephone_numbers=_read_numbers(levels, resource),
         errors=_read_order_errors(element),
         last_modified_at=_parse_time(first_text(levels, "lastmodifieddate")),
     )
+
+
+def _read_numbers(levels: Sequence[Children], resource: OrderResource) -> tuple[str, ...]:
+    """The numbers of an order, of all its groups where it has groups."""
+    if not resource.numbers_below:
+        return next(filter(None, map(read_listed_numbers, levels)), ())
+    for name in resource.numbers_below:
+        levels = [children_of(element) for level in levels for element in level.get(name.lower(), ())]
+    return tuple(dict.fromkeys(chain.from_iterable(map(read_listed_numbers, levels))))
 
 
 def _parse_optional_id(name: str, text: str | None) -> int | None:

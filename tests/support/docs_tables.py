@@ -30,6 +30,7 @@ PARAMETER_TABLES: dict[str, str] = {
     "BandwidthTnOrderOperator": "operators.bandwidth",
     "BandwidthTnOrderSensor": "sensors.bandwidth",
     "BandwidthTnOrderTrigger": "triggers.bandwidth",
+    "BandwidthCampaignAssignmentOperator": "operators.messages",
     "BandwidthHook": "hooks.bandwidth",
     "BandwidthMessageSensor": "sensors.messages",
     "BandwidthMessageTrigger": "triggers.messages",
