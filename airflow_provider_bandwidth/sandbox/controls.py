@@ -277,7 +277,7 @@ class Controls:
     # --- messages ---
 
     @property
-    def messages(self) -> list[dict[str, object]]:
+    def messages(self) -> list[dict[str, Any]]:
         """Every message that was taken, as its 202 showed it, with ``recipients``: status and error code of each."""
         clock = self._store.clock()
         return [message.to_dict(clock) for message in self._store.messages.all()]

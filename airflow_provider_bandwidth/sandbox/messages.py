@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from airflow_provider_bandwidth.sandbox.deliveries import DELIVERED, RECEIPT_SECONDS, Delivery
 
@@ -64,7 +64,7 @@ class Message:
     created_clock: float
     recipients: tuple[Recipient, ...]
 
-    def to_dict(self, clock: float) -> dict[str, object]:
+    def to_dict(self, clock: float) -> dict[str, Any]:
         """JSON-ready values, with what is known of each recipient at a time."""
         fates = [
             {"to": each.number, "status": each.status(clock), "error_code": each.error_code(clock)}

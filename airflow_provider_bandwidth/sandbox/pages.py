@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -38,6 +38,7 @@ class _Pages:
         controls = self._controls
         orders = controls.orders
         requests = controls.requests
+        messages = controls.messages
         numbers = [
             (*location, "imported" if imported else "owned", len(found), _format_numbers(found))
             for imported in (True, False)
@@ -49,6 +50,11 @@ class _Pages:
             _write_table(_ORDER_HEADS, map(_write_order_row, orders[: -_SHOWN - 1 : -1]), raw_first=True),
             "<h2>Telephone numbers</h2>",
             _write_table(("Account", "Site", "SIP peer", "Kind", "Count", "Numbers"), numbers),
+            f"<h2>Messages ({len(messages)})</h2>",
+            _write_table(
+                ("Message", "From", "To", "Status", "Code", "Time", "Tag"),
+                (row for message in messages[: -_SHOWN - 1 : -1] for row in _list_fates(message)),
+            ),
             f"<h2>Requests ({sum(controls.request_counts.values())})</h2>",
             _write_table(
                 ("No.", "Method", "Path", "Query", "Status", "State", "Faults"),
@@ -135,6 +141,12 @@ def _write_order_row(order: Order) -> tuple[object, ...]:
         format_time(order.created_at),
         format_time(order.last_modified_at),
     )
+
+
+def _list_fates(message: dict[str, Any]) -> Iterator[tuple[object, ...]]:
+    for fate in message["recipients"]:
+        known = (message["id"], message["from"], fate["to"], fate["status"], fate["error_code"] or "")
+        yield (*known, message["time"], message.get("tag", ""))
 
 
 def _format_numbers(numbers: Sequence[str]) -> str:

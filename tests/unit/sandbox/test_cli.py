@@ -97,9 +97,19 @@ def test_switches_set_places_credentials_numbers_and_settings(tmp_path):
         assert (settings["dialect"], settings["strict_remove"], settings["processing_seconds"]) == ("O", True, 2.0)
 
 
+def test_an_account_can_have_one_order_api_only():
+    with running("--order-apis", "importTnOrders/messaging") as (_, connection):
+        assert connection["extra"]["order_api"] == "importTnOrders/messaging"
+        auth = (connection["login"], connection["password"])
+        orders = f"{connection['host']}/accounts/9900000/externalTns"
+        assert requests.get(orders, auth=auth, timeout=5).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        (["--callback-url", "http://example.com/"], "loopback"),
+        (["--order-apis", "importTnOrders,tns"], "'tns' is not one of externalTns"),
         (["--host", "0.0.0.0"], "127.0.0.1"),
         (["--dialect", "X"], "not one of S, O, H, P"),
         (["--site", "north"], "expected SITE:PEER"),

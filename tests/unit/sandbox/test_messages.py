@@ -389,6 +389,15 @@ class TestFaults:
         assert sandbox.messages == []
 
 
+def test_the_overview_shows_messages_for_people(sandbox, messaging):
+    message_id = messaging.send(to=["+12125554720"], tag="<af>")["id"]
+
+    page = requests.get(f"{sandbox.url}/", timeout=5).text
+
+    for text in ("Messages (1)", message_id, "+12125554720", "FAILED", "4720", "&lt;af&gt;"):
+        assert text in page
+
+
 def test_media_are_kept_listed_and_deleted(messaging):
     session, url = messaging.session, f"{messaging.base}/media"
 
