@@ -54,6 +54,9 @@ def get_cli_commands() -> list[GroupCommand]:
     account_id = Arg(("--account-id",), help="Bandwidth account (default: the connection's)")
     site_id = Arg(("--site-id",), help="SiteId (default: the connection's)")
     sip_peer_id = Arg(("--sip-peer-id",), help="SipPeerId (default: the connection's)")
+    order_api = Arg(
+        ("--order-api",), help="externalTns, importTnOrders or importTnOrders/messaging (default: the connection's)"
+    )
     return [
         GroupCommand(
             name="bandwidth",
@@ -63,7 +66,7 @@ def get_cli_commands() -> list[GroupCommand]:
                     name="order",
                     help="Show an order, and why each number failed",
                     func=show_order,
-                    args=(Arg(("order_id",), help="OrderId"), conn_id, account_id, output),
+                    args=(Arg(("order_id",), help="OrderId"), order_api, conn_id, account_id, output),
                 ),
                 ActionCommand(
                     name="orders",
@@ -78,6 +81,7 @@ def get_cli_commands() -> list[GroupCommand]:
                             "may be given several times",
                             action="append",
                         ),
+                        order_api,
                         conn_id,
                         account_id,
                         output,
@@ -90,6 +94,7 @@ def get_cli_commands() -> list[GroupCommand]:
                     args=(
                         site_id,
                         sip_peer_id,
+                        order_api,
                         conn_id,
                         account_id,
                         Arg(
@@ -104,7 +109,7 @@ def get_cli_commands() -> list[GroupCommand]:
                     name="plan",
                     help="Show what a number sync of an extract would do; nothing is sent",
                     func=show_plan,
-                    args=(*_plan_arguments(), site_id, sip_peer_id, conn_id, account_id, output),
+                    args=(*_plan_arguments(), site_id, sip_peer_id, order_api, conn_id, account_id, output),
                 ),
                 ActionCommand(
                     name="explain-error",
@@ -379,7 +384,7 @@ def _hook(args: argparse.Namespace) -> Iterator[BandwidthHook]:
             # The task SDK's way to a connection needs a running task.
             return Connection.get_connection_from_secrets(conn_id)
 
-    hook = Hook(args.conn_id, args.account_id, max_attempts=2)
+    hook = Hook(args.conn_id, args.account_id, args.order_api, max_attempts=2)
     # Airflow 2.11 logs to standard output, where the answer belongs.
     logging.disable(logging.ERROR)
     try:
@@ -400,6 +405,7 @@ def _summarise(order: TnOrder) -> dict[str, Any]:
         "order_id": order.order_id,
         "status": order.processing_status,
         "action": order.action or "",
+        "order_api": order.order_api,
         "customer_order_id": order.customer_order_id or "",
         "site_id": order.site_id or "",
         "sip_peer_id": order.sip_peer_id or "",

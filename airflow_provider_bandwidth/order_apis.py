@@ -67,12 +67,14 @@ class OrderApi:
     :param imports: the resource that takes IMPORT orders
     :param removals: the resource that takes REMOVE orders; the same where an order says what it does
     :param loa_type: LoaType of an import that names none; ``None`` if it is left out, which Bandwidth reads as CARRIER
+    :param longest_wait: seconds that its orders are waited for, unless the caller says so
     """
 
     name: str
     imports: OrderResource
     removals: OrderResource
     loa_type: LoaType | None = None
+    longest_wait: float = float("inf")
 
     @property
     def resources(self) -> tuple[OrderResource, ...]:
@@ -124,18 +126,22 @@ def _on_v2(resource: OrderResource) -> OrderResource:
     )
 
 
+#: Another customer of Bandwidth may take 48 hours to confirm the transfer of a number's messaging [mtc].
+_TRANSFER_WAIT: Final = 72 * 3600.0
+
 #: The rows, by the name that the connection's ``order_api`` has.
 ORDER_APIS: Final = MappingProxyType(
     {
         api.name: api
         for api in (
             OrderApi(DEFAULT_ORDER_API, _EXTERNAL_TNS, _EXTERNAL_TNS),
-            OrderApi("importTnOrders", _IMPORTS, _REMOVALS, LoaType.SUBSCRIBER),
+            OrderApi("importTnOrders", _IMPORTS, _REMOVALS, LoaType.SUBSCRIBER, _TRANSFER_WAIT),
             OrderApi(
                 "importTnOrders/messaging",
                 _on_v2(_IMPORTS),
                 _on_v2(_REMOVALS),
                 LoaType.SUBSCRIBER,
+                _TRANSFER_WAIT,
             ),
         )
     }

@@ -452,6 +452,16 @@ class BandwidthHook(ApiHook):
                 raise InvalidFieldsError(problems) from None
             raise InvalidParameterError(*next(iter(problems.items()))) from None
 
+    def resolve_loa_type(self, loa_type: LoaType | str | None) -> LoaType | None:
+        """The LoaType of an import: the one given, else the connection's, else what its order API needs.
+
+        :return: ``None`` if it is left out, which Bandwidth reads as CARRIER
+        :raises InvalidParameterError: there is no such LoaType
+        """
+        if loa_type not in (None, ""):
+            return parse_choice("LoaType", LoaType, str(loa_type))
+        return self.settings.loa_type or self.order_api.loa_type
+
     def order_url(self, order_id: str, action: Action | str | None = None) -> str:
         """Where a person can look at an order: the connection's ``order_url`` pattern, filled in.
 

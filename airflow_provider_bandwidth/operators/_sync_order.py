@@ -14,7 +14,7 @@ from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAtt
 from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator, TaskJournal
-from airflow_provider_bandwidth.orders import Action, ExternalTnsOrderRequest, ProcessingStatus, parse_choice
+from airflow_provider_bandwidth.orders import Action, ProcessingStatus, TnOrderRequest, parse_choice
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -94,9 +94,7 @@ class BandwidthNumberSyncOrderOperator(BandwidthTnOrderOperator):
             )
         return order_id
 
-    def _make_journal(
-        self, hook: BandwidthHook, request: ExternalTnsOrderRequest, context: Context
-    ) -> SubmissionJournal:
+    def _make_journal(self, hook: BandwidthHook, request: TnOrderRequest, context: Context) -> SubmissionJournal:
         assert self._plan is not None
         # Each number stands in one order of a plan, so that no other task instance can send the same.
         ours = TaskJournal(request.customer_order_id, self._derive_id(request, context), context)
@@ -114,7 +112,7 @@ class _PerishablePlan(SubmissionJournal):
         journal: SubmissionJournal,
         plan: Handover,
         hook: BandwidthHook,
-        request: ExternalTnsOrderRequest,
+        request: TnOrderRequest,
         valid_for: timedelta,
         *,
         is_first: bool,

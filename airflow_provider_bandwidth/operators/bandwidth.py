@@ -20,10 +20,10 @@ from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAtt
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
 from airflow_provider_bandwidth.orders import (
     Action,
-    ExternalTnsOrderRequest,
     LoaType,
+    Subscriber,
+    TnOrderRequest,
     derive_customer_order_id,
-    parse_choice,
 )
 from airflow_provider_bandwidth.telephone_numbers import normalize_telephone_numbers
 from airflow_provider_bandwidth.values import repeatable
@@ -58,7 +58,13 @@ class BandwidthTnOrderOperator(BaseOperator):
     :param site_id: SiteId; the connection's by default
     :param sip_peer_id: SipPeerId. For IMPORT the connection's by default, else the site's default peer; left out of a
         REMOVE unless given here
-    :param loa_type: LoaType, ``CARRIER`` or ``SUBSCRIBER``; left to Bandwidth (CARRIER) by default
+    :param loa_type: LoaType, ``CARRIER`` or ``SUBSCRIBER``. For IMPORT the connection's by default, else SUBSCRIBER
+        through importTnOrders; through externalTns it is left to Bandwidth, which takes CARRIER
+    :param subscriber: who uses the numbers, for imports through importTnOrders: ``{"name": ..., "service_address":
+        {"house_number": ..., "street_name": ..., "city": ..., "state_code": ..., "zip": ...}}``, its JSON, or a
+        ``Subscriber``; the connection's by default
+    :param loa_authorizing_person: who signed the letter of authorization, for imports through importTnOrders: first
+        and last name; the connection's by default
     :param customer_order_id: your id for the order, 1 to 40 letters, digits, dashes and inner spaces. By default
         derived from the task run and the order's content. An own id must be unique per order: an order found under it
         that asks for something else is an error
@@ -67,6 +73,8 @@ class BandwidthTnOrderOperator(BaseOperator):
     :param reuse_orders_ended_since: time with a zone, or ISO 8601 text. An order that ended before this time is sent
         again instead of being reused, because its work has been undone since. Give the time at which you saw that, less
         a margin for clock differences
+    :param order_api: which of Bandwidth's order APIs to submit through: ``externalTns``, ``importTnOrders`` or
+        ``importTnOrders/messaging``; the connection's by default. What an API does not take is not sent
     :param account_id: Bandwidth account; the connection's by default
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
     :return: (XCom) the order id
@@ -80,9 +88,12 @@ class BandwidthTnOrderOperator(BaseOperator):
         "site_id",
         "sip_peer_id",
         "loa_type",
+        "subscriber",
+        "loa_authorizing_person",
         "customer_order_id",
         "reuse_existing_order",
         "reuse_orders_ended_since",
+        "order_api",
         "account_id",
         "bandwidth_conn_id",
     )
@@ -97,9 +108,12 @@ class BandwidthTnOrderOperator(BaseOperator):
         site_id: int | str | None = None,
         sip_peer_id: int | str | None = None,
         loa_type: LoaType | str | None = None,
+        subscriber: Subscriber | Mapping[str, Any] | str | None = None,
+        loa_authorizing_person: str | None = None,
         customer_order_id: str | None = None,
         reuse_existing_order: bool | str = True,
         reuse_orders_ended_since: datetime | str | None = None,
+        order_api: str | None = None,
         account_id: str | None = None,
         bandwidth_conn_id: str = BandwidthHook.default_conn_name,
         **kwargs: Any,
@@ -111,9 +125,12 @@ class BandwidthTnOrderOperator(BaseOperator):
         self.site_id = site_id
         self.sip_peer_id = sip_peer_id
         self.loa_type = loa_type
+        self.subscriber = subscriber
+        self.loa_authorizing_person = loa_authorizing_person
         self.customer_order_id = customer_order_id
         self.reuse_existing_order = reuse_existing_order
         self.reuse_orders_ended_since = reuse_orders_ended_since
+        self.order_api = order_api
         self.account_id = account_id
         self.bandwidth_conn_id = bandwidth_conn_id
         self.order_url: str | None = None
@@ -122,7 +139,7 @@ class BandwidthTnOrderOperator(BaseOperator):
     @cached_property
     def hook(self) -> BandwidthHook:
         """The hook, for the rendered connection and account; a test may set its own."""
-        return BandwidthHook(self.bandwidth_conn_id, self.account_id)
+        return BandwidthHook(self.bandwidth_conn_id, self.account_id, self.order_api)
 
     def execute(self, context: Context) -> str:
         """Submit the order, or find it."""
@@ -149,13 +166,11 @@ class BandwidthTnOrderOperator(BaseOperator):
             reuse_orders_ended_since=ended_since,
             journal=self._make_journal(self.hook, request, context),
         )
-        self.order_url = self.hook.order_url(self._order.order_id)
+        self.order_url = self.hook.order_url(self._order.order_id, request.action)
         context["ti"].xcom_push(key=ORDER_URL_KEY, value=self.order_url)
         return self._order.order_id
 
-    def _make_journal(
-        self, hook: BandwidthHook, request: ExternalTnsOrderRequest, context: Context
-    ) -> SubmissionJournal:
+    def _make_journal(self, hook: BandwidthHook, request: TnOrderRequest, context: Context) -> SubmissionJournal:
         """What the submission is remembered by, and asked before each POST."""
         return _MappedTaskJournal(request.customer_order_id, self._derive_id(request, context), context)
 
@@ -177,22 +192,19 @@ class BandwidthTnOrderOperator(BaseOperator):
             self.log.info("Dropped %d duplicate telephone numbers.", numbers.duplicate_count)
         return numbers.telephone_numbers
 
-    def _build_request(self, telephone_numbers: tuple[str, ...]) -> ExternalTnsOrderRequest:
-        action = parse_choice("Action", Action, self.action)
-        sip_peer_id = self.sip_peer_id
-        if action is Action.IMPORT or sip_peer_id not in (None, ""):
-            sip_peer_id = self.hook.resolve_sip_peer_id(sip_peer_id)
-        own_id = {} if self.customer_order_id in (None, "") else {"customer_order_id": self.customer_order_id}
-        return ExternalTnsOrderRequest(
-            action=action,
-            telephone_numbers=telephone_numbers,
-            site_id=self.hook.resolve_site_id(self.site_id),
-            sip_peer_id=sip_peer_id or None,  # type: ignore[arg-type]
-            loa_type=self.loa_type or None,  # type: ignore[arg-type]
-            **own_id,
+    def _build_request(self, telephone_numbers: tuple[str, ...]) -> TnOrderRequest:
+        return self.hook.build_order_request(
+            self.action,
+            telephone_numbers,
+            site_id=self.site_id,
+            sip_peer_id=self.sip_peer_id,
+            loa_type=self.loa_type,
+            subscriber=self.subscriber,
+            loa_authorizing_person=self.loa_authorizing_person,
+            customer_order_id=self.customer_order_id,
         )
 
-    def _derive_id(self, request: ExternalTnsOrderRequest, context: Context) -> str:
+    def _derive_id(self, request: TnOrderRequest, context: Context) -> str:
         ti = context["ti"]
         return derive_customer_order_id(
             dag_id=ti.dag_id,

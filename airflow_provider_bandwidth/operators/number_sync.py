@@ -55,7 +55,7 @@ from airflow_provider_bandwidth.operators._planning import MadePlan, PlanRequest
 from airflow_provider_bandwidth.operators._sync_order import LABEL_KEY, BandwidthNumberSyncOrderOperator
 from airflow_provider_bandwidth.operators._sync_report import BandwidthNumberSyncReportOperator
 from airflow_provider_bandwidth.operators.bandwidth import parse_flag
-from airflow_provider_bandwidth.orders import LoaType, parse_choice
+from airflow_provider_bandwidth.orders import LoaType
 from airflow_provider_bandwidth.values import repeatable
 
 if TYPE_CHECKING:
@@ -479,7 +479,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             preflight=self.preflight,
             resend_errors_after=self.resend_errors_after,
             ignore_error_codes=self.ignore_error_codes,
-            loa_type=str(parse_choice("LoaType", LoaType, self.loa_type)) if self.loa_type else None,
+            loa_type=self.hook.resolve_loa_type(self.loa_type),
         )
 
 

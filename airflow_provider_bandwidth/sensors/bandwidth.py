@@ -6,6 +6,7 @@ import reprlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -29,7 +30,7 @@ from airflow_provider_bandwidth.exceptions import (
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
-from airflow_provider_bandwidth.order_records import TERMINAL_STATUSES, ProcessingStatus, TnOrder, judge_order
+from airflow_provider_bandwidth.order_records import TERMINAL_STATUSES, Action, ProcessingStatus, TnOrder, judge_order
 from airflow_provider_bandwidth.sensors._waiting import DEFERRAL_MARGIN, ERRORS_KEY, WaitingSensor
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
 from airflow_provider_bandwidth.triggers.waiting import (
@@ -72,10 +73,13 @@ class BandwidthTnOrderSensor(WaitingSensor):
     An order that ends in a status that is not allowed fails the task without retries; with ``soft_fail`` it is skipped.
     So does what only a change of the DAG can mend, such as an order id that is missing.
 
-    The wait ends by ``timeout`` (a week by default; an import may take two days), by ``execution_timeout`` if that is
+    The wait ends by ``timeout`` (a week by default, 72 hours for orders of importTnOrders; an import may take two days
+    where another customer of Bandwidth has to confirm it), by ``execution_timeout`` if that is
     sooner, or by a refusal of Bandwidth's that was seen several times in a row. Any other failure is waited out.
 
     :param order_id: the order to wait for; templated
+    :param order_api: which of Bandwidth's order APIs the order was submitted through: ``externalTns``,
+        ``importTnOrders`` or ``importTnOrders/messaging``; the connection's by default; templated
     :param allowed_statuses: terminal statuses that let the task succeed; PARTIAL is logged as a warning
     :param ignore_error_codes: Bandwidth error codes that count as done, say 5124 "already exists": one, text with
         several, or any iterable. An order whose only errors are ignored counts as COMPLETE
@@ -87,7 +91,7 @@ class BandwidthTnOrderSensor(WaitingSensor):
         counts only
     """
 
-    template_fields: Sequence[str] = ("order_id", "account_id", "bandwidth_conn_id")
+    template_fields: Sequence[str] = ("order_id", "order_api", "account_id", "bandwidth_conn_id")
     operator_extra_links = (BandwidthOrderLink(),)
     ui_color = "#e8f4fd"
 
@@ -97,6 +101,7 @@ class BandwidthTnOrderSensor(WaitingSensor):
         order_id: str,
         allowed_statuses: Iterable[str] | str = (ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL),
         ignore_error_codes: Iterable[str | int] | str | int | None = (),
+        order_api: str | None = None,
         account_id: str | None = None,
         bandwidth_conn_id: str = BandwidthHook.default_conn_name,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
@@ -104,9 +109,11 @@ class BandwidthTnOrderSensor(WaitingSensor):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self._has_own_timeout = "timeout" in kwargs
         self.order_id = order_id
         self.allowed_statuses = _parse_allowed_statuses(allowed_statuses)
         self.ignore_error_codes = parse_error_codes(ignore_error_codes)
+        self.order_api = order_api
         self.account_id = account_id
         self.bandwidth_conn_id = bandwidth_conn_id
         self.deferrable = deferrable
@@ -116,15 +123,17 @@ class BandwidthTnOrderSensor(WaitingSensor):
         self._has_explained = False
         self._refusals = Refusals()
         self._processing_status: str | None = None
+        self._action: str | None = None
         self._last_failure: str | None = None
 
     @cached_property
     def hook(self) -> BandwidthHook:
         """The connection to Bandwidth; read anew after a refusal."""
-        return BandwidthHook(self.bandwidth_conn_id, self.account_id)
+        return BandwidthHook(self.bandwidth_conn_id, self.account_id, self.order_api)
 
     def execute(self, context: Context) -> Any:
         """Poke or reschedule as Airflow does, or look once and defer."""
+        self._limit_wait()
         if not self.deferrable:
             return self._poke_until_done(context)
         started_at = time.time()
@@ -133,6 +142,14 @@ class BandwidthTnOrderSensor(WaitingSensor):
             if order is not None and order.is_terminal:
                 return self._finish(order, context)
         return self._wait_on(context, started_at)
+
+    def _limit_wait(self) -> None:
+        """Wait no longer than an order of this API can take, unless the caller says how long."""
+        if self._has_own_timeout:
+            return
+        # A connection that cannot be read now, or is wrong, is told by the first look.
+        with suppress(Exception):
+            self.timeout = min(self.timeout, self.hook.order_api.longest_wait)
 
     def _poke_until_done(self, context: Context) -> Any:
         """Airflow's loop, with our words for its timeout, which it does not soften itself in all cases."""
@@ -151,6 +168,8 @@ class BandwidthTnOrderSensor(WaitingSensor):
                 order_id=str(self.order_id),
                 bandwidth_conn_id=self.bandwidth_conn_id,
                 account_id=self.account_id,
+                order_api=self._get_order_api(),
+                action=self._action,
                 poke_interval=self.poke_interval,
                 started_at=started_at,
                 deadline=deadline,
@@ -162,6 +181,12 @@ class BandwidthTnOrderSensor(WaitingSensor):
             kwargs={"try_number": context["ti"].try_number, "started_at": started_at},
             timeout=timedelta(seconds=remaining + self.poke_interval + DEFERRAL_MARGIN),
         )
+
+    def _get_order_api(self) -> str | None:
+        """By name, so that the wait goes on with it when the connection changes; ``None`` while it is not known."""
+        with suppress(Exception):
+            return self.hook.order_api.name
+        return self.order_api
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Read the order once. A fault that may pass is logged and the wait goes on."""
@@ -208,7 +233,11 @@ class BandwidthTnOrderSensor(WaitingSensor):
                 "Waiting for order %s in account %s, connection %r.", order_id, hook.account_id, hook.bandwidth_conn_id
             )
             self.order_url = hook.order_url(str(order_id))
-        return self.hook.get_tn_order(order_id)
+        order = self.hook.get_tn_order(order_id)
+        if order.action in set(Action) and order.action != self._action:
+            self._action = str(order.action)
+            self.order_url = self.hook.order_url(order.order_id, self._action)
+        return order
 
     def _take_order(self, order: TnOrder) -> None:
         self._refusals.reset()
@@ -263,6 +292,7 @@ class BandwidthTnOrderSensor(WaitingSensor):
         began = time.time() if started_at is None else started_at
         self._find_order_url(str(self.order_id))
         with self._softening_failures():
+            self._limit_wait()
             if outcome.timed_out:
                 raise self._make_timeout(outcome.last_status or self._processing_status, outcome.last_failure)
             if outcome.error is not None:
@@ -310,7 +340,7 @@ class BandwidthTnOrderSensor(WaitingSensor):
         ti = context["ti"]
         ti.xcom_push(key=ERRORS_KEY, value=[error.to_dict() for error in outcome.errors])
         ti.xcom_push(key=COMPLETED_KEY, value=list(outcome.completed_telephone_numbers))
-        ti.xcom_push(key=ORDER_URL_KEY, value=self._find_order_url(order.order_id))
+        ti.xcom_push(key=ORDER_URL_KEY, value=self._find_order_url(order.order_id, order.action))
         self._log_outcome(outcome)
         if not outcome.is_allowed:
             ti.xcom_push(key="return_value", value=summary)
@@ -322,10 +352,10 @@ class BandwidthTnOrderSensor(WaitingSensor):
             raise AirflowFailException(str(failure)) from failure
         return summary
 
-    def _find_order_url(self, order_id: str) -> str | None:
-        if self.order_url is None:
+    def _find_order_url(self, order_id: str, action: str | None = None) -> str | None:
+        if self.order_url is None or action is not None:
             try:
-                self.order_url = self.hook.order_url(order_id)
+                self.order_url = self.hook.order_url(order_id, action)
             except Exception as error:  # noqa: BLE001  # a hiccup of a secrets backend hides no outcome
                 self.log.warning("The link to the order is left out: %s", error)
         return self.order_url

@@ -22,6 +22,7 @@ from airflow_provider_bandwidth.order_records import (
     MAX_LISTED_ORDERS,
     OPEN_STATUSES,
     TERMINAL_STATUSES,
+    Action,
     TnOrder,
 )
 from airflow_provider_bandwidth.triggers.waiting import OrderEvent, Waiter
@@ -114,6 +115,7 @@ class OrderLists:
     :param run: spends a call of the budget and runs something with the hook in a thread
     :param wanted: the keys of all orders that are waited for
     :param warn: logs a message once
+    :param action: what the orders do, if only orders of one action are looked up
     """
 
     def __init__(
@@ -121,7 +123,9 @@ class OrderLists:
         run: Callable[[Callable[[BandwidthHook], Listing]], Awaitable[Listing]],
         wanted: Container[str],
         warn: Callable[[str], None],
+        action: Action | None = None,
     ) -> None:
+        self._action = action
         self._run = run
         self._wanted = wanted
         self._warn = warn
@@ -196,7 +200,9 @@ class OrderLists:
         days = {waiter.created_on for waiter in sought}
         try:
             return await self._run(
-                lambda hook: _read_list(hook, statuses, part, (min(days), max(days)), self._wanted, in_full=in_full)
+                lambda hook: _read_list(
+                    hook, statuses, part, (min(days), max(days)), self._wanted, self._action, in_full=in_full
+                )
             )
         except Exception as error:  # noqa: BLE001  # whatever fails a list ends no wait
             return Listing(error=error)
@@ -250,6 +256,7 @@ def _read_list(
     part: _Part,
     days: tuple[date, date],
     wanted: Container[str],
+    action: Action | None,
     *,
     in_full: bool,
 ) -> Listing:
@@ -264,6 +271,7 @@ def _read_list(
             created_to=last if last < datetime.now(UTC).date() else None,
             order_id_fragment=part.fragment or None,
             in_full=in_full,
+            action=action,
         ):
             listing.count += 1
             key = entry.order.order_id.lower()

@@ -1,7 +1,10 @@
-"""One poller for all orders of one account that the triggers of a process wait for.
+"""One poller for all orders of one account and order API that the triggers of a process wait for.
 
 The file is longer than others because it is one state machine: who comes and goes, when to look, and what a look shows
 change the same few fields, and parts of it could only be read side by side.
+
+An order API may have a place for each action; then each has a poller of its own. The pollers of an account share one
+budget.
 
 Waiting is cheap because no trigger looks alone. The words of this module:
 
@@ -54,7 +57,7 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_bandwidth.exceptions import BandwidthApiError, BandwidthAuthError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.order_records import TERMINAL_STATUSES, TnOrder
+from airflow_provider_bandwidth.order_records import TERMINAL_STATUSES, Action, TnOrder
 from airflow_provider_bandwidth.triggers._order_lists import FEW, Listing, OrderLists, creation_day
 from airflow_provider_bandwidth.triggers.waiting import (
     DEADLINE_GRACE,
@@ -141,7 +144,8 @@ class Budget:
 
 _BUDGETS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], Budget]] = WeakKeyDictionary()
 
-_Key = tuple[asyncio.AbstractEventLoop, str, str | None]
+#: Connection, account, order API and action, each as the trigger gives it.
+_Key = tuple[asyncio.AbstractEventLoop, str, str | None, str | None, str | None]
 _POLLERS: dict[_Key, OrderPoller] = {}
 #: The event loop itself keeps no task alive.
 _UNDER_WAY: set[asyncio.Task[Any]] = set()
@@ -154,15 +158,18 @@ class OrderPoller:
     """
 
     def __init__(self, key: _Key) -> None:
-        loop, conn_id, account_id = key
+        loop, conn_id, account_id, order_api, action = key
         self._key = key
         self._loop = loop
-        self._hook = BandwidthHook(conn_id, account_id, max_attempts=1)
+        self._hook = BandwidthHook(conn_id, account_id, order_api, max_attempts=1)
+        self._action = None if action is None else Action(action)
+        #: The calls that one look takes: one for each place that orders of the action may be in.
+        self._calls_a_look = 1
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="bandwidth-poll")
         self._budget = Budget(1)
         self._members = 0
         self._waiting: dict[str, list[Waiter]] = {}
-        self._lists = OrderLists(self._run_list, self._waiting, self._warn_once)
+        self._lists = OrderLists(self._run_list, self._waiting, self._warn_once, self._action)
         #: The reads under way by order, with the loop's time at which each began.
         self._reads: dict[str, float] = {}
         self._round: asyncio.Task[None] | None = None
@@ -191,9 +198,16 @@ class OrderPoller:
     # --- coming and going ---
 
     @classmethod
-    def join(cls, conn_id: str, account_id: str | None, waiter: Waiter) -> OrderPoller:
-        """Wait with the poller of this connection and account on the running event loop."""
-        key = (asyncio.get_running_loop(), conn_id, account_id)
+    def join(
+        cls,
+        conn_id: str,
+        account_id: str | None,
+        waiter: Waiter,
+        order_api: str | None = None,
+        action: str | None = None,
+    ) -> OrderPoller:
+        """Wait with the poller of this connection, account and order API on the running event loop."""
+        key = (asyncio.get_running_loop(), conn_id, account_id, order_api, action)
         poller = _POLLERS.get(key)
         if poller is None:
             poller = _POLLERS[key] = cls(key)
@@ -404,7 +418,7 @@ class OrderPoller:
                 break
             if not self._is_to_be_read(waiter):
                 continue
-            self._budget.spend(now)
+            self._spend(now)
             if waiter.ended_unread is not None:
                 for each in list(self._waiting[waiter.key]):
                     self._resolve(each, OrderEvent(each.order_id, processing_status=waiter.ended_unread))
@@ -417,7 +431,7 @@ class OrderPoller:
         """Read one order, for which a call of the budget was spent, and tell all that wait for it."""
         asked_at = self._loop.time()
         try:
-            order, event = await self._call(_read_order, self._hook, order_id)
+            order, event = await self._call(_read_order, self._hook, order_id, self._action)
         except Exception as error:  # noqa: BLE001  # whatever fails a read ends no wait, and no poller
             self._lists.take_read_failure()
             if not self._take_account_error(error, asked_at):
@@ -550,8 +564,8 @@ class OrderPoller:
             pause = min(2 * pause, _MAX_GROWN_PAUSE)
 
     async def _load_hook(self) -> BandwidthHook:
-        _, conn_id, account_id = self._key
-        hook = BandwidthHook(conn_id, account_id, max_attempts=1)
+        _, conn_id, account_id, order_api, _ = self._key
+        hook = BandwidthHook(conn_id, account_id, order_api, max_attempts=1)
         async with asyncio.timeout(_RELOAD_LIMIT):
             await uninterrupted(hook.load_settings())
         return hook
@@ -564,6 +578,7 @@ class OrderPoller:
         # Once, before threads would do it side by side.
         await self._in_thread(hook.get_conn)
         self._hook = hook
+        self._calls_a_look = len(hook.order_api.resources) if self._action is None else 1
         self._budget = budget
         self._reload_at = self._loop.time() + _RELOAD_INTERVAL
         self._refusals.reset()
@@ -600,13 +615,17 @@ class OrderPoller:
         while delay := self._get_delay():
             await asyncio.sleep(delay)
         self._list_since = self._loop.time()
-        self._budget.spend(self._list_since)
+        self._spend(self._list_since)
         self._wake.set()
         try:
             return await self._call(read, self._hook)
         finally:
             self._list_since = None
             self._wake.set()
+
+    def _spend(self, now: float) -> None:
+        for _ in range(self._calls_a_look):
+            self._budget.spend(now)
 
     def _get_delay(self) -> float:
         now = self._loop.time()
@@ -666,8 +685,8 @@ class OrderPoller:
             self._warn(f"An error in the poller of {len(self._waiting)} orders; they are waited for on: {error}", error)
 
 
-def _read_order(hook: BandwidthHook, order_id: str) -> tuple[TnOrder, OrderEvent | None]:
-    order = hook.get_tn_order(order_id)
+def _read_order(hook: BandwidthHook, order_id: str, action: Action | None) -> tuple[TnOrder, OrderEvent | None]:
+    order = hook.get_tn_order(order_id, action)
     return order, OrderEvent.for_order(order) if order.is_terminal else None
 
 

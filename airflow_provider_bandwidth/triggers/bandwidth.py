@@ -11,7 +11,6 @@ from typing import Any, Final
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.order_records import DEFAULT_ORDER_API
 from airflow_provider_bandwidth.triggers._poller import OrderPoller
 from airflow_provider_bandwidth.triggers.waiting import (
     DEADLINE_GRACE,
@@ -45,7 +44,9 @@ class BandwidthTnOrderTrigger(BaseTrigger):
     :param processing_status: the status in which the order was last seen; only other ones are logged
     :param exponential_backoff: let the interval grow as fast as the time waited
     :param max_wait: seconds to which the interval grows at most, ten minutes by default
-    :param order_api: which of Bandwidth's order APIs the order belongs to
+    :param order_api: which of Bandwidth's order APIs the order belongs to; the connection's if ``None``
+    :param action: what the order does, ``IMPORT`` or ``REMOVE``; ``None`` if that is not known. Where an order API has
+        a place for each action, knowing it saves calls
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class BandwidthTnOrderTrigger(BaseTrigger):
         processing_status: str | None = None,
         exponential_backoff: bool = False,
         max_wait: float | None = None,
-        order_api: str = DEFAULT_ORDER_API,
+        order_api: str | None = None,
+        action: str | None = None,
         **_from_another_release: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -74,6 +76,7 @@ class BandwidthTnOrderTrigger(BaseTrigger):
         self.exponential_backoff = exponential_backoff
         self.max_wait = max_wait
         self.order_api = order_api
+        self.action = action
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and JSON scalars to make this trigger again in another process."""
@@ -90,6 +93,7 @@ class BandwidthTnOrderTrigger(BaseTrigger):
                 "exponential_backoff": self.exponential_backoff,
                 "max_wait": self.max_wait,
                 "order_api": self.order_api,
+                "action": self.action,
             },
         )
 
@@ -99,7 +103,8 @@ class BandwidthTnOrderTrigger(BaseTrigger):
         not_before = loop.time() + MIN_DEFERRAL
         event = await self._wait()
         await asyncio.sleep(not_before - loop.time())
-        yield TriggerEvent(replace(event, order_api=self.order_api).to_payload())
+        shown = event.order.order_api if event.order is not None else event.order_api
+        yield TriggerEvent(replace(event, order_api=self.order_api or shown).to_payload())
 
     async def _wait(self) -> OrderEvent:
         waiter = Waiter(
@@ -112,7 +117,7 @@ class BandwidthTnOrderTrigger(BaseTrigger):
             exponential_backoff=self.exponential_backoff,
             max_wait=self.max_wait,
         )
-        poller = OrderPoller.join(self.bandwidth_conn_id, self.account_id, waiter)
+        poller = OrderPoller.join(self.bandwidth_conn_id, self.account_id, waiter, self.order_api, self.action)
         explanation = self._explain_later(waiter)
         try:
             async with asyncio.timeout(self._get_patience()):

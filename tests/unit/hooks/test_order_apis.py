@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.clock import ManualClock
+from support.imports import IMPORT_DEFAULTS, SUBSCRIBER
 
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
@@ -21,17 +22,6 @@ from airflow_provider_bandwidth.orders import Action, ExternalTnsOrderRequest, L
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 NUMBERS = ("9195550101", "2265550103")
-SUBSCRIBER = {
-    "name": "Example Bakery LLC",
-    "service_address": {
-        "house_number": "12",
-        "street_name": "Mill",
-        "city": "Durham",
-        "state_code": "NC",
-        "zip": "27701",
-    },
-}
-IMPORTS = {"subscriber": SUBSCRIBER, "loa_authorizing_person": "Ada Baker"}
 SUCCESSORS = tuple(ORDER_APIS)[1:]
 
 Connect = Callable[..., None]
@@ -46,7 +36,7 @@ def order_api(request: pytest.FixtureRequest) -> str:
 def hook(sandbox: Sandbox, connect: Connect, clock: ManualClock, order_api: str) -> Iterator[BandwidthHook]:
     """A hook on an account that has this order API alone; the connection has what imports need."""
     sandbox.configure(order_apis=order_api, received_seconds=1e9)
-    connect(sandbox.connection, extra=IMPORTS)
+    connect(sandbox.connection, extra=IMPORT_DEFAULTS)
     made = BandwidthHook(sleep=clock.sleep, clock=clock)
     yield made
     made.close()
@@ -127,7 +117,7 @@ def test_an_order_that_is_not_there(hook: BandwidthHook, sandbox: Sandbox, order
 
 
 def test_an_orders_page_is_where_its_api_is(hook: BandwidthHook, sandbox: Sandbox, connect: Connect) -> None:
-    connect(sandbox.connection, extra={**IMPORTS, "order_url": None})
+    connect(sandbox.connection, extra={**IMPORT_DEFAULTS, "order_url": None})
     for action in Action:
         created = submit(hook, action)
         url = BandwidthHook().order_url(created.order_id, action)
@@ -205,7 +195,7 @@ PREFIXES = ("", "/v1.0", "/api", "/api/v1", "/api/v2", "/API/V2")
 def test_any_prefix_of_the_base_url_will_do(
     prefix: str, hook: BandwidthHook, sandbox: Sandbox, connect: Connect
 ) -> None:
-    connect(sandbox.connection, host=f"{sandbox.url}{prefix}", extra=IMPORTS)
+    connect(sandbox.connection, host=f"{sandbox.url}{prefix}", extra=IMPORT_DEFAULTS)
     submit(BandwidthHook())
     assert len(sandbox.orders) == 1
 

@@ -271,6 +271,7 @@ def test_serialises_to_json_scalars_and_back() -> None:
         "exponential_backoff": True,
         "max_wait": 90.0,
         "order_api": "importTnOrders",
+        "action": "REMOVE",
     }
 
     path, kwargs = BandwidthTnOrderTrigger(**parameters).serialize()
@@ -358,7 +359,7 @@ def test_event_that_cannot_be_read_is_shown() -> None:
 
 
 def test_event_names_its_order_api_and_tolerates_other_releases(bandwidth: Sandbox) -> None:
-    (order_id,) = add_orders(bandwidth, 1, status="COMPLETE")
+    (order_id,) = add_orders(bandwidth, 1, status="COMPLETE", order_api="importTnOrders")
 
     payload = run_fast(wait(order_id, order_api="importTnOrders")).to_payload()
 
