@@ -63,7 +63,10 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": CONN_FIELDS,
             }
         ],
-        "extra-links": [f"{_PACKAGE}.links.bandwidth.BandwidthOrderLink"],
+        "extra-links": [
+            f"{_PACKAGE}.links.bandwidth.BandwidthOrderLink",
+            f"{_PACKAGE}.links.bandwidth.BandwidthReportLink",
+        ],
         "asset-uris": [_ASSET_URIS],
         "dataset-uris": [_ASSET_URIS],  # the same on Airflow 2.11
         "cli": [f"{_PACKAGE}.cli.get_cli_commands"],  # Airflow 3.2 and later

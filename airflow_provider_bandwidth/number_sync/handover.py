@@ -47,6 +47,7 @@ class Handover:
     :param unsafe: why a person has to look first; empty if the plan is safe
     :param findings: the same, one text a reason
     :param broken_limits: the parameters that the plan is unsafe by
+    :param approval: when a person is asked before a plan is sent: never, unsafe or always
     :param question: digest of the question that a person is or was asked about the plan; empty if nobody
     :param decision: what the person decided; ``None`` if nobody is asked
     :param soft_fail: whether a plan that is not approved ends the run as skipped, not as failed
@@ -70,6 +71,7 @@ class Handover:
     unsafe: str = ""
     findings: Sequence[str] = ()
     broken_limits: Sequence[str] = ()
+    approval: str = "never"
     question: str = ""
     decision: Decision | None = None
     soft_fail: bool = False

@@ -120,10 +120,11 @@ class ReportPage:
         yield f'<main><h1>Number sync</h1><p class="verdict {mood}">{escape(self.verdict)}</p>'
         yield _table_of_facts({"Where": self.place, "Planned at": self.planned_at, **self.facts})
         if self.findings:
-            yield "<h2>Why the plan is unsafe</h2><ul>"
+            yield "<h2>Why a person has to look at the plan</h2><ul>"
             yield from (f"<li>{escape(finding)}</li>" for finding in self.findings)
             yield "</ul>"
         yield from self._counts()
+        yield from self._not_sent()
         yield from self._what_to_do()
         yield from self._orders(rows)
         yield from self._listed_numbers(rows)
@@ -152,12 +153,25 @@ class ReportPage:
                 )
             yield "</table>"
 
+    def _not_sent(self) -> Iterator[str]:
+        """The first numbers of a plan that was not sent, to decide by."""
+        for (action, fate, code), first in self.tally.first_numbers.items():
+            if fate not in _NOT_SENT:
+                continue
+            count = self.tally.codes[action, fate, code]
+            what = "Would be imported" if action == Action.IMPORT else "Would be removed"
+            yield f"<h3>{what}: {count:,}</h3><p>{escape(', '.join(first))}"
+            yield f", and {count - len(first):,} more" if count > len(first) else ""
+            yield "</p>"
+
     def _what_to_do(self) -> Iterator[str]:
-        if not self.tally.codes:
+        if not any(self.tally.fates[action, fate] for action, fate, _ in self.tally.codes if fate is not Fate.PLANNED):
             return
         yield "<h2>What to do</h2><div class=wide><table><thead><tr><th class=n>Numbers<th>Fate<th>Code<th>Example"
         yield "<th>What it means, and what to do</thead>"
         for (action, fate, code), count in self.tally.codes.most_common():
+            if fate is Fate.PLANNED:
+                continue
             known = explain_error_code(code) if fate is Fate.ERRORED else None
             advice = f"{known.meaning}; {known.advice} (retry: {known.retry})" if known else _ADVICE.get(fate, "")
             what = f"{str(fate).replace('_', ' ')} ({str(action).lower()})"
@@ -210,6 +224,9 @@ class ReportPage:
 
 #: What became of a number that nobody has to look at.
 _FINE: Final = frozenset({Fate.UNCHANGED, Fate.IMPORTED, Fate.REMOVED, Fate.PLANNED, Fate.NOT_APPROVED})
+
+#: What became of a number that would have been sent.
+_NOT_SENT: Final = frozenset({Fate.PLANNED, Fate.NOT_APPROVED})
 
 _MEANINGS: Final[Mapping[Fate, str]] = {
     Fate.UNCHANGED: "at Bandwidth before the run, and left alone",

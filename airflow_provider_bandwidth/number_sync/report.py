@@ -69,12 +69,13 @@ class Tally:
                 found[code] += count
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
-    def render(self, title: str, verdict: str = "") -> str:
+    def render(self, title: str, verdict: str = "", *, lists_numbers: bool = True) -> str:
         """A table for a log: what became of how many numbers; what went wrong, and what to do about it.
 
         The commonest fate comes first; of equally common ones imports come before removals, then the code decides.
 
         :param verdict: a sentence on the whole, between title and table
+        :param lists_numbers: whether the first ten numbers of each kind are named
         """
         lines = [title, *(["", verdict] if verdict else []), ""]
         for name, count in self.counts().items():
@@ -85,16 +86,18 @@ class Tally:
             action, fate, code = key
             what = f"{action} {fate}" if fate is not Fate.REJECTED else str(fate)
             lines.extend(("", f"{count:>10,}  {what} {code}".rstrip()))
-            lines.extend(f"{'':12}{line}" for line in self._explain(key))
+            lines.extend(f"{'':12}{line}" for line in self._explain(key, lists_numbers))
         return "\n".join(lines)
 
-    def _explain(self, key: tuple[str, Fate, str]) -> Iterator[str]:
+    def _explain(self, key: tuple[str, Fate, str], lists_numbers: bool) -> Iterator[str]:
         _, fate, code = key
         if self.examples[key]:
             yield self.examples[key]
         known = explain_error_code(code) if fate is Fate.ERRORED else None
         if known is not None:
             yield f"-> {known.meaning}; {known.advice} (retry: {known.retry})"
+        if not lists_numbers:
+            return
         first = self.first_numbers[key]
         more = ", ..." if self.codes[key] > len(first) else ""
         yield f"{', '.join(map(repr, first)) if fate is Fate.REJECTED else ', '.join(first)}{more}"

@@ -17,8 +17,7 @@ def find_problems(tally: Tally, max_errors: float) -> list[str]:
     :param max_errors: the most errored numbers, as a count or a share of those desired or to be removed
     """
     unaccounted, errored = tally.count(Fate.UNACCOUNTED), tally.count(Fate.ERRORED)
-    counts = tally.counts()
-    total = counts["desired"] + counts["to_remove"]
+    total = _count_all(tally)
     problems = []
     if unaccounted:
         numbers = "1 telephone number is" if unaccounted == 1 else f"{unaccounted:,} telephone numbers are"
@@ -29,9 +28,13 @@ def find_problems(tally: Tally, max_errors: float) -> list[str]:
     return problems
 
 
-def conclude_page(page: ReportPage, plan: Handover, problems: Sequence[str]) -> None:
-    """Write onto the page how the night ended."""
-    page.verdict = _conclude(plan, problems, page.tally)
+def conclude_page(page: ReportPage, plan: Handover, max_errors: float) -> None:
+    """Write onto the page how the night ended.
+
+    :param max_errors: as for :func:`find_problems`
+    """
+    problems = find_problems(page.tally, max_errors)
+    page.verdict = _conclude(plan, problems, page.tally, max_errors)
     page.is_good = not problems and (plan.is_sent or (plan.dry_run and not plan.unsafe))
     page.findings = plan.findings
 
@@ -50,20 +53,33 @@ def make_title(plan: Handover, order_count: int) -> str:
     return title if plan.is_sent else f"UNSAFE PLAN, nothing was sent: {title}"
 
 
-def make_verdict(plan: Handover, problems: Sequence[str]) -> str:
-    """What a real run would do, where this one sent nothing; and what a person decided."""
+def make_verdict(plan: Handover, tally: Tally, max_errors: float) -> str:
+    """What a real run would do, and how it would end, where this was a dry run; and what a person decided.
+
+    :param max_errors: as for :func:`find_problems`
+    """
     if not plan.dry_run:
         return f"The plan: {plan.decision}." if plan.decision else plan.unsafe
-    if plan.unsafe:
-        return f"A real run would stop: {plan.unsafe}"
-    would_fail = f" It would fail: {'; '.join(problems)}." if problems else ""
-    return f"A real run would send {_count_orders(plan.order_count)}.{would_fail}"
+    orders = _count_orders(plan.order_count)
+    if plan.unsafe and plan.approval == "never":
+        return f"A real run would stop: {' '.join(plan.findings)} Let through, it would send {orders}."
+    text = f"A real run would send {orders}"
+    if plan.unsafe or (plan.approval == "always" and plan.order_count):
+        why = f": {' '.join(plan.findings)}" if plan.unsafe else "."
+        text = f"A real run would ask a person first{why} Approved, it would send {orders}"
+    if problems := find_problems(tally, max_errors):
+        return f"{text}. It would fail: {'; '.join(problems)}."
+    if not plan.order_count:
+        return f"{text}."
+    more = parse_limit("max_errors", max_errors, _count_all(tally)) - tally.count(Fate.ERRORED)
+    allowed = f"unless more than {more:,} of them error" if more else "unless one of them errors"
+    return f"{text}, and succeed {allowed} (max_errors={max_errors})."
 
 
-def _conclude(plan: Handover, problems: Sequence[str], tally: Tally) -> str:
+def _conclude(plan: Handover, problems: Sequence[str], tally: Tally, max_errors: float) -> str:
     """How the night ended, in one sentence."""
     if plan.dry_run:
-        return f"A dry run, nothing was sent. {make_verdict(plan, problems)}"
+        return f"A dry run, nothing was sent. {make_verdict(plan, tally, max_errors)}"
     if plan.is_not_approved:
         return f"Nothing was sent: the plan was not approved ({plan.decision})."
     if not plan.is_sent:
@@ -73,6 +89,11 @@ def _conclude(plan: Handover, problems: Sequence[str], tally: Tally) -> str:
     done = f"{tally.count(Fate.IMPORTED):,} imported, {tally.count(Fate.REMOVED):,} removed"
     left = [f"{count:,} {fate}" for fate in (Fate.ERRORED, Fate.REJECTED) if (count := tally.count(fate))]
     return f"Done: {', '.join([done, *left])}."
+
+
+def _count_all(tally: Tally) -> int:
+    counts = tally.counts()
+    return counts["desired"] + counts["to_remove"]
 
 
 def _count_orders(count: int) -> str:

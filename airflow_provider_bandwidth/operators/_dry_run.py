@@ -21,17 +21,14 @@ class DryRun:
 
     :param plan: its figures
     :param page: the report as a page
+    :param verdict: what a real run would do, in a sentence
     :param problems: why a run whose orders all succeed would fail all the same
     """
 
     plan: Handover
     page: ReportPage
+    verdict: str
     problems: Sequence[str]
-
-    @property
-    def verdict(self) -> str:
-        """What a real run would do, in a sentence."""
-        return make_verdict(self.plan, self.problems)
 
     def render(self) -> str:
         """The report as a table for people."""
@@ -60,7 +57,6 @@ def make_dry_run(reader: PeerReader, request: PlanRequest, max_errors: float, lo
         for each in chunks:
             for number in each.telephone_numbers:
                 page.add(NumberFate(number, action, Fate.PLANNED))
-    problems = find_problems(tally, max_errors)
-    conclude_page(page, plan, problems)
+    conclude_page(page, plan, max_errors)
     page.facts = {"Planned by": "airflow bandwidth plan"}
-    return DryRun(plan, page, problems)
+    return DryRun(plan, page, make_verdict(plan, tally, max_errors), find_problems(tally, max_errors))

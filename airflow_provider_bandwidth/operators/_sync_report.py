@@ -15,14 +15,16 @@ from airflow.providers.common.compat.sdk import (
     BaseOperator,
     ObjectStoragePath,
 )
+from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
-from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY
+from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthReportLink
 from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate, OrderResult, account_for_order
 from airflow_provider_bandwidth.number_sync.guards import parse_limit
 from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.number_sync.page import MAX_NIGHTS, NightFigures, PageOrder, ReportPage, read_figures
 from airflow_provider_bandwidth.number_sync.report import Tally, escape_cell
 from airflow_provider_bandwidth.number_sync.verdict import conclude_page, find_problems, make_title, make_verdict
+from airflow_provider_bandwidth.operators.bandwidth import parse_flag
 from airflow_provider_bandwidth.orders import Action, TelephoneNumberError
 from airflow_provider_bandwidth.sensors._waiting import ERRORS_KEY
 from airflow_provider_bandwidth.sensors.bandwidth import COMPLETED_KEY
@@ -58,6 +60,8 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
     :param wait_task_ids: the mapped sensor that waits for them, by action
     :param max_errors: the most errored numbers, as a count (``20``) or a share of all numbers that are desired or
         to be removed (``0.01``)
+    :param log_telephone_numbers: whether the log names the first ten telephone numbers of each kind; ``False`` for
+        counts only
     :param report_path: where to write the fates: a ``.csv``, ``.jsonl`` or ``.ndjson`` file, or a ``.html`` page, which
         also compares the night with the pages in the same folder; anything ``ObjectStoragePath`` takes; templated
     :return: (XCom, pushed before the task fails) the counts, ``error_counts`` by code, ``order_ids``, ``report_path``,
@@ -65,6 +69,7 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("report_path",)
+    operator_extra_links = (BandwidthReportLink(),) if AIRFLOW_V_3_1_PLUS else ()
     ui_color = "#e8f4fd"
 
     def __init__(
@@ -74,6 +79,7 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         submit_task_ids: Mapping[str, str],
         wait_task_ids: Mapping[str, str],
         max_errors: float = 0,
+        log_telephone_numbers: bool = True,
         report_path: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -85,6 +91,7 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         self.submit_task_ids = dict(submit_task_ids)
         self.wait_task_ids = dict(wait_task_ids)
         self.max_errors = max_errors
+        self.log_telephone_numbers = parse_flag("log_telephone_numbers", log_telephone_numbers)
         self.report_path = report_path
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -112,8 +119,9 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
             "decision": plan.decision.to_dict() if plan.decision else None,
         }
         problems = find_problems(tally, self.max_errors)
-        self.log.info("%s", tally.render(make_title(plan, len(order_ids)), make_verdict(plan, problems)))
-        conclude_page(page, plan, problems)
+        title, verdict = make_title(plan, len(order_ids)), make_verdict(plan, tally, self.max_errors)
+        self.log.info("%s", tally.render(title, verdict, lists_numbers=self.log_telephone_numbers))
+        conclude_page(page, plan, self.max_errors)
         page.facts = {
             "DAG run": f"{ti.dag_id}, {ti.run_id}",
             "Attempt": str(ti.try_number),

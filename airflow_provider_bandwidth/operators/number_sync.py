@@ -388,7 +388,9 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             nonce=turn.mine.nonce if turn.mine else "",
             dry_run=turn.mine is None,
         )
-        handover = replace(handover, question=question, decision=decision, soft_fail=self.soft_fail)
+        handover = replace(
+            handover, approval=self.approval, question=question, decision=decision, soft_fail=self.soft_fail
+        )
         handover.push(ti)
         return handover
 

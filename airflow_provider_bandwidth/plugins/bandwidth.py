@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import AirflowPlugin, conf
 
+from airflow_provider_bandwidth.links.bandwidth import TASK_REPORT_ROUTE
+
 _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _QUERY: Final = "dag_id={DAG_ID}&run_id={RUN_ID}"
 
@@ -76,7 +78,7 @@ class BandwidthPlugin(AirflowPlugin):
             "name": "Bandwidth numbers",
             "href": _report_href(f"{_QUERY}&task_id={{TASK_ID}}"),
             "destination": "task_instance",
-            "url_route": "bandwidth-task-report",
+            "url_route": TASK_REPORT_ROUTE,
             # Heeded from Airflow 3.4 on; before, the tab stands on every task and says that there is no report.
             "applies_to": {"operator_name": ["BandwidthNumberSyncReportOperator"]},
         },

@@ -63,6 +63,7 @@ def bandwidth_number_sync(
     allow_older_run: bool | str | None = _NOT_GIVEN,
     plan_valid_for: timedelta | None = _NOT_GIVEN,
     report_path: str | None = _NOT_GIVEN,
+    log_telephone_numbers: bool | None = _NOT_GIVEN,
     loa_type: LoaType | str | None = _NOT_GIVEN,
     ignore_error_codes: Iterable[str | int] | str | int | None = _NOT_GIVEN,
     deferrable: bool | None = _NOT_GIVEN,
@@ -123,6 +124,8 @@ def bandwidth_number_sync(
     :param plan_valid_for: how old a plan may be when an order is sent for the first time, by default two hours
     :param report_path: a ``.csv`` or ``.jsonl`` file for a line on every number, or a ``.html`` page for people;
         templated. A file that exists is never overwritten: the next is called name-2
+    :param log_telephone_numbers: whether the logs of ``wait`` and ``report`` name the first ten telephone numbers of
+        each kind, as by default; ``False`` for counts only
     :param loa_type: LoaType of imports; left to Bandwidth (CARRIER) by default; templated
     :param ignore_error_codes: error codes that count as done, in imports and removals; not templated
     :param deferrable: whether to wait in the triggerer, as by default
@@ -179,7 +182,11 @@ def bandwidth_number_sync(
         submits: dict[str, str] = {}
         waits: dict[str, str] = {}
         of_wait = _given(
-            ignore_error_codes=ignore_error_codes, deferrable=deferrable, poke_interval=poke_interval, timeout=timeout
+            ignore_error_codes=ignore_error_codes,
+            deferrable=deferrable,
+            poke_interval=poke_interval,
+            timeout=timeout,
+            log_telephone_numbers=log_telephone_numbers,
         )
         wait_defaults = {name: value for name, value in _WAIT_DEFAULTS.items() if name not in inherited}
 
@@ -222,7 +229,7 @@ def bandwidth_number_sync(
             submit_task_ids=submits,
             wait_task_ids=waits,
             outlets=[asset],
-            **_given(max_errors=max_errors, report_path=report_path),
+            **_given(max_errors=max_errors, report_path=report_path, log_telephone_numbers=log_telephone_numbers),
             **always,
         )
         [plan, *branches] >> report

@@ -11,8 +11,9 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from support.tasks import FakeTaskInstance, make_context
 
 from airflow_provider_bandwidth.links import bandwidth as links
-from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
+from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink, BandwidthReportLink
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
+from airflow_provider_bandwidth.plugins.bandwidth import BandwidthPlugin
 from airflow_provider_bandwidth.sandbox import Sandbox
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 from airflow_provider_bandwidth.triggers.waiting import OrderEvent
@@ -89,3 +90,13 @@ def test_a_link_is_a_web_address_or_none(url: Any, xcoms: dict[str, Any]) -> Non
     xcoms[ORDER_URL_KEY] = url
     assert BandwidthOrderLink().get_link(SimpleNamespace(order_url=url), ti_key=KEY) == ""  # type: ignore[arg-type]
     assert BandwidthOrderLink().get_link(SimpleNamespace(), ti_key=KEY) == ""  # type: ignore[arg-type]
+
+
+def test_report_task_opens_the_tab_that_the_plugin_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/root/")
+    key: Any = SimpleNamespace(dag_id="nightly", run_id="manual__2026-11-26T02:00:00+00:00", task_id="sync.report")
+    url = BandwidthReportLink().get_link(SimpleNamespace(), ti_key=key)  # type: ignore[arg-type]
+    base, _, route = url.rpartition("/plugin/")
+    run = "manual__2026-11-26T02%3A00%3A00%2B00%3A00"
+    assert base == f"https://airflow.example/root/dags/nightly/runs/{run}/tasks/sync.report"
+    assert route in [view["url_route"] for view in BandwidthPlugin.external_views]

@@ -135,7 +135,7 @@ def test_needs_nothing_from_outside() -> None:
 
 def test_a_night_without_findings_orders_or_errors_has_no_empty_sections() -> None:
     text = Reader(make_page(imported("9195550101")).render()).text
-    for title in ("Why the plan is unsafe", "Orders", "Numbers that are not fine", "What to do", "nights"):
+    for title in ("Why a person", "Orders", "Numbers that are not fine", "What to do", "nights"):
         assert title not in text
 
 
@@ -199,3 +199,17 @@ def test_lists_as_many_rows_as_fit_where_room_is_short() -> None:
     assert "9195550000" in small
     assert "9195551999" not in small
     assert "9195551999" in page.render()
+
+
+@pytest.mark.parametrize("fate", [Fate.PLANNED, Fate.NOT_APPROVED])
+def test_first_numbers_of_a_plan_that_was_not_sent_are_there_to_decide_by(fate: Fate) -> None:
+    page = make_page(
+        *(NumberFate(f"{9195550100 + index}", Action.IMPORT, fate, reason=HOSTILE) for index in range(12)),
+        NumberFate("9845550100", Action.REMOVE, fate, reason=HOSTILE),
+    )
+    text = Reader(page.render()).text
+    assert "Would be imported: 12" in text
+    assert "9195550109, and 2 more" in text
+    assert "9195550110" not in text
+    assert "Would be removed: 1" in text
+    assert ("What to do" in text) is (fate is Fate.NOT_APPROVED)

@@ -324,17 +324,89 @@ def test_plan_that_was_marked_as_success_is_not_sent(bandwidth: Sandbox, monday:
     assert bandwidth.orders == []
 
 
+@pytest.mark.parametrize(
+    ("numbers", "parameters", "says"),
+    [
+        (
+            NUMBERS[:7],
+            {},
+            (
+                "A real run would stop: 10 % of 10 = 1 removals allowed; 3 planned: 9196660007, 9196660008, 9196660009 "
+                "(max_removals=0.1). If they should go, raise max_removals. Let through, it would send 1 order."
+            ),
+        ),
+        (
+            NUMBERS[:7],
+            {"approval": "unsafe"},
+            "A real run would ask a person first: 10 % of 10 = 1 removals allowed",
+        ),
+        (
+            NUMBERS[:11],
+            {"approval": "always"},
+            "A real run would ask a person first. Approved, it would send 1 order, and succeed unless one",
+        ),
+        (
+            NUMBERS[:13],
+            {"chunk_size": 2},
+            "A real run would send 2 orders, and succeed unless one of them errors (max_errors=0).",
+        ),
+        (NUMBERS[:10], {}, "A real run would send 0 orders."),
+    ],
+)
 def test_dry_run_says_what_a_real_run_would_do(
+    bandwidth: Sandbox,
+    monday: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    numbers: list[str],
+    parameters: dict[str, Any],
+    says: str,
+) -> None:
+    log = Mock()
+    monkeypatch.setattr(BandwidthNumberSyncReportOperator, "log", log)
+    # A dry run asks nobody, so what Airflow can do does not matter.
+    monkeypatch.setattr("airflow_provider_bandwidth.operators.number_sync.parse_approval", lambda value: value)
+    bandwidth.seed(imported=NUMBERS[:10])
+    monday.plan(numbers, remove_missing=True, dry_run=True, **parameters)
+    with pytest.raises(AirflowSkipException):
+        monday.report("success")
+    (logged,) = log.info.call_args_list
+    assert says in str(logged.args[1])
+    page = monday.xcoms["sync.report", "bandwidth_report_page", -1]
+    assert f"A dry run, nothing was sent. {says}"[:200] in page
+    for number in set(NUMBERS[:10]) ^ set(numbers):
+        assert number in page.partition("What became of the numbers")[2]
+
+
+def test_dry_run_says_how_the_run_would_end_by_what_is_held_back(
     bandwidth: Sandbox, monday: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Mock()
     monkeypatch.setattr(BandwidthNumberSyncReportOperator, "log", log)
-    bandwidth.seed(imported=NUMBERS[:10])
-    monday.plan(NUMBERS[:7], remove_missing=True, dry_run=True)
+    theirs = ["9195550001", "9845550001"]
+    refused = bandwidth.add_order(theirs, action="IMPORT", status="PROCESSING", location=bandwidth.default_location)
+    bandwidth.finish(refused.order_id)
+    monday.plan([*NUMBERS[:3], "9195550001", "9845550001"], dry_run=True)
+    for max_errors, says in (
+        (1, "It would fail: 2 of 5 errored (25060 x 2), more than max_errors=1 allows."),
+        (3, "and succeed unless more than 1 of them error (max_errors=3)."),
+    ):
+        with pytest.raises(AirflowSkipException):
+            monday.report("success", max_errors=max_errors)
+        assert says in str(log.info.call_args_list[-1].args[1])
+
+
+@pytest.mark.parametrize("lists", [True, False])
+def test_log_names_the_first_numbers_unless_counts_are_enough(
+    bandwidth: Sandbox, monday: Run, monkeypatch: pytest.MonkeyPatch, lists: bool
+) -> None:
+    log = Mock()
+    monkeypatch.setattr(BandwidthNumberSyncReportOperator, "log", log)
+    monday.plan(NUMBERS[:12], dry_run=True)
     with pytest.raises(AirflowSkipException):
-        monday.report("success")
-    assert monday.reported["removal_planned"] == 3
-    assert "A real run would stop: Nothing was sent. 10 % of 10 = 1 removals allowed" in str(log.info.mock_calls)
+        monday.report("success", log_telephone_numbers=lists)
+    logged = str(log.info.call_args_list[-1].args[1])
+    assert "12  IMPORT planned" in logged
+    assert (f"{', '.join(NUMBERS[:10])}, ..." in logged) is lists
 
 
 def test_skipped_plan_skips_the_report(bandwidth: Sandbox, monday: Run) -> None:
