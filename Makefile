@@ -22,7 +22,7 @@ PURE_TESTS := tests/unit/number_sync tests/unit/wire $(addprefix tests/unit/test
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test unit coverage lint types docs wheel check test-browser sandbox chaos chaos-distributed mutants
-.PHONY: bench bench-triggerer test-matrix test-triggerers test-triggerer test-syncs test-deferrals clean
+.PHONY: bench bench-triggerer test-matrix test-triggerers test-triggerer test-syncs test-approvals test-deferrals clean
 
 help:  ## what you read now
 	@echo 'Usage: make COMMAND [AIRFLOW=3.1 VENV=.venv-3.1] [LINES="3.1 3.3"]'
@@ -102,6 +102,10 @@ test-triggerer: $(VENV)/.test
 
 test-syncs: $(VENV)/.test  ## three syncs of one SIP peer together, on a real scheduler: one set of orders
 	$(BIN)/python tests/system/two_syncs.py
+
+test-approvals: $(VENV)/.test  ## a person decides on plans, by REST and in Chromium; screenshots in output/approvals
+	$(INSTALL) --group browser
+	$(BIN)/python tests/system/approvals.py
 
 test-deferrals: $(VENV)/.test  ## 200 deferrals of a few seconds under load: no task is retried
 	$(BIN)/python tests/system/short_deferrals.py

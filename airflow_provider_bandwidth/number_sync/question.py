@@ -126,7 +126,8 @@ def render_question(
         "",
         f"**Reject**: nothing is sent, and the report says who rejected it.{late}",
     ]
-    subject = f"Number sync of {place}: import {counts['to_import']:,} and remove {counts['to_remove']:,} numbers?"
+    # Airflow's list of questions shows the beginning only.
+    subject = f"Import {counts['to_import']:,} and remove {counts['to_remove']:,} numbers? Number sync of {place}"
     body = "\n".join(lines)
     digest = hashlib.sha256(f"{changes}\n{subject}\n{body}".encode()).hexdigest()[:16]
     return Question(subject, body, digest)
@@ -147,5 +148,9 @@ def _in_words(duration: timedelta) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is: values of an extract are anybody's."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!~&])", r"\\\1", " ".join(text.split()))
+    """Text that Markdown shows as it is: values of an extract are anybody's.
+
+    What would become a link although no mark says so gets a blank of no width.
+    """
+    escaped = re.sub(r"([\\`*_{}\[\]<>#|!~&])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"(?i)(?<=://)|(?<=www\.)|(?<=@)", "\u200b", escaped)

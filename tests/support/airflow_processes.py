@@ -228,7 +228,7 @@ class Airflow:
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         headers = {"Authorization": f"Bearer {self._token}"}
-        answer = requests.request(method, f"{self.url}/api/v2/{path}", headers=headers, timeout=30, **options)
+        answer = requests.request(method, f"{self.url}/api/v2/{path}", headers=headers, timeout=60, **options)
         answer.raise_for_status()
         return answer.json()
 

@@ -126,6 +126,18 @@ class Browser:
         """Run JavaScript on the page."""
         return self._driver.execute_script(script, *arguments)
 
+    def frame_text(self, *frames: str) -> str:
+        """The text of a frame within a frame, by the XPath of each; empty if one is not there (yet)."""
+        try:
+            for frame in frames:
+                found = self._driver.find_elements(By.XPATH, frame)
+                if not found:
+                    return ""
+                self._driver.switch_to.frame(found[0])
+            return self.text
+        finally:
+            self._driver.switch_to.default_content()
+
     @property
     def text(self) -> str:
         return self._driver.find_element(By.TAG_NAME, "body").text

@@ -32,7 +32,7 @@ def ask(counts: dict[str, int] = COUNTS, **changes: Any) -> Question:
 
 
 def test_one_line_says_what_is_at_stake() -> None:
-    assert ask().subject == f"Number sync of {PLACE}: import 12 and remove 312 numbers?"
+    assert ask().subject == f"Import 12 and remove 312 numbers? Number sync of {PLACE}"
 
 
 def test_shows_figures_in_numbers_and_per_cent() -> None:
@@ -74,7 +74,15 @@ def test_says_so_where_a_safe_plan_is_asked_about() -> None:
 
 def test_values_of_an_extract_are_no_markup() -> None:
     text = ask(findings=["say '![x](https://evil.example/p.png) | <b>**9**</b>\n# now'"]).body
-    assert r"\!\[x\](https://evil.example/p.png) \| \<b\>\*\*9\*\*\</b\> \# now" in text
+    assert r"\!\[x\](https:" in text
+    assert r"evil.example/p.png) \| \<b\>\*\*9\*\*\</b\> \# now" in text
+
+
+@pytest.mark.parametrize("value", ["https://evil.example", "HTTP://evil.example", "www.evil.example", "a@evil.example"])
+def test_values_of_an_extract_are_no_links(value: str) -> None:
+    text = ask(findings=[], rejected=value).body
+    assert value not in text
+    assert value in text.replace("\u200b", "")
 
 
 @pytest.mark.parametrize(
