@@ -32,6 +32,7 @@ from unittest.mock import patch
 import requests
 from airflow.providers.common.compat.sdk import DAG, BaseSensorOperator, Variable
 from support.airflow_task import CONN_VARIABLE
+from support.in_process import in_process
 from support.mini_airflow import ENDED, MiniAirflow, Run, TaskInstance
 from support.random_walk import FAULTS as SUBMISSION_FAULTS
 from support.virtual_time import START, KilledError, VirtualTime
@@ -482,17 +483,23 @@ def walk_syncs(
     *,
     first: int = 0,
     happenings: Happenings = Happenings(),
+    over_http: bool = True,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """So many walks; each hangs on the seed and its number alone, so that one can be repeated.
 
+    :param over_http: false for calls without sockets, which take less time
     :param tell: is told of each walk that went wrong as it does
     """
     outcome = Outcome(seed)
     threads = threading.active_count()
     logging.disable(logging.CRITICAL)
     try:
-        with Sandbox() as sandbox, patch.dict(os.environ, {CONN_VARIABLE: sandbox.connection_json}):
+        sandbox = Sandbox(port=0 if over_http else 8085)
+        with (
+            sandbox if over_http else in_process(sandbox),
+            patch.dict(os.environ, {CONN_VARIABLE: sandbox.connection_json}),
+        ):
             for number in range(first, first + count):
                 walk = _Walk(outcome, sandbox, random.Random(f"{seed} {number}"), happenings)
                 with _around(walk):

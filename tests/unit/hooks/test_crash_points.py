@@ -78,7 +78,7 @@ def test_the_post_of_a_killed_try_lands_while_the_retry_looks_it_up(store: Path 
     first.kill()
     last = sandbox.requests[-1].number
 
-    second = MortalTask(sandbox.connection_json, try_number=2, store=store)
+    second = MortalTask(sandbox.connection_json, try_number=2, store=store, speed=20)
     sandbox.wait_for_request(operation="list", state="answered", since=last, timeout=120)
     sandbox.release_requests()
 

@@ -21,6 +21,7 @@ from support.airflow_task import (
     connection_json,
     live,
 )
+from support.in_process import in_process
 
 from airflow_provider_bandwidth.exceptions import (
     AmbiguousSubmissionError,
@@ -43,7 +44,7 @@ Fault = Callable[[Sandbox, FakeTime], object]
 
 @pytest.fixture(scope="module")
 def running_sandbox() -> Iterator[Sandbox]:
-    with Sandbox(received_seconds=FOR_EVER) as running:
+    with Sandbox(received_seconds=FOR_EVER) as running, in_process(running):
         yield running
 
 

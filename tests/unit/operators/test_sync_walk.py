@@ -18,13 +18,13 @@ ORDERLY = Happenings(
 
 
 def test_kills_clears_retries_and_lost_answers_do_no_harm() -> None:
-    outcome = walk_syncs(20310304, 10, happenings=ORDERLY)
+    outcome = walk_syncs(20310304, 10, happenings=ORDERLY, over_http=False)
 
     assert not outcome.failures, outcome
 
 
 def test_runs_side_by_side_and_inventories_that_lag_or_break_do_no_harm() -> None:
-    outcome = walk_syncs(20310305, 20)
+    outcome = walk_syncs(20310305, 20, over_http=False)
 
     assert not outcome.failures, outcome
     assert outcome.deaths > 10
@@ -33,7 +33,9 @@ def test_runs_side_by_side_and_inventories_that_lag_or_break_do_no_harm() -> Non
     assert outcome.fates["removed"] > 10
 
 
-def test_a_walk_can_be_repeated() -> None:
-    first, again = (walk_syncs(20310304, 2, first=3, happenings=ORDERLY) for _ in range(2))
+def test_a_walk_can_be_repeated_and_comes_to_the_same_over_http() -> None:
+    first, again = (
+        walk_syncs(20310304, 2, first=3, happenings=ORDERLY, over_http=over_http) for over_http in (True, False)
+    )
 
     assert str(first) == str(again)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
+from support.fast_time import run_fast
 from support.waiting import add_orders, connection_variable, wait
 
 from airflow_provider_bandwidth.sandbox import Sandbox
@@ -15,4 +14,4 @@ def _warm_up(_running_sandbox: Sandbox) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(*connection_variable(_running_sandbox))
         (order_id,) = add_orders(_running_sandbox, 1, status="COMPLETE")
-        asyncio.run(wait(order_id))
+        run_fast(wait(order_id))

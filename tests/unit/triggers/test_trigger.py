@@ -193,7 +193,8 @@ def test_wrong_connection_is_an_error_event(bandwidth: Sandbox, connect: Callabl
     assert "No Bandwidth account" in str(event.error)
 
 
-def test_event_loop_keeps_ticking_while_the_server_is_slow(bandwidth: Sandbox) -> None:
+def test_event_loop_keeps_ticking_while_the_server_is_slow(bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_bandwidth.triggers.bandwidth.MIN_DEFERRAL", 0.0)
     (order_id,) = add_orders(bandwidth, 1, status="COMPLETE")
     bandwidth.inject("slow", operation="token", seconds=0.6)
     bandwidth.inject("slow", operation="order", seconds=0.6)
@@ -249,12 +250,12 @@ def test_deadline_holds_while_the_server_says_nothing(
     connect: Callable[..., None], sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A call to a silent server takes real seconds: few, rather than the grace of half a minute.
-    monkeypatch.setattr("airflow_provider_bandwidth.triggers.bandwidth.DEADLINE_GRACE", 1.0)
+    monkeypatch.setattr("airflow_provider_bandwidth.triggers.bandwidth.DEADLINE_GRACE", 0.5)
     with RawServer(SILENCE) as silent:
         connect(sandbox.connection, host=silent.url, extra={"auth_type": "basic"})
 
         async def scenario() -> OrderEvent:
-            return await wait("0f3c1a52-7d1e-4b06-9a53-2f0c6a7e1b01", deadline=wall_clock() + 3)
+            return await wait("0f3c1a52-7d1e-4b06-9a53-2f0c6a7e1b01", deadline=wall_clock() + FIRST_POLL_DELAY + 0.5)
 
         assert run_fast(scenario()).timed_out
 
