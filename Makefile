@@ -15,7 +15,7 @@ AS_OF := $(AS_OF_$(AIRFLOW))
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # A process a core. Tests that share Airflow's database stay together: see tests/integration/conftest.py.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist
 PURE_TESTS := tests/unit/number_sync tests/unit/wire $(addprefix tests/unit/test_,orders.py telephone_numbers.py error_codes.py exceptions.py assets.py)
 
 # Python keeps what it has compiled, whatever an image says: else each process compiles a thousand modules of Airflow.
@@ -32,10 +32,10 @@ demo: $(VENV)/.demo  ## the main job, end to end, against the sandbox
 	@$(BIN)/python tests/system/demo.py
 
 test: $(VENV)/.test  ## unit and integration tests
-	$(PYTEST)
+	$(PYTEST) loadgroup
 
 unit: $(VENV)/.test  ## unit tests only
-	$(PYTEST) tests/unit
+	$(PYTEST) worksteal tests/unit
 
 coverage: $(VENV)/.test  ## every branch of the pure core is tested
 	$(BIN)/coverage run -m pytest -q $(PURE_TESTS)
@@ -71,7 +71,8 @@ test-browser: $(VENV)/.test  ## connection form, log, XComs and link in Chromium
 sandbox: $(VENV)/.demo  ## the sandbox Dashboard on port 8085
 	$(BIN)/python -m airflow_provider_bandwidth.sandbox
 
-chaos: $(VENV)/.test  ## exactly one order: a longer random walk with a new seed, and killed tasks in real Airflow
+chaos: $(VENV)/.test  ## exactly one order: longer random walks with new seeds, and killed tasks in real Airflow
+	$(BIN)/python -m pytest -q -m hypothesis --hypothesis-seed $$(date +%s) tests/unit
 	$(BIN)/python tests/system/chaos.py
 
 chaos-distributed: $(VENV)/.test  ## the same with Celery, Redis and PostgreSQL; kills a worker and the triggerer
