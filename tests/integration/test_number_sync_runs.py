@@ -86,7 +86,7 @@ def test_run_made_anew_imports_again_what_was_removed_since(sandbox: Sandbox, mo
     """The same run, the same numbers, the same CustomerOrderId: the order found under it is history."""
     from airflow.utils.session import create_session
 
-    for module in ("number_sync", "_peer_reader"):
+    for module in ("_planning", "_peer_reader"):
         monkeypatch.setattr(f"airflow_provider_bandwidth.operators.{module}.SETTLED_AFTER", timedelta(0))
     date = datetime(2026, 5, 4, tzinfo=UTC)
     sandbox.configure(dialect="O")
