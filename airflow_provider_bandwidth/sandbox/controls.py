@@ -98,6 +98,7 @@ class Controls:
                 "sip_peer_id": location.sip_peer_id,
                 "order_url": f"{self.url}/accounts/{{account_id}}/orders/{{order_id}}",
                 **({} if order_api in ("externalTns", "") else {"order_api": order_api}),
+                **({"application_id": application} if (application := self.settings.messaging_application) else {}),
             },
         }
 

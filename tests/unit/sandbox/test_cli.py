@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from airflow_provider_bandwidth.sandbox.cli import main
+from airflow_provider_bandwidth.sandbox.settings import DEFAULT_APPLICATION
 
 COMMAND = [sys.executable, "-m", "airflow_provider_bandwidth.sandbox"]
 
@@ -56,6 +57,7 @@ def test_the_first_line_is_a_connection_that_works_and_a_signal_stops_it_cleanly
                 "site_id": "743",
                 "sip_peer_id": "303716",
                 "order_url": f"{connection['host'].removesuffix('/api')}/accounts/{{account_id}}/orders/{{order_id}}",
+                "application_id": DEFAULT_APPLICATION,
             },
         }
         assert connection["host"].startswith("http://127.0.0.1:")

@@ -14,6 +14,7 @@ import requests
 
 import airflow_provider_bandwidth.sandbox as package
 from airflow_provider_bandwidth.sandbox import Sandbox
+from airflow_provider_bandwidth.sandbox.settings import DEFAULT_APPLICATION
 from airflow_provider_bandwidth.sandbox.traffic import RequestLog
 
 NUMBER = "9195550101"
@@ -103,6 +104,7 @@ def test_the_connection_is_airflows_json(sandbox):
         "site_id": "743",
         "sip_peer_id": "303716",
         "order_url": f"{sandbox.url}/accounts/{{account_id}}/orders/{{order_id}}",
+        "application_id": DEFAULT_APPLICATION,
     }
 
 
