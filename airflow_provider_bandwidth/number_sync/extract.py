@@ -91,35 +91,70 @@ class _Row(NamedTuple):
     last_line: int
 
 
+class _Candidate(NamedTuple):
+    """A row in which the column's name stands."""
+
+    delimiter: str
+    at: int
+    rows: list[_Row]
+    indexes: list[int]
+
+    def fits(self) -> bool:
+        following = self.rows[self.at + 1 :]
+        return bool(following) and len(following[0].cells) == _width(self.rows[self.at].cells, following)
+
+    def find_number(self) -> int | None:
+        """The first row below that has a telephone number in the column."""
+        for at, row in enumerate(self.rows[self.at + 1 :], self.at + 1):
+            cell = row.cells[self.indexes[0]] if len(row.cells) > self.indexes[0] else ""
+            if isinstance(read_telephone_numbers(cell), tuple):
+                return at
+        return None
+
+
+def _choose(found: Sequence[_Candidate]) -> _Candidate:
+    """The row of names stands next above the numbers: a title or a heading may be named like the column, too."""
+    fitting = [each for each in found if each.fits()]
+    first = next((each for each in fitting if each.find_number() is not None), None)
+    if first is None:
+        return (fitting or found)[0]
+    numbers_at = first.find_number()
+    same = (each for each in fitting if each.delimiter == first.delimiter and each.find_number() == numbers_at)
+    return max(same, key=lambda each: each.at)
+
+
 def _find_header(lines: Sequence[str], column: str, text: TextLines) -> _Header:
     first = next((at for at, line in enumerate(lines) if line.strip()), None)
     if first is None:
         raise InvalidExtractError(f"{text.name} is empty: not even a row of column names.")
     separator = _SEPARATOR_LINE.fullmatch(lines[first])
-    found: list[tuple[str, int, list[_Row], list[int]]] = []
+    found: list[_Candidate] = []
     widest: tuple[str, list[str]] = ("", [])
     for delimiter in (separator[1],) if separator else _DELIMITERS:
         rows = _parse_first_lines(lines, delimiter, first + 1 if separator else 0)
         for at, row in enumerate(rows):
             if indexes := find_indexes(row.cells, column):
-                found.append((delimiter, at, rows, indexes))
+                found.append(_Candidate(delimiter, at, rows, indexes))
             if len(row.cells) > len(widest[1]) and any(row.cells):
                 widest = delimiter, row.cells
     if not found:
         text.delimiter = widest[0] if len(widest[1]) > 1 else ""
         raise InvalidExtractError(f"{describe_missing(text.name, column, widest[1])} {text.how}")
-    delimiter, at, rows, indexes = next((each for each in found if _fits(*each[1:3])), found[0])
+    delimiter, at, rows, indexes = _choose(found)
     text.delimiter = delimiter
     names = [cell.strip() for cell in rows[at].cells]
     if len(indexes) > 1:
         raise InvalidExtractError(describe_several(text.name, column, indexes))
-    _refuse_numbers_above(rows[:at], len(names), indexes[0], text)
+    _refuse_numbers_above(rows[:at], indexes[0], text)
     if _LONG_ENOUGH_FOR_A_NUMBER.search(_DATE.sub("", "\n".join(names))):
         raise text.error(
             rows[at].last_line,
             "the row of column names holds a telephone number: a quotation mark or a line end is missing.",
         )
-    return _Header(names, indexes[0], _width(rows[at].cells, rows[at + 1 :]), rows[at].last_line)
+    width = _width(rows[at].cells, rows[at + 1 :])
+    if width > len(names):
+        _refuse_nameless_index(rows[at + 1 :], width, text)
+    return _Header(names, indexes[0], width, rows[at].last_line)
 
 
 def _parse_first_lines(lines: Sequence[str], delimiter: str, start: int) -> list[_Row]:
@@ -145,15 +180,24 @@ def _width(names: Sequence[str], rows: Sequence[_Row]) -> int:
     return width
 
 
-def _fits(at: int, rows: Sequence[_Row]) -> bool:
-    following = rows[at + 1 :]
-    return bool(following) and len(following[0].cells) == _width(rows[at].cells, following)
-
-
-def _refuse_numbers_above(rows: Iterable[_Row], width: int, index: int, text: TextLines) -> None:
+def _refuse_numbers_above(rows: Iterable[_Row], index: int, text: TextLines) -> None:
+    """A file that was sorted, or joined the wrong way round, has rows above its column names."""
     for row in rows:
-        if len(row.cells) == width > 1 and isinstance(read_telephone_numbers(row.cells[index]), tuple):
+        cell = row.cells[0] if len(row.cells) == 1 else row.cells[index] if len(row.cells) > index else ""
+        if isinstance(read_telephone_numbers(cell), tuple):
             raise text.error(row.last_line, "a telephone number stands above the row of column names.")
+
+
+def _refuse_nameless_index(rows: Iterable[_Row], width: int, text: TextLines) -> None:
+    """A row number without a column name shifts all values by one, which a blank last value hides."""
+    first, second = [row for row in rows if len(row.cells) == width][:2]
+    before, after = first.cells[0].strip(), second.cells[0].strip()
+    if before.isdecimal() and after.isdecimal() and len(before) < _FEWEST_DIGITS and int(after) == int(before) + 1:
+        raise text.error(
+            first.last_line,
+            f"{width} values under {width - 1} column names, and the first counts the rows: it has no column name. "
+            "Give it one, or leave the row numbers out.",
+        )
 
 
 # --- rows ---
@@ -163,11 +207,14 @@ _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _DATE: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}:\d{2}(?::\d{2})?|(?:19|20)\d\d-(?:19|20)\d\d")
 _LONG_ENOUGH_FOR_A_NUMBER: Final = re.compile(r"(?:\d[-. ()/+]*){7}")
 _DIGITS_OF_A_PIECE: Final = 4
+#: Of a telephone number without its area code.
+_FEWEST_DIGITS: Final = 7
 
 
 def _read_rows(lines: Iterable[str], header: _Header, text: TextLines) -> Iterator[str]:
     index, width, before = header.index, header.width, header.line_count
     names = frozenset(filter(None, header.names))
+    is_wider = width > len(header.names)
     reader = csv.reader(lines, delimiter=text.delimiter, skipinitialspace=True, strict=True)
     line = 0
     notes: list[tuple[int, str]] = []
@@ -177,7 +224,7 @@ def _read_rows(lines: Iterable[str], header: _Header, text: TextLines) -> Iterat
     try:
         for row in reader:
             line += 1
-            if len(row) == width and reader.line_num == line and not notes:
+            if len(row) == width and reader.line_num == line and not notes and not (is_wider and row[-1].strip()):
                 value = row[index].strip()
                 if value not in names or not _is_header(row, line + before, header, text):
                     yield value
@@ -189,8 +236,8 @@ def _read_rows(lines: Iterable[str], header: _Header, text: TextLines) -> Iterat
             if len(row) == 1 < width:
                 notes.append((start, row[0]))
                 continue
-            if len(row) != width:
-                raise _odd_row(row, start, reader, width, text)
+            if len(row) != width or (is_wider and row[-1].strip()):
+                raise _odd_row(row, start, reader, len(header.names) if is_wider else width, text)
             _refuse_pieces(notes, width, text)
             notes.clear()
             _refuse_swallowed_rows(row, start, header, text)

@@ -21,6 +21,8 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+#: Of UTF-8 that was read as Windows-1252 and written as UTF-8.
+_MISREAD_BOM: Final = codecs.BOM_UTF8.decode("cp1252")
 _BLOCK: Final = 2**18
 _BINARY: Final = re.compile(r"[\x01-\x08\x0e-\x1f]")
 _WINDOWS_1252: Final = "airflow_provider_bandwidth.windows_1252"
@@ -57,9 +59,11 @@ class TextLines:
         self.delimiter = ""
         self.is_whole = True
         try:
+            # Some of Python's codecs are of no text, and "undefined" is of none at all.
+            "".encode(self.encoding)
             self._decoder = codecs.getincrementaldecoder(self.encoding)()
-        except LookupError:
-            raise InvalidExtractError(f"{name}: Python knows no encoding {encoding!r}.") from None
+        except (LookupError, UnicodeError):
+            raise InvalidExtractError(f"{name}: Python knows no encoding {encoding!r} of text.") from None
         self._may_fall_back = encoding is None and self.encoding == "utf-8"
 
     @property
@@ -93,7 +97,7 @@ class TextLines:
                 )
             if "\0" in text:
                 raise self._nul(text, line)
-            text = text.replace("\ufeff", "")
+            text = text.replace("\ufeff", "").replace(_MISREAD_BOM, "")
             end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1 if data else len(text)
             whole, rest = text[:end], text[end:]
             if len(rest) > 2 * LONGEST_FIELD:
@@ -109,11 +113,12 @@ class TextLines:
     def _decode(self, data: bytes, line: int) -> str:
         try:
             return self._decoder.decode(data, final=not data)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             if not self._may_fall_back:
                 where = "ends inside a character: it is cut short" if not data else f"is not {self.encoding}"
+                why = getattr(error, "reason", error)
                 raise InvalidExtractError(
-                    f"{self.name} {where} (after line {line}, {error.reason}). Set encoding if it is another."
+                    f"{self.name} {where} (after line {line}, {why}). Set encoding if it is another."
                 ) from None
         _log.warning(
             "%s is not UTF-8: what is not counts as Windows-1252. If names look wrong, set encoding, or use UTF-8.",

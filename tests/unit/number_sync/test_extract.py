@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -138,6 +139,9 @@ def test_encoding_can_be_given() -> None:
     assert list(read_column(stream, "Телефон", encoding="cp1251")) == [A]
     with pytest.raises(InvalidExtractError, match="no encoding 'klingon'"):
         list(read_column(io.BytesIO(b"Phone\n"), "Phone", encoding="klingon"))
+    for no_text in ("hex", "rot13", "undefined"):
+        with pytest.raises(InvalidExtractError, match=f"no encoding '{no_text}'"):
+            list(read_column(io.BytesIO(b"Phone\n"), "Phone", encoding=no_text))
     with pytest.raises(InvalidExtractError, match="is not ascii"):
         list(read_column(io.BytesIO("Téléphone\n".encode()), "Phone", encoding="ascii"))
 
@@ -148,9 +152,49 @@ def test_pythons_limit_of_fields_is_as_before() -> None:
     assert csv.field_size_limit() == before
 
 
-def test_a_number_above_the_column_names_is_not_skipped_as_a_title() -> None:
-    with pytest.raises(InvalidExtractError, match="a telephone number stands above the row of column names"):
-        column(f"{A},Doe\nPhone,Name\n{B},Roe\n")
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{A},Doe\nPhone,Name\n{B},Roe\n",
+        f"{A}\nPhone\n{B}\n",
+        f"{A}\nPhone,Name\n{B},Roe\n",
+        f"{A},Doe,x\nPhone,Name\n{B},Roe\n",
+    ],
+    ids=["row", "alone", "alone above a table", "wider row"],
+)
+def test_a_number_above_the_column_names_is_not_skipped_as_a_title(content: str) -> None:
+    """So a file looks that was sorted, or joined the wrong way round."""
+    with pytest.raises(InvalidExtractError, match="line 1: a telephone number stands above the row of column names"):
+        column(content)
+
+
+@pytest.mark.parametrize(
+    "above",
+    ["Phone,,\n", "Contact,Contact,Phone\n", "Phone list,,\n\n", "Sort by,Phone,asc\n\n"],
+    ids=["title", "group", "list", "filter"],
+)
+def test_a_heading_that_is_named_like_the_column_is_not_the_row_of_names(above: str) -> None:
+    assert column(f"{above}Name,Phone,Notes\nDoe,{A},ok\nRoe,{B},ok\n") == [A, B]
+
+
+def test_a_row_number_without_a_name_is_not_a_delimiter_at_the_end() -> None:
+    """A blank last column hides that every value stands under its neighbour's name."""
+    rows = "".join(f"{number},9845550{number:03d},{A},\n" for number in range(1, 9))
+    with pytest.raises(
+        InvalidExtractError, match="line 2: 4 values under 3 column names, and the first counts the rows"
+    ):
+        column(f"Mobile,Phone,Fax\n{rows}")
+    assert column(f"Id,Phone\n1,{A},\n3,{B},\n") == [A, B]
+
+
+def test_a_delimiter_at_the_end_of_all_rows_has_nothing_behind_it() -> None:
+    with pytest.raises(InvalidExtractError, match="line 64: 4 values under 3 column names"):
+        column(f"Name,Mobile,Phone\nDoe,,{A},\nRoe,,{B},\n" + "\n" * 60 + f"Poe, Jr,9845550101,{B}\n")
+
+
+def test_a_mark_of_byte_order_may_have_been_misread() -> None:
+    misread = codecs.BOM_UTF8.decode("cp1252")
+    assert column(f"{misread}Phone,Name\n{A},Doe\n{misread}Phone,Name\n{B},Roe\n") == [A, B]
 
 
 def test_joined_files_with_the_same_columns_in_another_order_are_refused() -> None:
