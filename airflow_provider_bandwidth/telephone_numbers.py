@@ -179,11 +179,15 @@ _LABELS = frozenset(
         r"\w+",
         """phone phones telephone tel telefon telefono teléfono téléphone tél mobile mob móvil movil portable handy cell
         cellular cellphone celular home work office business main primary secondary direct personal private voice sms
-        mms text texting call number no nr num ph p t m c h w o d us usa""",
+        mms text texting call number nr num ph p t m c h w o d us usa""",
     )
 )
 _CONJUNCTIONS = frozenset({"and", "or", "und", "oder", "et", "ou", "y", "o"})
 _TOKEN = re.compile(rf"\(*{_COMMON_NOTATION}(?!\d)|(?P<word>[^\W\d_]+)|(?P<mark>[ ,;|/&:()\[\]<>\"'=.#-]+)")
+#: "Phone no." names a number; "no text" and "text: no" forbid one.
+_NO_BEFORE_NUMBER = re.compile(r"no[ .:#]*[(+]*\d", re.IGNORECASE)
+#: ``919-555-0100 - 919-555-0109``
+_RANGE = re.compile(rf"(?<!\d){_COMMON_NOTATION} ?- ?(?=\(*{_COMMON_NOTATION}(?!\d))", re.ASCII)
 #: ``"DOE A" <+19195550103``: a name, and the number behind an angle bracket; what closes it is wrapping.
 _AFTER_NAME = re.compile(r"[^<>\d]*<([^<>]*)")
 
@@ -303,6 +307,11 @@ def _refuse_lost_digits(digits: str) -> None:
 
 def _plain_numbers(text: str) -> tuple[str, ...]:
     """The numbers of a text that is nothing but numbers in their usual notation, labels and what separates them."""
+    if found := _find_range(text):
+        raise _RejectedError(
+            "several_numbers",
+            f"may be a range, from {found[0]} to {found[1]}: give each of its numbers its own value",
+        )
     numbers: list[str] = []
     after_separator = True
     at = 0
@@ -313,7 +322,8 @@ def _plain_numbers(text: str) -> tuple[str, ...]:
         word = token["word"]
         if word is not None:
             is_empty_extension = bool(numbers) and _EXTENSION.fullmatch(text[at:]) is not None
-            if word.lower() not in _LABELS | _CONJUNCTIONS and not is_empty_extension:
+            is_label = word.lower() in _LABELS | _CONJUNCTIONS or _NO_BEFORE_NUMBER.match(text, at) is not None
+            if not is_label and not is_empty_extension:
                 return ()
         elif token["mark"] is None:
             if not after_separator:
@@ -322,6 +332,15 @@ def _plain_numbers(text: str) -> tuple[str, ...]:
         after_separator = token["mark"] is not None
         at = token.end()
     return tuple(numbers)
+
+
+def _find_range(text: str) -> tuple[str, str] | None:
+    """The first and the last of numbers of one exchange, with others in between."""
+    for found in _RANGE.finditer(text):
+        first, last = "".join(found.groups()[:3]), "".join(found.groups()[3:])
+        if first[:6] == last[:6] and int(last) - int(first) > 1:
+            return first, last
+    return None
 
 
 def _reject_by_characters(text: str) -> None:
@@ -506,7 +525,7 @@ _BETWEEN_WORDS = frozenset({"-", "/", "|", "&", ":::"}) | _CONJUNCTIONS
 def _pieces(text: str) -> Iterator[str]:
     for piece in _BETWEEN_NUMBERS.split(text):
         stripped = piece.strip()
-        if sum(map(str.isdecimal, stripped)) > _MOST_DIGITS:
+        if sum(map(str.isdecimal, stripped)) > _MOST_DIGITS and not _find_range(stripped.translate(_CANONICAL)):
             yield from _split_at_white_space(stripped)
         elif stripped:
             yield stripped

@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn, SupportsIndex
 
 #: Rows in rows: more levels than any driver has, and an end for a list that holds itself.
 _DEEPEST_ROW: Final = 4
+_NARROW_FLOAT: Final = re.compile(r"(?:float(?:16|32)?|halffloat)(?:\[pyarrow\])?", re.IGNORECASE)
 
 
 class NotAListError(ValueError):
@@ -37,7 +38,7 @@ def iter_rows(values: object) -> Iterable[object]:
 
     :raises NotAListError: it cannot be a list of telephone numbers
     """
-    if _is_narrow_float(values):
+    if is_narrow_float(values):
         _refuse("holds floats of 32 bits, which keep about seven digits: the last ones are lost. Read it as text")
     dimensions = getattr(values, "ndim", None)
     if dimensions == 0:
@@ -61,12 +62,15 @@ def iter_rows(values: object) -> Iterable[object]:
 def unwrap(value: object) -> object:
     """What a row of one column holds; any other value as it is.
 
-    Rows are lists, tuples, the row objects of drivers, mappings of one key, and the scalars of pyarrow.
+    Rows are lists, tuples, the row objects of drivers, mappings of one key, and the scalars of pyarrow. Bytes are text,
+    as some drivers give it.
     """
     for _ in range(_DEEPEST_ROW):
-        if isinstance(value, str | int | float | bytes):
+        if isinstance(value, str | int | float):
             break
-        if _is_narrow_float(value):
+        if isinstance(value, bytes | bytearray | memoryview):
+            return _decoded(value)
+        if is_narrow_float(value) or is_missing(value):
             break
         if hasattr(value, "as_py"):
             value = value.as_py()
@@ -81,6 +85,13 @@ def unwrap(value: object) -> object:
     return value
 
 
+def _decoded(value: bytes | bytearray | memoryview) -> object:
+    try:
+        return bytes(value).decode("ascii")
+    except UnicodeDecodeError:
+        return value
+
+
 def count_columns(value: object) -> int | None:
     """How many columns a row has; ``None`` for what is no row."""
     if isinstance(value, str | bytes | bytearray | memoryview) or getattr(value, "ndim", None) == 0:
@@ -90,14 +101,24 @@ def count_columns(value: object) -> int | None:
 
 
 def is_missing(value: object) -> bool:
-    """Whether it stands for "no value": None, NaN, and the NA and NaT of pandas and numpy."""
-    if value is None:
+    """Whether it stands for "no value": None, NaN, the NA and NaT of pandas and numpy, and numpy's masked."""
+    if value is None or type(value).__name__ == "MaskedConstant":
         return True
     try:
         return bool(value != value)
     except (ArithmeticError, TypeError, ValueError):
         # pandas.NA has no truth, and a signalling NaN may not be compared.
         return type(value).__name__ == "NAType" or (isinstance(value, Decimal) and value.is_nan())
+
+
+def is_narrow_float(value: object) -> bool:
+    """Whether it is or holds floats of 32 bits or less, of numpy, pandas, pyarrow, polars or ``array``."""
+    if getattr(value, "typecode", getattr(value, "format", None)) in ("e", "f"):
+        return True
+    kind = getattr(value, "dtype", None)
+    if kind is None:
+        kind = getattr(value, "type", None)
+    return kind is not None and _NARROW_FLOAT.fullmatch(str(kind)) is not None
 
 
 def list_rendered_by_template(text: str) -> Sequence[object] | None:
@@ -134,24 +155,15 @@ def list_rendered_by_template(text: str) -> Sequence[object] | None:
 
 # --- objects ---
 
-_NARROW_FLOAT: Final = re.compile(r"(?:float(?:16|32)?|halffloat)(?:\[pyarrow\])?", re.IGNORECASE)
-
 
 def _refuse(reason: str) -> NoReturn:
     raise NotAListError(reason)
 
 
-def _is_narrow_float(value: object) -> bool:
-    kind = getattr(value, "dtype", None)
-    if kind is None:
-        kind = getattr(value, "type", None)
-    return kind is not None and _NARROW_FLOAT.fullmatch(str(kind)) is not None
-
-
 def _only_column(values: object) -> object | None:
     """The column of a table that has no other; ``None`` for what is no table."""
-    if getattr(values, "ndim", None) == 2 and not hasattr(values, "columns"):
-        width = values.shape[1]  # type: ignore[attr-defined]
+    if getattr(values, "ndim", None) == 2 and not hasattr(values, "columns") and hasattr(values, "shape"):
+        width = values.shape[1]
         if width != 1:
             _refuse(f"has {width} columns: pass the one that holds the telephone numbers")
         return values.reshape(-1)  # type: ignore[attr-defined, no-any-return]

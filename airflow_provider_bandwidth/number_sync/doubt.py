@@ -5,22 +5,26 @@ like digits (``O`` for 0) or with letters as on a keypad (``HELP`` for 4357). Of
 
 * any ten digits in a row;
 * numbers that it is with a digit more or less, and, if no number can be as it is, with one of the first six digits
-  changed or two of them changed over;
+  changed, two of them changed over, or the area code behind (``555-0101 (919)``);
 * numbers that end or begin with it, if it is shorter;
 * for scientific notation and floats, numbers that begin with its digits.
 
-Beside a whole number (``919-555-0101 ext 7``) only what is as long as a number itself is looked at.
+Beside a whole number (``919-555-0101 ext 7``) only what is as long as a number itself is looked at, or what stands for
+its last digits: of ``919-555-0100/02`` the second number, of ``919-555-0100 to 0109`` all ten.
 """
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from decimal import Decimal
 from typing import Final
+from urllib.parse import unquote
 
-from airflow_provider_bandwidth.values import is_missing
+from airflow_provider_bandwidth.values import is_missing, is_narrow_float
 
 _TOO_LARGE: Final = 10**20
 _DIGITS: Final = "0123456789"
@@ -36,11 +40,20 @@ _FEWEST_DIGITS_OF_VANITY: Final = 3
 _WHOLE_NUMBER: Final = re.compile(
     r"(?<![\d+])(?:\+?1[-./ ()]*)?([2-9]\d\d)[-./ ()]*([2-9]\d\d)[-./ ()]*(\d{4})(?!\d)", re.ASCII
 )
-_SCIENTIFIC_NOTATION: Final = re.compile(r"(\d)[.,]?(\d*) ?E ?\+?\d+", re.IGNORECASE)
+#: ``9.19556E+09``, engineers' ``919.556E+07``, and the typographer's ``9.19556 x 10^9``.
+_SCIENTIFIC_NOTATION: Final = re.compile(r"(\d+)[.,]?(\d*) ?(?:E ?\+?\d|[x*\u00d7\u22c5] ?10 ?\^? ?\d)", re.IGNORECASE)
 _TEXT_OF_FLOAT: Final = re.compile(r"\+?(\d+)[.,]00?")
 _MASK: Final = re.compile(r"[xX*?#_]")
+#: Digits that are left out, however many: ``919...0101``.
+_LEFT_OUT: Final = re.compile(r"\.{2,}|[xX*?#_]+")
+_TRUNK: Final = re.compile(r"(?:00|011|0)?1?")
 #: What stands between several numbers, one of which may be whole and another not.
 _BETWEEN: Final = re.compile(r"[^0-9 ().+\-]+|\+")
+_DIGITS_BEHIND: Final = re.compile(r"(\D*)(\d+)")
+_EXTENSION_MARK: Final = re.compile(r"[x#]", re.IGNORECASE)
+#: Between the first and the last of many numbers.
+_TO: Final = re.compile(r"[-\u2010-\u2015~]|\.\.|\b(?:to|thru|through|until|till|bis|a|al)\b", re.IGNORECASE)
+_LONGEST_LAST_DIGITS: Final = 6
 
 
 def numbers_they_could_be(values: Iterable[object], numbers: Collection[str]) -> set[str]:
@@ -57,26 +70,33 @@ def numbers_they_could_be(values: Iterable[object], numbers: Collection[str]) ->
     beginnings: set[str] = set()
     masks: set[str] = set()
     found: set[str] = set()
+    ranges: set[tuple[str, str]] = set()
     for text in {_text(value) for value in values}:
         found.update(filter(known.__contains__, _rows_of_ten(_only_digits(text))))
         beginnings.update(_digits_before_exponent(text))
         if mask := _mask(text):
             masks.add(mask)
+        ranges.update(_ranges(text))
         for reading in _readings(text):
             found.update(filter(known.__contains__, _rows_of_ten(reading)))
-            for digits in {reading, reading.removeprefix("1")}:
+            for digits in {reading, reading.removeprefix("1"), _TRUNK.sub("", reading, count=1)}:
                 found.update(filter(known.__contains__, _slips(digits)))
                 if _SHORTEST_ENDING <= len(digits) < 10:
                     endings.add(digits)
                 if _SHORTEST_BEGINNING <= len(digits) < 10:
                     beginnings.add(digits)
-    return found | _matching(known, endings, beginnings, masks)
+    return found | _matching(known, endings, beginnings, masks) | _within(known, ranges)
 
 
 def _text(value: object) -> str:
+    if is_narrow_float(value):
+        return f"{float(str(value)):.5e}"
     if isinstance(value, float | Decimal) and not is_missing(value) and -_TOO_LARGE < value < _TOO_LARGE:
         return f"{value:.1f}"
-    return _in_ascii_digits(unicodedata.normalize("NFKC", str(value)))
+    text = bytes(value).decode("utf-8", "replace") if isinstance(value, bytes | bytearray | memoryview) else str(value)
+    if "%" in text or "&" in text:
+        text = html.unescape(unquote(text))
+    return _in_ascii_digits(unicodedata.normalize("NFKC", text))
 
 
 def _readings(text: str) -> set[str]:
@@ -112,6 +132,8 @@ def _slips(digits: str) -> Iterator[str]:
     elif len(digits) == 10 and not _WHOLE_NUMBER.fullmatch(digits):
         yield from (digits[:at] + other + digits[at + 1 :] for at in range(6) for other in _DIGITS)
         yield from (digits[:at] + digits[at + 1] + digits[at] + digits[at + 2 :] for at in range(5))
+    if len(digits) == 10:
+        yield digits[7:] + digits[:7]
 
 
 def _digits_before_exponent(text: str) -> tuple[str, ...]:
@@ -132,12 +154,47 @@ def _digits_before_exponent(text: str) -> tuple[str, ...]:
 
 
 def _mask(text: str) -> str:
-    """A pattern, where some digits of ten are hidden behind ``X``, ``*`` or the like."""
+    """A pattern, where some digits of ten are hidden behind ``X``, ``*`` or the like, or left out."""
     shown = re.sub(r"[^0-9xX*?#_]", "", text)
     shown = shown[1:] if len(shown) == 11 else shown
-    if len(shown) != 10 or not _MASK.search(shown) or len(_only_digits(shown)) < _SHORTEST_ENDING:
+    if not _SHORTEST_ENDING <= len(digits := _only_digits(shown)) < 10:
         return ""
-    return _MASK.sub("[0-9]", shown)
+    if len(shown) == 10:
+        return _MASK.sub("[0-9]", shown)
+    if len(_LEFT_OUT.findall(text)) != 1:
+        return ""
+    before, after = (_only_digits(part) for part in _LEFT_OUT.split(text))
+    before = before.removeprefix("1")
+    return f"{before}[0-9]{{{10 - len(before) - len(after)}}}{after}" if len(digits) > _SHORTEST_ENDING else ""
+
+
+def _ranges(text: str) -> Iterator[tuple[str, str]]:
+    """The first and the last of the numbers that stand behind a whole one in short, or between two."""
+    whole = list(_WHOLE_NUMBER.finditer(text))
+    for index, each in enumerate(whole):
+        number = "".join(each.groups())
+        following = whole[index + 1] if index + 1 < len(whole) else None
+        rest = text[each.end() : following.start() if following else len(text)]
+        for found in _DIGITS_BEHIND.finditer(rest):
+            between, last = found.groups()
+            if len(last) > _LONGEST_LAST_DIGITS or _EXTENSION_MARK.search(between):
+                break
+            other = number[: -len(last)] + last
+            yield (min(number, other), max(number, other)) if _TO.search(between) else (other, other)
+        else:
+            if following and _TO.search(rest):
+                yield number, "".join(following.groups())
+
+
+def _within(numbers: Iterable[str], ranges: Collection[tuple[str, str]]) -> set[str]:
+    if not ranges:
+        return set()
+    ascending = sorted(numbers)
+    return {
+        number
+        for first, last in ranges
+        for number in ascending[bisect_left(ascending, first) : bisect_right(ascending, last)]
+    }
 
 
 def _matching(numbers: Iterable[str], endings: set[str], beginnings: set[str], masks: set[str]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import collections
 import sqlite3
 from collections.abc import Callable
@@ -76,6 +77,10 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "pyarrow dictionary": lambda: pa.array([A, B]).dictionary_encode(),
     "texts of numpy": lambda: [np.str_(A), np.str_(B)],
     "numbers of numpy": lambda: [np.int64(A), np.float64(B)],
+    "bytes of a driver": lambda: [A.encode(), bytearray(B.encode())],
+    "rows of buffers": lambda: [(memoryview(A.encode()),), (memoryview(B.encode()),)],
+    "bytes of numpy": lambda: np.array([A, B], dtype="S10"),
+    "array of whole numbers": lambda: array.array("q", [int(A), int(B)]),
 }
 
 
@@ -111,6 +116,7 @@ def test_a_lone_number_is_a_list_of_one(value: Any) -> None:
         np.datetime64("NaT"),
         np.float32("nan"),
         pa.scalar(None, pa.string()),
+        np.ma.masked,
         (None,),
         (pd.NA,),
         {"phone": None},
@@ -131,6 +137,8 @@ NOT_A_LIST: list[tuple[Any, str]] = [
     (pd.Series([float(A)], dtype="float32"), "floats of 32 bits"),
     (pa.array([1.0], pa.float32()), "floats of 32 bits"),
     (np.float32(A), "floats of 32 bits"),
+    (array.array("f", [float(A)]), "floats of 32 bits"),
+    (memoryview(array.array("f", [float(A)])), "floats of 32 bits"),
     (str(object()), "text of a Python object"),
     (str(number for number in (A, B)), "text of a Python object"),
     (str(rows_of_sqlite()), "text of a Python object"),

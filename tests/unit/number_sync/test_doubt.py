@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from airflow_provider_bandwidth.number_sync.doubt import numbers_they_could_be
@@ -68,6 +70,36 @@ OTHERS = ["9195550172", "9195551101", "9197770102", "9845559999", "3035550164"]
         "984-555-0000 / 919-555-010",
         "984-555-0000 or 555-0101",
         '=HYPERLINK("tel:+19195550101")',
+        # Several, of which one is written in short.
+        "919-555-0199/0101",
+        "919-555-0199/01",
+        "919-555-0100 or 1",
+        "919-555-0199 & 101",
+        "919-555-0100 - 0109",
+        "919-555-0100-03",
+        "919-555-0100 thru 104",
+        "919-555-0100..0104",
+        "919-555-0100 to 919-555-0109",
+        "9195550100-9195550109",
+        # The area code behind.
+        "555-0101 (919)",
+        "5550101 919",
+        # Shortened in other ways.
+        "919.556E+07",
+        "9195.56E+06",
+        "9.19556x10^9",
+        "9.19556 \u00d7 10\u2079",
+        # Left out.
+        "919...0101",
+        "919-\u2026-0101",
+        "919-xx-0101",
+        # As the web writes it.
+        "919%20555%200101",
+        "%2B1%20919%20555%200101",
+        "919&#45;555&#45;0101",
+        # From another country, with a digit lost.
+        "001 919 555 010",
+        "011 1 919 555 010",
     ],
 )
 def test_a_value_could_be(value: str) -> None:
@@ -81,7 +113,10 @@ def test_letters_are_those_of_a_keypad(value: str) -> None:
     assert "3035550164" not in found
 
 
-@pytest.mark.parametrize("value", [9195560000.0, ("9195550101", "Doe"), {"phone": "9195550101", "ext": 1}, 19195550101])
+@pytest.mark.parametrize(
+    "value",
+    [9195560000.0, ("9195550101", "Doe"), {"phone": "9195550101", "ext": 1}, 19195550101, memoryview(b"9195550101 x1")],
+)
 def test_what_is_no_text_counts_too(value: object) -> None:
     assert numbers_they_could_be([value], {WANTED, "3035550164"}) == {WANTED}
 
@@ -97,6 +132,11 @@ def test_what_is_no_text_counts_too(value: object) -> None:
         "\ud800",
         "303-555-0163 ext 4",
         "303-555-0163 ext 64",
+        "303-555-0163 x64",
+        "303-555-0163 #64",
+        "303-555-0159/61",
+        "303-555-0160 - 0163",
+        "303-555-0165 to 303-555-0169",
         "+44 20 7946 0958",
         "800-555-0199",
         "Room 12, Main St 4",
@@ -104,6 +144,12 @@ def test_what_is_no_text_counts_too(value: object) -> None:
 )
 def test_it_could_be_no_other(value: str) -> None:
     assert numbers_they_could_be([value], {WANTED, *OTHERS}) == set()
+
+
+def test_a_float_of_32_bits_stands_for_what_its_digits_begin() -> None:
+    floats = [pa.scalar(9195550101.0, pa.float32()), np.float32(9195550101)]
+    for each in floats:
+        assert numbers_they_could_be([each], {WANTED, "9845550101"}) == {WANTED}
 
 
 def test_it_need_not_be_a_set() -> None:
