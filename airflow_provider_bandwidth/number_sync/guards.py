@@ -26,8 +26,6 @@ ALWAYS_ALLOWED_IMPORTS: Final = 100
 #: A run with removals may have this share of desired values that cannot be read, unless the caller says otherwise.
 DEFAULT_MAX_UNREADABLE: Final = 0.01
 
-#: A value rejected for one of these is read without doubt: it is a number that cannot or must not be imported.
-_READABLE_CODES: Final = frozenset({"excluded", "not_imported", "not_nanp", "premium_rate", "toll_free"})
 _SHOWN_NUMBERS: Final = 10
 _SHOWN_REASONS: Final = 3
 _LONGEST_EXAMPLE: Final = 60
@@ -50,7 +48,8 @@ def check_plan(
         is of the current numbers. ``0`` believes any, even an empty one
     :param max_imports: the most numbers to import; a share is of the current numbers. By default half of them, and
         never fewer than 100. Where nothing is there, only a count limits
-    :param max_unreadable: the most desired values that cannot be read beside removals; a share is of the desired values
+    :param max_unreadable: the most desired values that cannot be read beside removals, one that is repeated counted
+        each time; a share is of the desired values
     :param first_load: whether this run may import any number of telephone numbers, also where the inventory is empty
         although orders imported numbers there
     :param vanished: numbers that orders brought to this SIP peer and did not take away again, where the inventory
@@ -103,9 +102,10 @@ def _judge_removals(plan: NumberSyncPlan, max_removals: float, max_unreadable: f
             f"{shown} removals allowed; {_show_planned(plan.to_remove)} (max_removals={max_removals}). If they should "
             "go, raise max_removals.",
         )
-    unreadable = count_unreadable(plan.rejected)
-    if unreadable > parse_limit("max_unreadable", max_unreadable, plan.desired_count) and plan.to_remove:
-        shown = _show_limit("max_unreadable", max_unreadable, plan.desired_count)
+    unreadable = plan.unreadable_count
+    total = plan.desired_count + plan.duplicate_count
+    if unreadable > parse_limit("max_unreadable", max_unreadable, total) and plan.to_remove:
+        shown = _show_limit("max_unreadable", max_unreadable, total)
         yield _Finding(
             "max_unreadable",
             f"{shown} unreadable values allowed beside removals; {unreadable:,} found and {len(plan.to_remove):,} "
@@ -153,11 +153,6 @@ def parse_limit(name: str, value: float, total: int) -> int:
     raise InvalidParameterError(
         name, f"expected a count such as 500, or a share from 0.0 to 1.0 such as 0.1, got {value!r}"
     )
-
-
-def count_unreadable(rejected: Sequence[RejectedTelephoneNumber]) -> int:
-    """How many rejected values cannot be read, so that each may stand for some number."""
-    return sum(each.code not in _READABLE_CODES for each in rejected)
 
 
 def describe_rejected(rejected: Sequence[RejectedTelephoneNumber]) -> str:

@@ -31,6 +31,8 @@ class NumberSyncPlan:
     :param not_desired_count: current numbers that are not desired, whether or not they are removed
     :param duplicate_count: desired values that repeat an earlier one in some notation
     :param blank_count: desired values that are blank or None
+    :param unreadable_count: desired values that may stand for any number, repeated ones counted again: each is a row
+        whose number nobody knows
     """
 
     to_import: tuple[str, ...]
@@ -41,6 +43,7 @@ class NumberSyncPlan:
     not_desired_count: int
     duplicate_count: int
     blank_count: int
+    unreadable_count: int = 0
 
     @property
     def desired_count(self) -> int:
@@ -62,6 +65,8 @@ class NumberSyncPlan:
         }
 
 
+#: A value rejected for one of these is read without doubt: it is a number that cannot or must not be imported.
+_READABLE_CODES: Final = frozenset({"excluded", "not_imported", "not_nanp", "premium_rate", "toll_free"})
 _NOT_IMPORTED: Final = (
     "is at this SIP peer already, but without the attribute External or Imported: Bandwidth's own, which cannot be "
     "imported. Look it up in the Dashboard"
@@ -120,6 +125,7 @@ def plan_number_sync(
         not_desired_count=len(missing),
         duplicate_count=reading.duplicate_count,
         blank_count=reading.blank_count,
+        unreadable_count=reading.unreadable_count,
     )
 
 
@@ -145,6 +151,7 @@ class _Reading:
         self.unreadable: list[object] = []
         self.duplicate_count = 0
         self.blank_count = 0
+        self.unreadable_count = 0
 
     def read(self, values: Iterable[object] | str, name: str) -> None:
         try:
@@ -162,6 +169,7 @@ class _Reading:
             elif outcome.code == "empty":
                 self.blank_count += 1
             else:
+                self.unreadable_count += outcome.code not in _READABLE_CODES
                 # What is no text is shown in short, so that different rows look alike.
                 if outcome not in rejected or not isinstance(value, str):
                     self.unreadable.append(value)

@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_bandwidth.exceptions import InvalidParameterError, UnsafePlanError
 from airflow_provider_bandwidth.number_sync.current import SETTLED_AFTER
-from airflow_provider_bandwidth.number_sync.guards import check_plan, count_unreadable, describe_rejected
+from airflow_provider_bandwidth.number_sync.guards import check_plan, describe_rejected
 from airflow_provider_bandwidth.number_sync.handover import NUMBERS_PER_XCOM, Handover, digest_changes
 from airflow_provider_bandwidth.number_sync.layout import Layout, lay_out
 from airflow_provider_bandwidth.number_sync.plan import NumberSyncPlan, plan_number_sync
@@ -106,7 +106,7 @@ class MadePlan:
             **self.layout.counts(),
             "to_import": len(to_import),
             "to_remove": len(to_remove),
-            "unreadable": count_unreadable(self.plan.rejected),
+            "unreadable": self.plan.unreadable_count,
         }
         return render_question(
             f"account {reader.account_id}, site {reader.site_id}, SIP peer {reader.sip_peer_id}",

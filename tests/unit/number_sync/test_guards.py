@@ -148,3 +148,13 @@ def test_share_is_not_less_than_it_says() -> None:
     assert parse_limit("max_removals", 0.29, 100) == 29
     assert parse_limit("max_removals", 0.1, 29) == 2
     assert parse_limit("min_desired", 0.5, 5) == 3
+
+
+def test_a_value_that_cannot_be_read_counts_as_often_as_it_stands_there() -> None:
+    """A lookup that failed in many rows, or a joined file whose columns are others, hides as many numbers."""
+    there = [f"919{number:07d}" for number in range(6660000, 6661000)]
+    plan = plan_number_sync([*there[:910], *["#REF!"] * 90], there, remove_missing=True)
+    assert len(plan.to_remove) == 90
+    with pytest.raises(UnsafePlanError, match=r"1 % of 1,000 = 10 unreadable values allowed.*90 found") as caught:
+        check_plan(plan)
+    assert list(caught.value.limits) == ["max_unreadable"]
