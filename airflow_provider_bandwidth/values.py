@@ -204,8 +204,8 @@ _ROW_OF_FRAME: Final = re.compile(r"(\d+)\s{2,}(\S.*)")
 _WRAPPED_VALUE: Final = re.compile(r"\b(?:Decimal|(?:np|numpy)\.\w+)\(([^()]*)\)")
 _MISSING_VALUE: Final = re.compile(r"(?<![\w'\"])(?:nan|NaN|NaT|<NA>|null)(?![\w'\"])")
 _SCIENTIFIC_FLOAT: Final = re.compile(r"(?<![\w'\".])\d+(?:\.\d*)?[eE]\+?\d+(?![\w'\"])")
-#: numpy writes texts side by side, which Python would join.
-_BESIDE: Final = re.compile(r"(?<=['\"])\s+(?=['\"])")
+#: A text, and what is between it and the next: numpy writes texts side by side, which Python would join.
+_BESIDE: Final = re.compile(r"""('(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")(\s+(?=['"]))?""", re.DOTALL)
 
 
 def _rows_of_data_frame(text: str) -> list[str] | None:
@@ -225,7 +225,8 @@ def _rows_of_data_frame(text: str) -> list[str] | None:
 
 def _read_literal(text: str) -> object:
     """A literal with its floats in scientific notation kept as text: as floats, they do not show what they lost."""
-    beside = _BESIDE.sub(", ", _SCIENTIFIC_FLOAT.sub(r"'\g<0>'", text))
+    quoted = _SCIENTIFIC_FLOAT.sub(r"'\g<0>'", text)
+    beside = _BESIDE.sub(lambda found: found[1] + (", " if found[2] else ""), quoted)
     plain = _MISSING_VALUE.sub("None", _WRAPPED_VALUE.sub(r"\1", beside))
     for read, candidate in (
         (functools.partial(json.loads, parse_float=str), text),

@@ -99,6 +99,11 @@ def test_its_text_stands_for_the_same(make: Callable[[], Any], render: Callable[
     assert (result.telephone_numbers, result.rejected) == ((A, B), ())
 
 
+@pytest.mark.parametrize("values", [[" "], [A, " "], ["\n", "'", '" "'], ["x' 'y", B]])
+def test_blanks_between_quotation_marks_are_a_text(values: list[str]) -> None:
+    assert normalize_telephone_numbers(repr(values)) == normalize_telephone_numbers(values)
+
+
 @pytest.mark.parametrize("value", [int(A), float(A), A, np.int64(A), np.array(A), Decimal(A)])
 def test_a_lone_number_is_a_list_of_one(value: Any) -> None:
     assert normalize_telephone_numbers(value).telephone_numbers == (A,)
