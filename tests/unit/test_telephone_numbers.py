@@ -52,7 +52,9 @@ def library_verdict(number: str) -> str:
     if number[0] == "0":
         return "not in service"
     parsed = phonenumbers.PhoneNumber(country_code=1, national_number=int(number))
-    return LIBRARY_KINDS[phonenumbers.number_type(parsed)]
+    kind = LIBRARY_KINDS[phonenumbers.number_type(parsed)]
+    assert (kind != "not in service") == phonenumbers.is_valid_number(parsed)
+    return kind
 
 
 def our_verdict(value: object) -> str:
@@ -503,15 +505,12 @@ class TestOneString:
         "part", [" ", "(", "[", "1", "1 ", "+1 ", "x", "x ", "ext #", ".", "-", "', '", "919 ", "919-555 "]
     )
     def test_no_text_takes_long(self, part: str) -> None:
-        def texts(count: int) -> tuple[str, ...]:
-            many = part * count
-            return many, many + "!", f"9195550101{many}y", f"9195550101x{many}!", part * 9 + "5" * 50_000
+        many = part * 50_000
+        texts = (many, many + "!", f"9195550101{many}y", f"9195550101x{many}!", part * 9 + "5" * 50_000)
 
-        for text in texts(50_000):
-            normalize_telephone_numbers([text])
-        # Taken apart, these are as many values, and a reason has to be found for each.
-        for text in texts(20_000):
+        for text in texts:
             normalize_telephone_numbers(text)
+            normalize_telephone_numbers([text])
 
 
 def invented_metadata(region: str, random_: random.Random) -> PhoneMetadata:
@@ -554,13 +553,6 @@ def forget_the_plan() -> Iterator[None]:
 
 
 class TestAgreementWithTheLibrary:
-    def test_what_the_library_calls_valid_is_of_a_kind_that_it_knows(self) -> None:
-        for area in range(200, 1000):
-            for exchange in ("555", "976"):
-                parsed = phonenumbers.PhoneNumber(country_code=1, national_number=int(f"{area}{exchange}0101"))
-                is_known = phonenumbers.number_type(parsed) != PhoneNumberType.UNKNOWN
-                assert is_known == phonenumbers.is_valid_number(parsed)
-
     def test_every_area_code(self) -> None:
         random_ = random.Random(743)
         for area in range(1000):
