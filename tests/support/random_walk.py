@@ -12,12 +12,21 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-from support.airflow_task import CONN_VARIABLE, AirflowTask, FakeTime, StateStore, TaskKilledError, live
+from support.airflow_task import (
+    CONN_VARIABLE,
+    AirflowTask,
+    FakeTime,
+    StateStore,
+    TaskKilledError,
+    connection_json,
+    live,
+)
+from support.imports import IMPORT_DEFAULTS
 from support.in_process import in_process
 
 from airflow_provider_bandwidth.exceptions import AmbiguousSubmissionError, BandwidthError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.orders import ExternalTnsOrderRequest, TnOrder
+from airflow_provider_bandwidth.orders import TnOrder, TnOrderRequest
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 #: The search shows an order at most this many seconds after its POST was sent: within the minute of the promise.
@@ -104,7 +113,7 @@ class _DyingHook(BandwidthHook):
         self._death = death
         self._later = later
 
-    def create_tn_order(self, request: ExternalTnsOrderRequest) -> TnOrder:
+    def create_tn_order(self, request: TnOrderRequest) -> TnOrder:
         death, self._death = self._death, None
         if death == "before POST":
             raise TaskKilledError
@@ -119,13 +128,13 @@ class _DyingHook(BandwidthHook):
         return order
 
 
-def _send(request: ExternalTnsOrderRequest) -> None:
+def _send(request: TnOrderRequest) -> None:
     with suppress(BandwidthError), patch("airflow_provider_bandwidth.hooks._api.mask_secret", id):
         BandwidthHook(max_attempts=1).create_tn_order(request)
 
 
 class _Walk:
-    def __init__(self, outcome: Outcome, sandbox: Sandbox, rng: random.Random) -> None:
+    def __init__(self, outcome: Outcome, sandbox: Sandbox, rng: random.Random, action: str) -> None:
         self._outcome = outcome
         self._sandbox = sandbox
         self._rng = rng
@@ -149,11 +158,12 @@ class _Walk:
         if rng.random() < 0.3:
             # What lost its id cannot be told from this task's within the difference of the clocks.
             hour_ago = datetime.now(UTC) - timedelta(hours=1) - abs(ahead)
-            sandbox.add_order(numbers, created_at=hour_ago)
-            sandbox.add_order(numbers, customer_order_id="airflow-of-another-task", created_at=hour_ago)
-            sandbox.add_order([*numbers, "9195550999"])
+            others = {"order_api": sandbox.settings.order_apis, "action": action}
+            sandbox.add_order(numbers, created_at=hour_ago, **others)
+            sandbox.add_order(numbers, customer_order_id="airflow-of-another-task", created_at=hour_ago, **others)
+            sandbox.add_order([*numbers, "9195550999"], **others)
         self._store = _DyingStore() if rng.random() < 0.5 else None
-        self._task = AirflowTask(numbers, self._time, store=self._store, ahead=ahead)
+        self._task = AirflowTask(numbers, self._time, store=self._store, ahead=ahead, action=action)
 
     def run(self) -> str | None:
         """What went wrong, if anything."""
@@ -221,25 +231,34 @@ class _Walk:
 
 
 @contextmanager
-def _sandbox(over_http: bool) -> Iterator[Sandbox]:
+def _sandbox(over_http: bool, order_api: str) -> Iterator[Sandbox]:
     # Without a server its port is only a name, and 0 is none.
-    sandbox = Sandbox(port=0 if over_http else 8085, received_seconds=1e9)
+    sandbox = Sandbox(port=0 if over_http else 8085, received_seconds=1e9, order_apis=order_api)
     with (
         sandbox if over_http else in_process(sandbox),
-        patch.dict(os.environ, {CONN_VARIABLE: sandbox.connection_json}),
+        patch.dict(os.environ, {CONN_VARIABLE: connection_json(sandbox, **IMPORT_DEFAULTS)}),
     ):
         yield sandbox
 
 
-def walk(seed: int, count: int, *, first: int = 0, over_http: bool = True) -> Outcome:
+def walk(
+    seed: int,
+    count: int,
+    *,
+    first: int = 0,
+    over_http: bool = True,
+    order_api: str = "externalTns",
+    action: str = "IMPORT",
+) -> Outcome:
     """So many walks; each hangs on the seed and its number alone, so that one can be repeated.
 
+    :param order_api: the one order API of the account
     :param over_http: false for calls without sockets, which take a third of the time
     """
     outcome = Outcome(seed)
-    with _sandbox(over_http) as sandbox:
+    with _sandbox(over_http, order_api) as sandbox:
         for number in range(first, first + count):
-            problem = _Walk(outcome, sandbox, random.Random(f"{seed} {number}")).run()
+            problem = _Walk(outcome, sandbox, random.Random(f"{seed} {number}"), action).run()
             outcome.walks += 1
             if problem is not None:
                 outcome.failures.append((number, problem))

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.airflow_task import connection_json
+from support.imports import IMPORT_DEFAULTS
 from support.mortal_task import MortalTask
 
 from airflow_provider_bandwidth.sandbox import Sandbox
@@ -85,3 +87,20 @@ def test_the_post_of_a_killed_try_lands_while_the_retry_looks_it_up(store: Path 
     order_id = second.said()
     second.join()
     assert [order_id] == [order.order_id for order in sandbox.orders]
+
+
+@pytest.mark.parametrize("order_api", ["importTnOrders", "importTnOrders/messaging"])
+@pytest.mark.parametrize("step", ["after look-up", "after 201"])
+def test_killed_on_the_other_order_apis(step: str, order_api: str) -> None:
+    """Without a store all depends on the look-up, which shows summaries there."""
+    with Sandbox(received_seconds=1e9, order_apis=order_api) as sandbox:
+        connection = connection_json(sandbox, **IMPORT_DEFAULTS)
+        first = MortalTask(connection, try_number=1, store=None, stop_at=step)
+        assert first.said() == step
+        first.kill()
+        assert len(sandbox.orders) == STEPS[step]
+
+        second = MortalTask(connection, try_number=2, store=None)
+        order_id = second.said()
+        second.join()
+        assert [order_id] == [order.order_id for order in sandbox.orders]

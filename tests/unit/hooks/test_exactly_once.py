@@ -21,6 +21,7 @@ from support.airflow_task import (
     connection_json,
     live,
 )
+from support.imports import IMPORT_DEFAULTS
 from support.in_process import in_process
 
 from airflow_provider_bandwidth.exceptions import (
@@ -275,6 +276,35 @@ def test_fault_matrix(
     assert len(task.orders(sandbox)) == row.orders[column]
     assert [order.order_id for order in live(task.orders(sandbox))] == [order_id]
     assert tries == row.tries[column][0 if store is None else -1]
+
+
+#: What externalTns alone does, or does otherwise: an empty answer to a search is "none" on the successors.
+OF_EXTERNAL_TNS = ("search: no body", "answers flat", "answers hybrid", "answers padded", "id lost if spelt")
+
+
+@pytest.mark.parametrize(
+    ("order_api", "action"), [("importTnOrders", "IMPORT"), ("importTnOrders/messaging", "REMOVE")]
+)
+@pytest.mark.parametrize(
+    "row",
+    [row for row in MATRIX if not row.name.startswith(OF_EXTERNAL_TNS)],
+    ids=lambda row: row.name.replace(" ", "-"),
+)
+def test_retries_on_the_other_order_apis(
+    row: Row, order_api: str, action: str, sandbox: Sandbox, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.configure(order_apis=order_api, **row.settings)
+    monkeypatch.setenv(CONN_VARIABLE, connection_json(sandbox, timeout=row.timeout, **IMPORT_DEFAULTS))
+    task = AirflowTask(NUMBERS, fake_time, action=action)
+    go_through("retry", task, sandbox)
+    for fault in row.faults:
+        fault(sandbox, fake_time)
+    if row.then is not None:
+        task.hook = partial(HookWithFaults, put_up=partial(row.then, sandbox, fake_time))
+
+    order_id, _ = until_success(task)
+
+    assert [order.order_id for order in task.orders(sandbox)] == [order_id]
 
 
 class HookWithFaults(BandwidthHook):

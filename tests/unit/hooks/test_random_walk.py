@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from support.random_walk import walk
 
+from airflow_provider_bandwidth.orders import Action
+
 #: New seeds belong to ``make chaos``, so that what was green stays green.
 SEED = 20310304
 
@@ -13,6 +15,16 @@ SEED = 20310304
 @pytest.mark.parametrize("part", range(10))
 def test_no_order_is_duplicated_lost_or_mistaken(part: int) -> None:
     outcome = walk(seed=SEED, count=50, first=50 * part, over_http=False)
+
+    assert outcome.failures == [], str(outcome)
+    assert outcome.deaths > 10
+    assert outcome.faults > 50
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("order_api", ["importTnOrders", "importTnOrders/messaging"])
+def test_the_same_on_the_other_order_apis(order_api: str, action: str) -> None:
+    outcome = walk(seed=SEED, count=60, over_http=False, order_api=order_api, action=action)
 
     assert outcome.failures == [], str(outcome)
     assert outcome.deaths > 10
