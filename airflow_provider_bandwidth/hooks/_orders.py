@@ -69,6 +69,8 @@ class Orders:
         self._stream = stream
         self._to_error = to_error
         self._page: Mapping[str, str] = {}
+        #: Orders of summaries that have ended, and so never change, by id.
+        self._ended: dict[str, TnOrder] = {}
 
     def create(self, request: TnOrderRequest, customer_order_id_element: str) -> TnOrder:
         """Send an order; :meth:`BandwidthHook.create_tn_order` says what it raises."""
@@ -110,6 +112,16 @@ class Orders:
             order = read_order(answer.body, self.resource)
         if order.order_id.lower() != order_id.lower():
             raise InvalidResponseError(f"Asked for order {order_id}, {answer.url} answered order {order.order_id}.")
+        return order
+
+    def complete(self, entry: OrderListEntry) -> TnOrder:
+        """The order of a list; read on its own, once it has ended only once, where the list left out its numbers."""
+        shown = entry.order
+        if not entry.is_summary and shown.telephone_numbers:
+            return shown
+        order = self._ended.get(shown.order_id) or self.get(shown.order_id)
+        if order.is_terminal:
+            self._ended[shown.order_id] = order
         return order
 
     def _is_unknown(self, answer: Answer) -> bool:

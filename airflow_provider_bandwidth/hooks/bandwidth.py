@@ -169,6 +169,21 @@ class BandwidthHook(ApiHook):
             clock=self._clock,
         )
 
+    def make_hooks_of_other_order_apis(self) -> list[BandwidthHook]:
+        """A hook for the same account on each order API but this one's, whether the account has it or not."""
+        return [
+            BandwidthHook(
+                self.bandwidth_conn_id,
+                self.account_id,
+                name,
+                max_attempts=self._max_attempts,
+                sleep=self._sleep,
+                clock=self._clock,
+            )
+            for name in ORDER_APIS
+            if name != self.order_api.name
+        ]
+
     def _find_other_order_apis(self, than: BandwidthHook) -> list[str]:
         """The order APIs that do answer for the account."""
         found = []
@@ -257,8 +272,9 @@ class BandwidthHook(ApiHook):
         kind = None if action is None else parse_choice("Action", Action, action)
         lists = [
             [
-                self._complete(entry, resource)
-                for entry in self._orders(resource).search_by_status(status, self.bandwidth_now(), **filters)
+                orders.complete(entry)
+                for orders in (self._orders(resource),)
+                for entry in orders.search_by_status(status, self.bandwidth_now(), **filters)
             ]
             for resource in self._resources(kind)
         ]
@@ -571,12 +587,6 @@ class BandwidthHook(ApiHook):
                 "order_api of the request",
             )
         return self._orders(request.resource)
-
-    def _complete(self, entry: OrderListEntry, resource: OrderResource) -> TnOrder:
-        """The order of a list; read on its own where the list left out its numbers."""
-        if entry.is_summary or not entry.order.telephone_numbers:
-            return self._orders(resource).get(entry.order.order_id)
-        return entry.order
 
     @contextmanager
     def _stream(self, path: str, **kwargs: Any) -> Iterator[tuple[Answer, IO[bytes]]]:

@@ -73,8 +73,12 @@ def find_imported_before(orders: Iterable[TnOrder], *, site_id: int, sip_peer_id
 
 
 def is_at(order: TnOrder, site_id: int, sip_peer_id: int) -> bool:
-    """Whether an order is for this SIP peer; one that shows no peer may be."""
-    return order.site_id == site_id and order.sip_peer_id in (None, sip_peer_id)
+    """Whether an order is for this SIP peer; one that shows no peer may be.
+
+    A removal that shows no site takes its numbers from wherever they are in the account [oas1].
+    """
+    is_everywhere = order.action == Action.REMOVE and order.site_id is None
+    return (is_everywhere or order.site_id == site_id) and order.sip_peer_id in (None, sip_peer_id)
 
 
 def _in_order_of_their_end(orders: Iterable[TnOrder], site_id: int, sip_peer_id: int) -> list[TnOrder]:

@@ -67,6 +67,7 @@ def lay_out(
     site_id: int,
     sip_peer_id: int,
     loa_type: str | None,
+    order_api: str,
     open_orders: Sequence[TnOrder],
     held_back: Sequence[NumberFate] = (),
 ) -> Layout:
@@ -74,11 +75,17 @@ def lay_out(
 
     :param chunk_size: the most numbers of a new order
     :param loa_type: LoaType that imports are sent with; ``None`` if it is left to Bandwidth
+    :param order_api: the API that orders are sent through
     :param open_orders: read *before* the current numbers, else an order that ends in between is in neither
     :param held_back: fates of numbers of the plan that are not to be imported now
     """
     held = {fate.telephone_number for fate in held_back}
-    place: dict[str, Any] = {"site_id": site_id, "sip_peer_id": sip_peer_id, "open_orders": open_orders}
+    place: dict[str, Any] = {
+        "site_id": site_id,
+        "sip_peer_id": sip_peer_id,
+        "order_api": order_api,
+        "open_orders": open_orders,
+    }
     to_import = [number for number in plan.to_import if number not in held]
     unchanged, leaving = hold_back_leaving(plan.unchanged, open_orders)
     imports, busy = cut_into_orders(to_import, chunk_size, action=Action.IMPORT, loa_type=loa_type, **place)
@@ -133,6 +140,7 @@ def cut_into_orders(
     action: Action,
     site_id: int,
     sip_peer_id: int,
+    order_api: str,
     loa_type: str | None = None,
     open_orders: Iterable[TnOrder] = (),
 ) -> tuple[tuple[OrderChunk, ...], tuple[BusyNumbers, ...]]:
@@ -142,10 +150,11 @@ def cut_into_orders(
     numbers are not at Bandwidth yet (or still there), so they are in the plan. Such an order becomes a chunk as it is,
     under its own CustomerOrderId: submitting that chunk finds the order. Should the order FAIL in the meantime, the
     chunk is sent anew; so only an order is taken over whose every number the plan asks for, guards and all. Any other
-    (it holds more, or is somebody else's, of another action, peer or LoaType) leaves its numbers out.
+    (it holds more, or is somebody else's, of another action, peer, LoaType or order API) leaves its numbers out.
 
     :param telephone_numbers: what the plan has for ``action``
     :param chunk_size: the most numbers of a new order
+    :param order_api: the API that orders are sent through, and found again
     :param loa_type: LoaType that imports are sent with; ``None`` if it is left to Bandwidth
     :param open_orders: read *before* the current numbers, else an order that ends in between is in neither
     :return: the chunks, open orders first; and the numbers to leave out
@@ -159,7 +168,8 @@ def cut_into_orders(
             continue
         asks_for_no_more = len(theirs) == len(order.telephone_numbers)
         same_loa = None in (loa_type, order.loa_type) or action is Action.REMOVE or order.loa_type == loa_type
-        if asks_for_no_more and same_loa and _can_take_over(order, action, site_id, sip_peer_id):
+        is_found_again = order.order_api == order_api and _can_take_over(order, action, site_id, sip_peer_id)
+        if asks_for_no_more and same_loa and is_found_again:
             chunks.append(OrderChunk(order.telephone_numbers, order.customer_order_id))
         else:
             busy.append(BusyNumbers(frozenset(theirs), order.order_id, str(order.action or "another")))
@@ -170,7 +180,10 @@ def cut_into_orders(
 
 
 def _can_take_over(order: TnOrder, action: Action, site_id: int, sip_peer_id: int) -> bool:
-    same_place = order.site_id == site_id and (action is Action.REMOVE or order.sip_peer_id == sip_peer_id)
+    if action is Action.REMOVE:
+        same_place = order.site_id in (None, site_id)
+    else:
+        same_place = (order.site_id, order.sip_peer_id) == (site_id, sip_peer_id)
     if order.action != action or not same_place or order.customer_order_id is None:
         return False
     try:

@@ -25,6 +25,7 @@ from airflow_provider_bandwidth.orders import (
     Action,
     ProcessingStatus,
     TnOrder,
+    newest_first,
 )
 
 #: Looks at the inventory before it is not believed, and the seconds between them.
@@ -74,6 +75,9 @@ class PeerReader:
     def __init__(self, hook: BandwidthHook, site_id: int, sip_peer_id: int, log: Any) -> None:
         self._hook = hook
         self.account_id = hook.account_id
+        self.order_api = hook.order_api.name
+        #: What the account's other order APIs are asked with; those that it has not are dropped.
+        self._others = hook.make_hooks_of_other_order_apis()
         self.site_id = site_id
         self.sip_peer_id = sip_peer_id
         self._log = log
@@ -86,7 +90,7 @@ class PeerReader:
         """
         open_orders = self._list_open_orders()
         now = self._hook.bandwidth_now()
-        recent = self._hook.list_tn_orders(modified_from=now - timedelta(days=1))
+        recent = self._list_orders(modified_from=now - timedelta(days=1))
         if len(recent) >= MAX_LISTED_ORDERS:
             self._log.warning(
                 "Bandwidth lists the newest %d orders that changed since yesterday and no more: the effect of others "
@@ -100,8 +104,24 @@ class PeerReader:
         numbers = self._read_inventory([*open_orders, *recent], since=now - SETTLED_AFTER)
         return Look(now, open_orders, recent, numbers)
 
+    def _list_orders(self, **filters: Any) -> list[TnOrder]:
+        """Orders of every order API that the account has: whichever made an order, its numbers are what they are."""
+        orders = {order.order_id.lower(): order for order in self._hook.list_tn_orders(**filters)}
+        for other in list(self._others):
+            try:
+                theirs = other.list_tn_orders(**filters)
+            except BandwidthApiError as error:
+                if error.retryable or error.status not in (400, 403, 404):
+                    raise
+                self._log.info("Orders of %s are left out: %s", other.order_api.name, error)
+                self._others.remove(other)
+            else:
+                # The two forms of importTnOrders may show each other's orders: ours is the one to go on with.
+                orders = {**{order.order_id.lower(): order for order in theirs}, **orders}
+        return newest_first(orders.values())
+
     def _list_open_orders(self) -> list[TnOrder]:
-        orders = self._hook.list_tn_orders(status=OPEN_STATUSES)
+        orders = self._list_orders(status=OPEN_STATUSES)
         if len(orders) >= MAX_LISTED_ORDERS:
             raise InvalidResponseError(
                 f"Account {self._hook.account_id} has {len(orders)} open orders or more, and Bandwidth lists no "
@@ -149,7 +169,7 @@ class PeerReader:
 
     def find_vanished(self) -> frozenset[str]:
         """The numbers that orders brought to the peer and that no order took away: they should be in its inventory."""
-        ended = self._hook.list_tn_orders(status=(ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL))
+        ended = self._list_orders(status=(ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL))
         return find_imported_before(ended, site_id=self.site_id, sip_peer_id=self.sip_peer_id)
 
     def hold_back_refused(
@@ -164,7 +184,7 @@ class PeerReader:
         """
         if not days or not to_import:
             return ()
-        orders = self._hook.list_tn_orders(
+        orders = self._list_orders(
             status=TERMINAL_STATUSES, action=Action.IMPORT, created_from=now - timedelta(days=days + 1)
         )
         if len(orders) >= MAX_LISTED_ORDERS:

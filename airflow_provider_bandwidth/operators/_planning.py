@@ -201,6 +201,7 @@ def _lay_out(request: PlanRequest, plan: NumberSyncPlan, look: Look, reader: Pee
         site_id=reader.site_id,
         sip_peer_id=reader.sip_peer_id,
         loa_type=request.loa_type,
+        order_api=reader.order_api,
         open_orders=look.open_orders,
         held_back=held_back,
     )

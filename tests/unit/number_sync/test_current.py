@@ -22,7 +22,7 @@ def order(
     status: ProcessingStatus = ProcessingStatus.COMPLETE,
     failed: tuple[str, ...] = (),
     made: timedelta = timedelta(hours=2),
-    place: tuple[int, int | None] = (743, 303716),
+    place: tuple[int | None, int | None] = (743, 303716),
 ) -> TnOrder:
     return TnOrder(
         "o",
@@ -50,6 +50,12 @@ def test_what_an_order_did_lately_is_laid_over_the_inventory() -> None:
     assert laid_over({A}, order(B)) == ({A, B}, set())
     assert laid_over({A, B}, removal(B)) == ({A}, set())
     assert laid_over({A}, order(B), others={B, C}) == ({A, B}, {C})
+
+
+def test_a_removal_without_a_site_takes_its_numbers_from_anywhere() -> None:
+    nowhere = (None, None)
+    assert laid_over({A, B}, order(B, action=Action.REMOVE, place=nowhere)) == ({A}, set())
+    assert laid_over({A}, order(B, place=nowhere)) == ({A}, set())
 
 
 def test_the_later_end_decides() -> None:

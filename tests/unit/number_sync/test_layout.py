@@ -28,8 +28,9 @@ def open_order(
     *,
     action: Action = Action.IMPORT,
     customer_order_id: str | None = "airflow-1",
-    site_id: int = 743,
+    site_id: int | None = 743,
     sip_peer_id: int | None = 303716,
+    order_api: str = "externalTns",
 ) -> TnOrder:
     return TnOrder(
         order_id="o-1",
@@ -39,13 +40,22 @@ def open_order(
         site_id=site_id,
         sip_peer_id=sip_peer_id,
         telephone_numbers=numbers,
+        order_api=order_api,
     )
 
 
 def cut(
     numbers: tuple[str, ...], *orders: TnOrder, action: Action = Action.IMPORT
 ) -> tuple[tuple[OrderChunk, ...], tuple[BusyNumbers, ...]]:
-    return cut_into_orders(numbers, 2, action=action, site_id=743, sip_peer_id=303716, open_orders=orders)
+    return cut_into_orders(
+        numbers,
+        2,
+        action=action,
+        site_id=743,
+        sip_peer_id=303716,
+        order_api="externalTns",
+        open_orders=orders,
+    )
 
 
 def test_numbers_are_cut_into_orders() -> None:
@@ -76,8 +86,9 @@ def test_open_order_for_other_numbers_does_not_matter() -> None:
         open_order((A,), site_id=1),
         open_order((A,), sip_peer_id=1),
         open_order((A,), action=Action.REMOVE),
+        open_order((A,), order_api="importTnOrders"),
     ],
-    ids=["no customer order id", "one that cannot be sent", "other site", "other peer", "other action"],
+    ids=["no customer order id", "one that cannot be sent", "other site", "other peer", "other action", "other API"],
 )
 def test_numbers_of_an_open_order_that_does_not_fit_are_left_out(order: TnOrder) -> None:
     chunks, busy = cut((A, B), order)
@@ -86,8 +97,9 @@ def test_numbers_of_an_open_order_that_does_not_fit_are_left_out(order: TnOrder)
 
 
 def test_open_removal_shows_no_peer_and_is_taken_over() -> None:
-    order = open_order((A,), action=Action.REMOVE, sip_peer_id=None)
-    assert cut((A,), order, action=Action.REMOVE)[0] == (OrderChunk((A,), "airflow-1"),)
+    for site_id in (743, None):
+        order = open_order((A,), action=Action.REMOVE, site_id=site_id, sip_peer_id=None)
+        assert cut((A,), order, action=Action.REMOVE)[0] == (OrderChunk((A,), "airflow-1"),)
 
 
 def test_number_that_is_being_removed_is_not_unchanged() -> None:
@@ -203,6 +215,7 @@ def test_every_number_of_a_plan_has_its_place() -> None:
         site_id=743,
         sip_peer_id=303716,
         loa_type=None,
+        order_api="externalTns",
         open_orders=[open_order((E, A), action=Action.REMOVE), open_order((D,), action=Action.REMOVE)],
         held_back=[refused],
     )
@@ -223,5 +236,7 @@ def test_every_number_of_a_plan_has_its_place() -> None:
 
 def test_long_value_is_shortened() -> None:
     plan = plan_number_sync(["x" * 201, "y" * 200], [])
-    layout = lay_out(plan, chunk_size=2, site_id=743, sip_peer_id=303716, loa_type=None, open_orders=[])
+    layout = lay_out(
+        plan, chunk_size=2, site_id=743, sip_peer_id=303716, loa_type=None, order_api="externalTns", open_orders=[]
+    )
     assert [fate.telephone_number for fate in layout.fates] == ["x" * 200 + "...", "y" * 200]
