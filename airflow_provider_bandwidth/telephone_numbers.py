@@ -392,8 +392,8 @@ def _national_number(text: str) -> str:
     if (international and digits[0] != "1") or (len(digits) > 11 and digits.startswith(("00", "011"))):
         raise _RejectedError(
             "not_nanp",
-            "is no North American number, since its country code is not 1: leave it out; if it is one, write +1 before "
-            "its ten digits",
+            "is no North American number, since its country code is not 1: leave it out (how Bandwidth hosts numbers of "
+            "other countries is not documented: ask its support); if it is one, write +1 before its ten digits",
         )
     national = digits[1:] if international or (len(digits) == 11 and digits[0] == "1") else digits
     if len(national) == 10:
@@ -486,7 +486,8 @@ def _reject_by_plan(number: str, in_plan: re.Match[str] | None) -> NoReturn:
     if in_plan is not None and in_plan.lastgroup is not None:
         kind = in_plan.lastgroup.rpartition("_")[0]
         name = kind.removesuffix("_number").replace("_", "-")
-        raise _RejectedError(kind, f"is a {name} number: only ordinary local and mobile numbers can be hosted")
+        other = " (how Bandwidth takes toll-free numbers is not documented: ask its support)" * (kind == "toll_free")
+        raise _RejectedError(kind, f"is a {name} number: only ordinary local and mobile numbers can be hosted{other}")
     for code, name, digits in (("area_code", "area code", area), ("exchange_code", "exchange code", exchange)):
         if digits[0] in "01":
             raise _RejectedError(code, f"cannot exist: no {name} begins with {digits[0]}, as {digits} does")
