@@ -392,8 +392,8 @@ def _national_number(text: str) -> str:
     if (international and digits[0] != "1") or (len(digits) > 11 and digits.startswith(("00", "011"))):
         raise _RejectedError(
             "not_nanp",
-            "is no North American number, since its country code is not 1: leave it out (how Bandwidth hosts numbers of "
-            "other countries is not documented: ask its support); if it is one, write +1 before its ten digits",
+            "is no North American number, since its country code is not 1: leave it out (how Bandwidth hosts numbers "
+            "of other countries is not documented: ask its support); if it is one, write +1 before its ten digits",
         )
     national = digits[1:] if international or (len(digits) == 11 and digits[0] == "1") else digits
     if len(national) == 10:
