@@ -8,7 +8,7 @@ another digest approves nothing.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, cast, get_args
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: When a person is asked: never, when the plan is unsafe, or whenever something would be sent.
 Approval = Literal["never", "unsafe", "always"]
+#: As Airflow's own callbacks: a notifier, say.
+Callback = Callable[[Any], Any]
 #: A nightly run's question is gone before the next night's.
 DEFAULT_APPROVAL_TIMEOUT: Final = timedelta(hours=20)
 APPROVE: Final = "Approve"
@@ -99,6 +101,20 @@ def ask_person(
     execute = getattr(type(asking).execute, "__wrapped__", type(asking).execute)
     execute(asking, context)
     raise AssertionError("Airflow did not park the task.")  # pragma: no cover
+
+
+def call_all(callbacks: Iterable[Callback], context: Context, figures: Mapping[str, Any], log: Any) -> None:
+    """Tell of an unsafe plan.
+
+    :param figures: of the plan: ``bandwidth_plan`` in the context
+    :param log: gets the errors of callbacks, which change nothing
+    """
+    cast("dict[str, Any]", context)["bandwidth_plan"] = figures
+    for callback in callbacks:
+        try:
+            callback(context)
+        except Exception:
+            log.exception("on_unsafe_plan failed. The plan goes on without.")
 
 
 def read_answer(event: Mapping[str, Any], digest: str, *, is_first_question: bool) -> Decision:

@@ -82,6 +82,11 @@ class PeerReader:
         self.sip_peer_id = sip_peer_id
         self._log = log
 
+    @property
+    def place(self) -> str:
+        """The SIP peer, for people."""
+        return f"account {self.account_id}, site {self.site_id}, SIP peer {self.sip_peer_id}"
+
     def look(self) -> Look:
         """Read orders and inventory, in this order: an order that ends in between is then in both, not in neither.
 

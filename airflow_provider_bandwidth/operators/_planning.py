@@ -5,14 +5,21 @@ The plan task and ``airflow bandwidth plan`` both plan here, so that a person se
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.sdk import AirflowFailException, conf
 
-from airflow_provider_bandwidth.exceptions import InvalidParameterError, UnsafePlanError
+from airflow_provider_bandwidth.exceptions import (
+    ExtractUnavailableError,
+    InvalidExtractError,
+    InvalidParameterError,
+    InvalidTelephoneNumbersError,
+    UnsafePlanError,
+)
 from airflow_provider_bandwidth.number_sync.current import SETTLED_AFTER
 from airflow_provider_bandwidth.number_sync.guards import check_plan, describe_rejected
 from airflow_provider_bandwidth.number_sync.handover import NUMBERS_PER_XCOM, Handover, digest_changes
@@ -94,6 +101,19 @@ class MadePlan:
             broken_limits=self.broken_limits,
         )
 
+    def figures(self, reader: PeerReader) -> dict[str, Any]:
+        """What a notifier may tell of the plan.
+
+        :param reader: of the SIP peer that was planned for
+        """
+        return {
+            **self.plan.counts(),
+            **self.layout.counts(),
+            "place": reader.place,
+            "findings": list(self.findings),
+            "orders": self.layout.order_count,
+        }
+
     def make_question(self, reader: PeerReader, timeout: timedelta | None) -> Question:
         """What a person is asked about the plan.
 
@@ -109,7 +129,7 @@ class MadePlan:
             "unreadable": self.plan.unreadable_count,
         }
         return render_question(
-            f"account {reader.account_id}, site {reader.site_id}, SIP peer {reader.sip_peer_id}",
+            reader.place,
             counts,
             self.findings,
             to_import=to_import,
@@ -132,6 +152,20 @@ class MadePlan:
         if not grown:
             return ""
         return f"the plan has grown since ({', '.join(grown)}): start a new run, which asks with its own figures"
+
+
+@contextmanager
+def failing_at_once() -> Iterator[None]:
+    """Fail without retries for what another try would meet again: a wrong parameter, column, file or number.
+
+    A file that is not there may be late: that is tried again.
+    """
+    try:
+        yield
+    except ExtractUnavailableError:
+        raise
+    except (InvalidParameterError, InvalidTelephoneNumbersError, InvalidExtractError) as error:
+        raise AirflowFailException(f"{error} Nothing was sent.") from error
 
 
 def make_plan(reader: PeerReader, request: PlanRequest, log: Any) -> MadePlan:

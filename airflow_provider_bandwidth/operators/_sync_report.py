@@ -55,6 +55,9 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
     Otherwise Assets among its ``outlets`` get an event with the counts in ``extra``. On a dry run it ends as skipped,
     so that no Asset is touched; the report is there all the same.
 
+    Callbacks of the task, such as ``on_failure_callback``, find what it returns in their context as
+    ``bandwidth_report``, also where there is no plan.
+
     :param plan_task_id: the plan task
     :param submit_task_ids: the mapped task that submits the orders, by action
     :param wait_task_ids: the mapped sensor that waits for them, by action
@@ -64,8 +67,9 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         counts only
     :param report_path: where to write the fates: a ``.csv``, ``.jsonl`` or ``.ndjson`` file, or a ``.html`` page, which
         also compares the night with the pages in the same folder; anything ``ObjectStoragePath`` takes; templated
-    :return: (XCom, pushed before the task fails) the counts, ``error_counts`` by code, ``order_ids``, ``report_path``,
-        and the ``decision`` of a person who was asked: ``answer``, ``by``, ``at``, ``problem``
+    :return: (XCom, pushed before the task fails) the ``verdict`` in one sentence, the counts, ``error_counts`` by code,
+        ``order_ids``, ``report_path``, and the ``decision`` of a person who was asked: ``answer``, ``by``, ``at``,
+        ``problem``
     """
 
     template_fields: Sequence[str] = ("report_path",)
@@ -98,7 +102,12 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         """Account, write, log, judge."""
         ti = context["ti"]
         states = _read_states(context)
-        plan = self._pull_plan(ti, states)
+        try:
+            plan = self._pull_plan(ti, states)
+        except AirflowFailException as error:
+            nothing = {"error_counts": {}, "order_ids": [], "report_path": None, "dry_run": False, "decision": None}
+            _tell(context, {**Tally().counts(), **nothing, "verdict": str(error)})
+            raise
         tally = Tally()
         page = ReportPage(plan.place, plan.planned_at.isoformat(timespec="seconds"), tally)
         fates = _counting(self._iter_fates(ti, plan, states, page.orders), page)
@@ -127,12 +136,14 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
             "Attempt": str(ti.try_number),
             "The plan was": str(plan.decision or ""),
         }
+        summary["verdict"] = page.verdict
         if path is not None and path.endswith(".html"):
             self._write_page(path, page)
         if path is not None:
             self.log.info("The fate of each number is in %s.", path)
         ti.xcom_push(key=REPORT_PAGE_KEY, value=page.render(max_bytes=_PAGE_BYTES))
         ti.xcom_push(key="return_value", value=summary)
+        _tell(context, summary)
         self._judge(plan, problems, path)
         for asset in self.outlets:
             context["outlet_events"][asset].extra.update(cast("dict[str, Any]", summary))
@@ -227,6 +238,11 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
                 f"{'; '.join(problems)}. What ended well stays done; each number's fate is in "
                 f"{path or 'the log and the XComs of the orders, or in a file if report_path is set'}."
             )
+
+
+def _tell(context: Context, figures: Mapping[str, Any]) -> None:
+    """Leave the figures for callbacks of the task."""
+    cast("dict[str, Any]", context)["bandwidth_report"] = figures
 
 
 def _read_states(context: Context) -> dict[str, str]:

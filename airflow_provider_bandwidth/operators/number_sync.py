@@ -6,8 +6,7 @@ database, configure Airflow's object storage XCom backend: it moves these XComs 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
@@ -25,10 +24,7 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 from airflow_provider_bandwidth.assets import telephone_numbers_uri
 from airflow_provider_bandwidth.error_codes import parse_error_codes
 from airflow_provider_bandwidth.exceptions import (
-    ExtractUnavailableError,
-    InvalidExtractError,
     InvalidParameterError,
-    InvalidTelephoneNumbersError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.hooks.extract import check_sources, read_desired, read_telephone_number_column
@@ -43,7 +39,9 @@ from airflow_provider_bandwidth.number_sync.question import Decision
 from airflow_provider_bandwidth.operators._approval import (
     DEFAULT_APPROVAL_TIMEOUT,
     Approval,
+    Callback,
     ask_person,
+    call_all,
     parse_approval,
     read_answer,
     shows_new_text,
@@ -51,7 +49,7 @@ from airflow_provider_bandwidth.operators._approval import (
 from airflow_provider_bandwidth.operators._peer_reader import PeerReader
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord, PlanRecord
 from airflow_provider_bandwidth.operators._peer_turn import LOOK_AGAIN_AFTER, AirflowRescheduleException, PeerTurn
-from airflow_provider_bandwidth.operators._planning import MadePlan, PlanRequest, make_plan
+from airflow_provider_bandwidth.operators._planning import MadePlan, PlanRequest, failing_at_once, make_plan
 from airflow_provider_bandwidth.operators._sync_order import LABEL_KEY, BandwidthNumberSyncOrderOperator
 from airflow_provider_bandwidth.operators._sync_report import BandwidthNumberSyncReportOperator
 from airflow_provider_bandwidth.operators.bandwidth import parse_flag
@@ -115,20 +113,6 @@ def list_sync_orders(plan: Mapping[str, Any], action: str) -> list[str | None]:
     return list(plan["orders"][action]) if Handover.from_dict(plan).is_sent else []
 
 
-@contextmanager
-def failing_at_once() -> Iterator[None]:
-    """Fail without retries for what another try would meet again: a wrong parameter, column, file or number.
-
-    A file that is not there may be late: that is tried again.
-    """
-    try:
-        yield
-    except ExtractUnavailableError:
-        raise
-    except (InvalidParameterError, InvalidTelephoneNumbersError, InvalidExtractError) as error:
-        raise AirflowFailException(f"{error} Nothing was sent.") from error
-
-
 class BandwidthNumberSyncPlanOperator(BaseOperator):
     """Compare the numbers an organisation wants with those at Bandwidth, and lay out the orders that are needed.
 
@@ -179,6 +163,9 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         3.1
     :param approvers: ids of the users who may answer; by default whoever may answer such questions in this Airflow
     :param approval_timeout: after which no answer counts as a rejection, by default 20 hours; ``None`` waits for ever
+    :param on_unsafe_plan: what is called, with the context, when the plan is unsafe: a notifier, any callable, or a
+        list of them. ``bandwidth_plan`` in the context has the counts, ``place``, ``findings``, ``orders`` (how many)
+        and ``asks`` (whether a person is asked). An error in it is logged, and changes nothing
     :param soft_fail: whether a plan that is not approved ends the run as skipped, not as failed
     :param if_running: ``wait`` or ``fail`` while another run syncs the same SIP peer
     :param allow_older_run: whether a run may plan after a newer run of the same DAG has; templated
@@ -244,6 +231,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         approvers: Iterable[str] | str = (),
         approval_timeout: timedelta | None = DEFAULT_APPROVAL_TIMEOUT,
         soft_fail: bool = False,
+        on_unsafe_plan: Callback | Sequence[Callback] = (),
         if_running: Literal["wait", "fail"] = "wait",
         allow_older_run: bool | str = False,
         plan_valid_for: timedelta = DEFAULT_PLAN_VALID_FOR,
@@ -287,6 +275,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             raise ValueError(f"approval_timeout: expected a time to wait, got {approval_timeout}")
         self.approval_timeout = approval_timeout
         self.soft_fail = parse_flag("soft_fail", soft_fail)
+        self.on_unsafe_plan = (on_unsafe_plan,) if callable(on_unsafe_plan) else tuple(on_unsafe_plan)
         self.if_running = if_running
         self.allow_older_run = allow_older_run
         self.plan_valid_for = plan_valid_for
@@ -311,6 +300,9 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         turn = self._plan(context)
         made = turn.made
         is_asked = {"never": False, "unsafe": made.unsafe, "always": made.unsafe or made.layout.order_count}
+        if turn.mine and made.unsafe:
+            figures = {**made.figures(turn.peer.reader), "asks": self.approval != "never"}
+            call_all(self.on_unsafe_plan, context, figures, self.log)
         if turn.mine and is_asked[self.approval]:
             self._ask(context, turn, Decision())
         handover = self._hand_on(context["ti"], turn)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Literal, cast
 
 from airflow.providers.common.compat.sdk import TaskGroup, task_group
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.operators._approval import Approval
+from airflow_provider_bandwidth.operators._approval import Approval, Callback
 from airflow_provider_bandwidth.operators.number_sync import (
     LABEL_KEY,
     BandwidthNumberSyncOrderOperator,
@@ -59,6 +59,8 @@ def bandwidth_number_sync(
     approvers: Iterable[str] | str | None = _NOT_GIVEN,
     approval_timeout: timedelta | None = _NOT_GIVEN,
     soft_fail: bool | None = _NOT_GIVEN,
+    on_unsafe_plan: Callback | Sequence[Callback] | None = _NOT_GIVEN,
+    on_failure_callback: Callback | Sequence[Callback] | None = _NOT_GIVEN,
     if_running: Literal["wait", "fail"] | None = _NOT_GIVEN,
     allow_older_run: bool | str | None = _NOT_GIVEN,
     plan_valid_for: timedelta | None = _NOT_GIVEN,
@@ -119,6 +121,10 @@ def bandwidth_number_sync(
     :param approvers: ids of the users who may answer; by default whoever may answer such questions in this Airflow
     :param approval_timeout: after which no answer counts as a rejection, by default 20 hours
     :param soft_fail: whether the run ends as skipped, not as failed, when its plan is not approved; no by default
+    :param on_unsafe_plan: what is called when the plan is unsafe, before it fails or a person is asked: a notifier, any
+        callable, or a list of them; ``bandwidth_plan`` in the context has the figures
+    :param on_failure_callback: of ``report``, which fails whenever the sync does; ``bandwidth_report`` in the context
+        has the figures, the ``verdict`` and the ``report_path``
     :param if_running: what to do while another run syncs the same SIP peer: ``wait`` (default) or ``fail``
     :param allow_older_run: whether a run may plan after a newer run of the same DAG has; templated
     :param plan_valid_for: how old a plan may be when an order is sent for the first time, by default two hours
@@ -170,6 +176,7 @@ def bandwidth_number_sync(
                 approvers=approvers,
                 approval_timeout=approval_timeout,
                 soft_fail=soft_fail,
+                on_unsafe_plan=on_unsafe_plan,
                 if_running=if_running,
                 allow_older_run=allow_older_run,
                 plan_valid_for=plan_valid_for,
@@ -229,7 +236,12 @@ def bandwidth_number_sync(
             submit_task_ids=submits,
             wait_task_ids=waits,
             outlets=[asset],
-            **_given(max_errors=max_errors, report_path=report_path, log_telephone_numbers=log_telephone_numbers),
+            **_given(
+                max_errors=max_errors,
+                report_path=report_path,
+                log_telephone_numbers=log_telephone_numbers,
+                on_failure_callback=on_failure_callback,
+            ),
             **always,
         )
         [plan, *branches] >> report
