@@ -148,8 +148,8 @@ class ReportPage:
             yield "</div><table><thead><tr><th>Fate<th class=n>Numbers<th class=n>Share<th>Meaning</thead>"
             for fate, count in shown:
                 yield (
-                    f'<tr><td><i class="dot f-{fate}"></i>{escape(str(fate).replace("_", " "))}<td class=n>{count:,}'
-                    f"<td class=n>{count / total:.1%}<td>{escape(_MEANINGS.get(fate, ''))}"
+                    f'<tr><td class=k><i class="dot f-{fate}"></i>{escape(str(fate).replace("_", " "))}'
+                    f"<td class=n>{count:,}<td class=n>{count / total:.1%}<td>{escape(_MEANINGS.get(fate, ''))}"
                 )
             yield "</table>"
 
@@ -331,7 +331,7 @@ h3{font-size:1rem;margin:1rem 0 .3rem}
 .verdict{font-size:1.25rem;font-weight:600;margin:.3rem 0 1rem;overflow-wrap:anywhere}
 .good{color:var(--good)}.bad{color:var(--bad)}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:4px 12px 4px 0;border-bottom:1px solid var(--line);
-overflow-wrap:anywhere}
+overflow-wrap:break-word}.facts td{overflow-wrap:anywhere}.wide td{max-width:22em}
 th{color:var(--soft);font-weight:600}.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 .k{white-space:nowrap}.facts{width:auto}.facts th{white-space:nowrap}.wide{overflow-x:auto}
 .bar{display:flex;height:18px;border-radius:4px;overflow:hidden;margin:.3rem 0 .6rem}.bar span{min-width:2px}

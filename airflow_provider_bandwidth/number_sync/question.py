@@ -153,4 +153,4 @@ def _plain(text: str) -> str:
     What would become a link although no mark says so gets a blank of no width.
     """
     escaped = re.sub(r"([\\`*_{}\[\]<>#|!~&])", r"\\\1", " ".join(text.split()))
-    return re.sub(r"(?i)(?<=://)|(?<=www\.)|(?<=@)", "\u200b", escaped)
+    return re.sub(r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)|(?=@)", "\u200b", escaped)

@@ -105,7 +105,13 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         try:
             plan = self._pull_plan(ti, states)
         except AirflowFailException as error:
-            nothing = {"error_counts": {}, "order_ids": [], "report_path": None, "dry_run": False, "decision": None}
+            nothing: dict[str, Any] = {
+                "error_counts": {},
+                "order_ids": [],
+                "report_path": None,
+                "dry_run": False,
+                "decision": None,
+            }
             _tell(context, {**Tally().counts(), **nothing, "verdict": str(error)})
             raise
         tally = Tally()

@@ -593,8 +593,8 @@ class Run:
         self.events = OutletEvents({asset.uri: SimpleNamespace(extra={})})
         ti = XComs("sync.report", self.values)
         ti.states = self.states
-        context: Any = {"ti": ti, "outlet_events": self.events}
-        return operator.execute(context)
+        self.context: Any = {"ti": ti, "outlet_events": self.events}
+        return operator.execute(self.context)
 
     @property
     def pushed(self) -> dict[str, Any]:
@@ -667,6 +667,21 @@ def test_without_a_plan_the_report_fails() -> None:
     del run.values[PLAN, "return_value", -1]
     with pytest.raises(AirflowFailException, match=r"no plan.*'sync.plan'"):
         run.report()
+
+
+def test_callbacks_find_what_the_report_returns_also_without_a_plan() -> None:
+    run = Run(NUMBERS[:3]).ended("COMPLETE", NUMBERS[:2])
+    with pytest.raises(AirflowFailException):
+        run.report()
+    told = run.context["bandwidth_report"]
+    assert told == run.pushed
+    assert told["verdict"] == "Not good enough: 1 telephone number is unaccounted for."
+    without = Run([])
+    del without.values[PLAN, "return_value", -1]
+    with pytest.raises(AirflowFailException):
+        without.report()
+    assert without.context["bandwidth_report"].keys() == told.keys()
+    assert without.context["bandwidth_report"]["verdict"].startswith("There is no plan")
 
 
 def test_dry_run_reports_and_touches_no_asset(tmp_path: Path) -> None:

@@ -204,6 +204,31 @@ def test_unsafe_plan_fails_as_ever_where_nobody_is_to_be_asked(monday: Run, aske
     assert asked == []
 
 
+@pytest.mark.parametrize("approval", ["never", "unsafe"])
+def test_unsafe_plan_is_told_to_whoever_wants_to_know(monday: Run, approval: str, bandwidth: Sandbox) -> None:
+    told: list[Any] = []
+
+    def fail(context: Any) -> None:
+        raise RuntimeError("the mail server is down")
+
+    monday.parameters.update(approval=approval, on_unsafe_plan=[fail, lambda context: told.append(context)])
+    with pytest.raises((ParkedError, AirflowFailException)):
+        monday.plan(NUMBERS[:20])
+    (context,) = told
+    figures = context["bandwidth_plan"]
+    assert (figures["to_remove"], figures["orders"], figures["asks"]) == (20, 1, approval == "unsafe")
+    assert figures["place"] == "account 9900000, site 743, SIP peer 303716"
+    assert "10 % of 40 = 4 removals allowed" in figures["findings"][0]
+
+
+@pytest.mark.parametrize(("numbers", "dry_run"), [(NUMBERS[:20], True), (NUMBERS[:39], False)])
+def test_nobody_is_told_of_a_dry_run_or_a_safe_plan(monday: Run, numbers: list[str], dry_run: bool) -> None:
+    told: list[Any] = []
+    monday.parameters.update(dry_run=dry_run, on_unsafe_plan=told.append)
+    monday.plan(numbers)
+    assert told == []
+
+
 # --- answers ---
 
 

@@ -76,6 +76,15 @@ def test_parameters_reach_their_tasks() -> None:
     ]
 
 
+def test_callbacks_are_those_of_plan_and_report_only() -> None:
+    def tell(context: Any) -> None: ...
+
+    dag = make_dag(on_unsafe_plan=tell, on_failure_callback=tell)
+    assert dag.get_task("sync.plan").on_unsafe_plan == (tell,)
+    with_callback = {task_id for task_id in dag.task_ids if getattr(dag.get_task(task_id), "on_failure_callback", None)}
+    assert with_callback == {"sync.report"}
+
+
 DEFAULT_ARGS = {
     "bandwidth_conn_id": "eu",
     "account_id": "12",
