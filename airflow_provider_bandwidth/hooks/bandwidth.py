@@ -456,7 +456,7 @@ class BandwidthHook(ApiHook):
                 self.order_api.resource_for(kind),
                 action=kind,
                 telephone_numbers=telephone_numbers,
-                customer_order_id=customer_order_id or None,
+                customer_order_id=None if customer_order_id == "" else customer_order_id,
                 **values,
             )
         except InvalidParameterError as error:

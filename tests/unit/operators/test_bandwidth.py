@@ -98,7 +98,7 @@ def test_without_numbers_the_task_is_skipped(numbers: Any, sandbox: Sandbox) -> 
 def test_every_parameter_of_its_own_is_templated() -> None:
     own = {name for name in vars(make_operator()) if name in BandwidthTnOrderOperator.__init__.__annotations__}
     assert set(BandwidthTnOrderOperator.template_fields) == own
-    assert len(own) == 10
+    assert len(own) == 13
 
 
 @pytest.mark.parametrize("native", [False, True])
