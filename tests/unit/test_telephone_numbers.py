@@ -513,6 +513,11 @@ class TestOneString:
             normalize_telephone_numbers([text])
 
 
+@pytest.mark.parametrize("value", ["9195550100-9195550101", "919-555-0100 - 919-556-0109"])
+def test_two_numbers_with_none_between_them_are_no_range(value: str) -> None:
+    assert len(normalize_telephone_numbers([value]).telephone_numbers) == 2
+
+
 def invented_metadata(region: str, random_: random.Random) -> PhoneMetadata:
     """Metadata as no version has it: overlapping kinds, patterns that look at the last digit, patterns left out."""
 

@@ -213,3 +213,11 @@ def test_first_numbers_of_a_plan_that_was_not_sent_are_there_to_decide_by(fate: 
     assert "9195550110" not in text
     assert "Would be removed: 1" in text
     assert ("What to do" in text) is (fate is Fate.NOT_APPROVED)
+
+
+def test_what_is_only_planned_asks_for_nothing() -> None:
+    page = make_page(errored(), NumberFate("9195550102", Action.IMPORT, Fate.PLANNED))
+
+    advice = page.render().split("What to do", 1)[1]
+    assert "25060" in advice
+    assert "planned (import)" not in advice.split("</table>", 1)[0]

@@ -177,3 +177,12 @@ def test_no_cell_is_a_formula(start: str) -> None:
 @pytest.mark.parametrize("text", ["9196660100", "", "a=b", "5003", "airflow-1", "'x"])
 def test_other_cells_stay_as_they_are(text: str) -> None:
     assert escape_cell(text) == text
+
+
+def test_report_names_no_number_where_counts_are_wanted_only() -> None:
+    tally = Tally()
+    tally.add(NumberFate("9195550101", Action.IMPORT, Fate.ERRORED, "25060", "third party owned", "o-1"))
+
+    assert "9195550101" in tally.render("title")
+    assert "9195550101" not in tally.render("title", lists_numbers=False)
+    assert "third party owned" in tally.render("title", lists_numbers=False)

@@ -15,6 +15,7 @@ from support.tasks import FakeTaskInstance, make_context
 from airflow_provider_bandwidth.exceptions import BandwidthApiError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.operators.messages import BandwidthCampaignAssignmentOperator
+from airflow_provider_bandwidth.orders import CampaignAssignmentRequest
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 NUMBERS = ["9195550101", "9195550102"]
@@ -127,3 +128,17 @@ def test_a_wrong_parameter_fails_the_task_for_good(fields: dict[str, Any], said:
 def test_without_numbers_the_task_is_skipped(bandwidth: Sandbox) -> None:
     with pytest.raises(AirflowSkipException):
         Assigning(bandwidth, telephone_numbers=[]).attempt()
+
+
+def test_a_request_is_written_as_json() -> None:
+    request = CampaignAssignmentRequest(
+        telephone_numbers=("9195550101",), campaign_id="CABC123", customer_order_id="c-1"
+    )
+
+    assert request.to_dict() == {
+        "telephone_numbers": ["9195550101"],
+        "campaign_id": "CABC123",
+        "message_class": None,
+        "a2p_action": "asSpecified",
+        "customer_order_id": "c-1",
+    }
