@@ -387,10 +387,10 @@ def test_slow_reads_delay_no_other_order(
     order_ids = add_orders(bandwidth, 9, status="COMPLETE")
     real = BandwidthHook.get_tn_order
 
-    def hang(self: BandwidthHook, order_id: str) -> Any:
+    def hang(self: BandwidthHook, order_id: str, action: Any) -> Any:
         if order_id in order_ids[:hung]:
             release.wait(20)
-        return real(self, order_id)
+        return real(self, order_id, action)
 
     monkeypatch.setattr(BandwidthHook, "get_tn_order", hang)
 

@@ -173,7 +173,7 @@ def test_no_wait_is_lost_and_the_budget_is_kept(first: int, quiet: pytest.Monkey
     for seed in range(first, first + 50):
         rng = random.Random(seed)
         bandwidth = Bandwidth(rng)
-        quiet.setattr(BandwidthHook, "get_tn_order", lambda _, order_id, b=bandwidth: b.get_tn_order(order_id))
+        quiet.setattr(BandwidthHook, "get_tn_order", lambda _, order_id, __, b=bandwidth: b.get_tn_order(order_id))
         quiet.setattr(
             BandwidthHook, "iter_tn_orders", lambda _, b=bandwidth, **parameters: b.iter_tn_orders(**parameters)
         )
