@@ -56,7 +56,7 @@ def show_connection_form(browser: Browser, connection: dict[str, Any]) -> None:
         browser.find(f"//*[@role='option' and normalize-space(.)='{choice}']")
     browser.shoot("auth-type-is-a-choice")
     choices.find_element(By.XPATH, ".//input[@role='combobox']").send_keys(Keys.ENTER)
-    for field in ("account_id", "site_id", "sip_peer_id", "order_url"):
+    for field in connection["extra"].keys() - {"auth_type"}:
         browser.fill(f"element_{field}", connection["extra"][field])
     browser.shoot("connection-form-extra-fields")
     save(browser)
