@@ -58,6 +58,19 @@ def test_a_dry_run_says_what_a_real_one_would_do(changes: dict[str, Any], says: 
     assert says in make_verdict(make_plan(**changes), Tally(), 0)
 
 
+def test_a_dry_run_without_changes_sends_nothing() -> None:
+    plan = make_plan(orders={"IMPORT": [], "REMOVE": []})
+
+    assert make_verdict(plan, Tally(), 0) == "A real run would send 0 orders."
+
+
+def test_a_dry_run_says_that_a_real_one_would_fail() -> None:
+    tally = Tally()
+    tally.add(NumberFate("9195550101", Action.IMPORT, Fate.ERRORED, "25060", "third party owned", "o-1"))
+
+    assert "It would fail: 1 of 1 errored (25060 x 1)" in make_verdict(make_plan(), tally, 0)
+
+
 def test_the_page_of_an_unsafe_plan_says_that_nothing_was_sent() -> None:
     plan = make_plan(dry_run=False, unsafe=UNSAFE, findings=[UNSAFE])
     page = ReportPage(verdict="", is_good=True, place=plan.place, planned_at="2031-03-04T02:00:00+00:00", tally=Tally())

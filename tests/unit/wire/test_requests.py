@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -17,7 +18,7 @@ from airflow_provider_bandwidth.orders import (
     TnOrderRequest,
 )
 from airflow_provider_bandwidth.wire.inventory import write_import_tn_checker_request
-from airflow_provider_bandwidth.wire.orders import write_order_filters, write_order_request
+from airflow_provider_bandwidth.wire.orders import iter_order_list, write_order_filters, write_order_request
 
 A, B = "9195550101", "2265550103"
 ADDRESS = ServiceAddress("12B", "Mill & Main", "Durham", "NC", "27701-1234")
@@ -137,3 +138,8 @@ def test_a_list_is_asked_for_by_what_its_resource_knows() -> None:
     assert write_order_filters(v1.removals, **given) == {**common, "tn": A, "status": ["PROCESSING"]}
     assert write_order_filters(v2.imports, **given) == {**common, "tn": f"+1{A}", "status": ["PROCESSING"]}
     assert write_order_filters(v2.imports, status="RECEIVED") == {}
+
+
+@pytest.mark.parametrize("order_api", ["importTnOrders", "importTnOrders/messaging"])
+def test_a_blank_list_of_the_successors_holds_no_order(order_api: str) -> None:
+    assert list(iter_order_list(io.BytesIO(b"  "), ORDER_APIS[order_api].imports)) == []
