@@ -31,7 +31,7 @@ def check_wheel(path: Path) -> list[str]:
         == {"provider_info": f"{PACKAGE}.get_provider_info:get_provider_info"},
         "the version of __init__.py": metadata["Version"] == version,
         "the licence": f"{info}/licenses/LICENSE" in names,
-        "the sandbox extra": metadata.get_all("Provides-Extra") == ["sandbox"],
+        "the extras": sorted(metadata.get_all("Provides-Extra") or []) == ["parquet", "sandbox"],
         "no upper cap on a dependency": not [
             r for r in metadata.get_all("Requires-Dist") or [] if "<" in r.split(";")[0]
         ],
