@@ -73,6 +73,25 @@ class WaitingSensor(BaseSensorOperator):
                     self._skip(error)
                 raise
 
+    def _time_is_over(
+        self, what: str, may_still: str, last_status: str | None, last_failure: str | None
+    ) -> BaseException:
+        """The error of a wait whose time is over, as Airflow raises it where the sensor is poked.
+
+        :param what: what was not so in time; "after ... seconds" follows
+        :param may_still: what may happen yet
+        :param last_status: the status last seen; ``None`` if none was
+        :param last_failure: why the last look failed, if it did
+        """
+        limit = self._get_time_limit() if self.deferrable else float(self.timeout)
+        seen = f"It was last seen {last_status}" if last_status else "It was never seen"
+        failure = f"; the last look failed: {last_failure}" if last_failure else ""
+        message = (
+            f"{what} after {limit:.0f} seconds. {seen}{failure}. It may still {may_still}: clear this task to wait on."
+        )
+        # Airflow retries a task that ran into its execution_timeout, and no sensor that ran into its timeout.
+        return AirflowSensorTimeout(message) if limit >= self.timeout else AirflowTaskTimeout(message)
+
     def _skip(self, error: BaseException) -> NoReturn:
         reason = "never_fail" if self.never_fail else "soft_fail"
         raise AirflowSkipException(f"Skipped, since {reason} is set: {error}") from error

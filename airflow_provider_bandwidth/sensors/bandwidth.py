@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
-    AirflowTaskTimeout,
     PokeReturnValue,
     conf,
 )
@@ -312,18 +311,6 @@ class BandwidthTnOrderSensor(WaitingSensor):
             raise BandwidthError(message)
         self.log.error("%s. The wait goes on, since silent_fail is set.", message)
 
-    def _make_timeout(self, last_status: str | None, last_failure: str | None) -> BaseException:
-        """The error of a wait whose time is over, as Airflow raises it where the sensor is poked."""
-        limit = self._get_time_limit() if self.deferrable else float(self.timeout)
-        seen = f"It was last seen {last_status}" if last_status else "It was never seen"
-        failure = f"; the last look failed: {last_failure}" if last_failure else ""
-        message = (
-            f"Order {self.order_id} was not terminal after {limit:.0f} seconds. {seen}{failure}. It may still end: "
-            "clear this task to wait on."
-        )
-        # Airflow retries a task that ran into its execution_timeout, and no sensor that ran into its timeout.
-        return AirflowSensorTimeout(message) if limit >= self.timeout else AirflowTaskTimeout(message)
-
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """What the order changed; called by Airflow's OpenLineage provider, also after a failure."""
         if self._outcome is None:
@@ -331,6 +318,9 @@ class BandwidthTnOrderSensor(WaitingSensor):
         from airflow_provider_bandwidth.lineage import order_lineage
 
         return order_lineage(self.hook, self._outcome.order, len(self._outcome.completed_telephone_numbers))
+
+    def _make_timeout(self, last_status: str | None, last_failure: str | None) -> BaseException:
+        return self._time_is_over(f"Order {self.order_id} was not terminal", "end", last_status, last_failure)
 
     def _finish(self, order: TnOrder, context: Context) -> dict[str, Any]:
         """Push the XComs of a terminal order, then succeed or fail by the policy."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
-    AirflowTaskTimeout,
     PokeReturnValue,
     conf,
 )
@@ -224,16 +223,9 @@ class BandwidthMessageSensor(WaitingSensor):
         return self._wait_on(context, time.time() if started_at is None else started_at)
 
     def _make_timeout(self, last_status: str | None, last_failure: str | None) -> BaseException:
-        """The error of a wait whose time is over, as Airflow raises it where the sensor is poked."""
-        limit = self._get_time_limit() if self.deferrable else float(self.timeout)
-        seen = f"It was last seen {last_status}" if last_status else "It was never seen"
-        failure = f"; the last look failed: {last_failure}" if last_failure else ""
-        message = (
-            f"What became of message {self.message_id} was not known after {limit:.0f} seconds. {seen}{failure}. It "
-            "may still be delivered: clear this task to wait on."
+        return self._time_is_over(
+            f"What became of message {self.message_id} was not known", "be delivered", last_status, last_failure
         )
-        # Airflow retries a task that ran into its execution_timeout, and no sensor that ran into its timeout.
-        return AirflowSensorTimeout(message) if limit >= self.timeout else AirflowTaskTimeout(message)
 
     def _finish(self, verdict: MessageVerdict, context: Context) -> dict[str, Any]:
         """Push the XComs, then succeed or fail by the policy."""
