@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
 from functools import cached_property
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_bandwidth.wire.answers import Answer
 
 
-class ApiHook(BaseHook):
+class ApiHook(BaseHook, ABC):
     """One connection to one of Bandwidth's APIs. A subclass says where its calls go, and reads its refusals.
 
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
@@ -60,13 +61,13 @@ class ApiHook(BaseHook):
         self._bandwidth_clock = clock
         self._session: requests.Session | None = None
 
+    @abstractmethod
     def _url(self, path: str) -> str:
         """The URL of a call."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _to_error(self, answer: Answer) -> BandwidthApiError:
         """What a refusal says."""
-        raise NotImplementedError
 
     @cached_property
     def settings(self) -> ConnectionSettings:
