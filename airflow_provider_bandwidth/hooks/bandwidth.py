@@ -517,10 +517,10 @@ class BandwidthHook(ApiHook):
         Not guaranteed is one order
 
         * from two attempts at the same time, such as a worker that Airflow believes dead and the retry that replaces
-          it, or two mapped tasks with the same numbers. Both may search before either sends, and Bandwidth takes both
-          orders. The search after the POST then finds the twin, unless that is still hidden from it or came without a
-          CustomerOrderId. The attempt that finds it fails with both orders' ids: both attempts, or the later one. A
-          retry takes one of the two over.
+          it. Both may search before either sends, and Bandwidth takes both orders. The search after the POST then
+          finds the twin, unless that is still hidden from it or came without a CustomerOrderId. The attempt that finds
+          it fails with both orders' ids: both attempts, or the later one. A retry takes one of the two over. Of two
+          mapped tasks with the same numbers, the operator's journal lets one send at most.
         * from a POST that Bandwidth acts upon more than a minute after the client gave up on it. A POST that was sent
           again is followed by a minute in which the twin is looked for; what comes later still is noticed by a later
           attempt at best, which warns.
