@@ -94,7 +94,7 @@ def render_question(
     :param to_remove: the numbers to remove; likewise
     :param order_count: how many orders would be sent
     :param rejected: why desired values are not sent, in words
-    :param timeout: after which no answer counts as a rejection; never by default
+    :param timeout: how long an answer is waited for, then the plan counts as rejected; for ever by default
     :param changes: a digest of everything that the plan would change
     """
     lines = [

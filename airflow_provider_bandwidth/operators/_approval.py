@@ -72,7 +72,7 @@ def ask_person(
     """Park the task until a person has answered: it goes on in its ``execute_complete``.
 
     :param approvers: ids of the users who may answer; whoever may answer such questions in this Airflow if empty
-    :param timeout: after which no answer counts as a rejection; no limit if ``None``
+    :param timeout: how long an answer is waited for, then the plan counts as rejected; for ever if ``None``
     """
     # Imported here: it costs 66 ms, and DAG files are parsed again at every task start.
     from airflow.providers.standard.operators.hitl import HITLOperator

@@ -118,7 +118,7 @@ class MadePlan:
         """What a person is asked about the plan.
 
         :param reader: of the SIP peer that was planned for
-        :param timeout: after which no answer counts as a rejection
+        :param timeout: how long an answer is waited for, then the plan counts as rejected
         """
         to_import, to_remove = (self.layout.telephone_numbers(action) for action in Action)
         counts = {

@@ -162,7 +162,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         Required Action in Airflow's UI. With ``unsafe``, a plan that keeps its limits is sent without. Needs Airflow
         3.1
     :param approvers: ids of the users who may answer; by default whoever may answer such questions in this Airflow
-    :param approval_timeout: after which no answer counts as a rejection, by default 20 hours; ``None`` waits for ever
+    :param approval_timeout: how long an answer is waited for, then the plan counts as rejected; by default 20 hours,
+        ``None`` waits for ever
     :param on_unsafe_plan: what is called, with the context, when the plan is unsafe: a notifier, any callable, or a
         list of them. ``bandwidth_plan`` in the context has the counts, ``place``, ``findings``, ``orders`` (how many)
         and ``asks`` (whether a person is asked). An error in it is logged, and changes nothing

@@ -108,7 +108,7 @@ def bandwidth_number_sync(
     :param max_unreadable: stop a run with removals if more desired values cannot be read; a count, or a share of the
         desired values, by default ``0.01``
     :param first_load: whether this run may import any number of telephone numbers; templated
-    :param max_errors: fail if more numbers error, by default any; a count, or a share of the numbers that are desired
+    :param max_errors: fail if more numbers error, by default `0`; a count, or a share of the numbers that are desired
         or to be removed
     :param chunk_size: the most numbers in one order, by default 1,000
     :param preflight: whether to ask importTnChecker first and not to send what it refuses; no by default
@@ -119,7 +119,7 @@ def bandwidth_number_sync(
         ``never`` (default; an unsafe plan fails), ``unsafe`` (a plan that keeps its limits is sent without) or
         ``always``. Needs Airflow 3.1
     :param approvers: ids of the users who may answer; by default whoever may answer such questions in this Airflow
-    :param approval_timeout: after which no answer counts as a rejection, by default 20 hours
+    :param approval_timeout: how long an answer is waited for, by default 20 hours; then the plan counts as rejected
     :param soft_fail: whether the run ends as skipped, not as failed, when its plan is not approved; no by default
     :param on_unsafe_plan: what is called when the plan is unsafe, before it fails or a person is asked: a notifier, any
         callable, or a list of them; ``bandwidth_plan`` in the context has the figures
@@ -132,7 +132,8 @@ def bandwidth_number_sync(
         templated. A file that exists is never overwritten: the next is called name-2
     :param log_telephone_numbers: whether the logs of ``wait`` and ``report`` name the first ten telephone numbers of
         each kind, as by default; ``False`` for counts only
-    :param loa_type: LoaType of imports; left to Bandwidth (CARRIER) by default; templated
+    :param loa_type: LoaType of imports; the connection's by default, else SUBSCRIBER through importTnOrders; through
+        externalTns it is left to Bandwidth, which takes CARRIER; templated
     :param ignore_error_codes: error codes that count as done, in imports and removals; not templated
     :param deferrable: whether to wait in the triggerer, as by default
     :param poke_interval: seconds between looks at an order, by default 30
