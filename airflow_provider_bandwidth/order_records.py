@@ -94,6 +94,22 @@ class TelephoneNumberError:
         return record_to_dict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class TelephoneNumberWarning:
+    """What Bandwidth remarks on a telephone number, or an order, that may have gone through all the same [oas2].
+
+    :param telephone_number: ten digits; ``None`` where the warning names no number, or none that can be read
+    :param description: Bandwidth's text
+    """
+
+    telephone_number: str | None
+    description: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON scalars."""
+        return record_to_dict(self)
+
+
 @dataclass(frozen=True)
 class TnOrder:
     """An order as Bandwidth shows it.
@@ -101,7 +117,7 @@ class TnOrder:
     A field Bandwidth did not give is ``None`` or empty. A telephone number is ten digits, or the text Bandwidth gave
     where that is no NANP number. ``processing_status`` and ``action`` are enum members where the text is known, and the
     text itself where it is not. Times are as Bandwidth gave them, UTC. ``order_api`` names the API that the order was
-    made and read through.
+    made and read through. The last three are of an order of ``tnoptions``; ``None``, too, where its groups differ.
     """
 
     order_id: str
@@ -114,9 +130,13 @@ class TnOrder:
     loa_type: LoaType | str | None = None
     telephone_numbers: tuple[str, ...] = ()
     errors: tuple[TelephoneNumberError, ...] = ()
+    warnings: tuple[TelephoneNumberWarning, ...] = ()
     created_at: datetime | None = None
     last_modified_at: datetime | None = None
     order_api: str = DEFAULT_ORDER_API
+    campaign_id: str | None = None
+    message_class: str | None = None
+    a2p_action: str | None = None
 
     @property
     def is_terminal(self) -> bool:
@@ -165,6 +185,10 @@ class TnOrder:
         known["errors"] = tuple(
             TelephoneNumberError(error["telephone_number"], error["code"], error["description"])
             for error in known.get("errors", ())
+        )
+        known["warnings"] = tuple(
+            TelephoneNumberWarning(warning["telephone_number"], warning["description"])
+            for warning in known.get("warnings", ())
         )
         for name in ("created_at", "last_modified_at"):
             if known.get(name) is not None:
@@ -224,7 +248,7 @@ def _to_json(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, tuple):
         return [_to_json(item) for item in value]
-    if isinstance(value, TelephoneNumberError):
+    if isinstance(value, TelephoneNumberError | TelephoneNumberWarning):
         return value.to_dict()
     return value
 

@@ -41,6 +41,7 @@ from airflow_provider_bandwidth.order_records import (
     OrderOutcome,
     ProcessingStatus,
     TelephoneNumberError,
+    TelephoneNumberWarning,
     TnOrder,
     judge_order,
     newest_first,
@@ -65,6 +66,7 @@ __all__ = [
     "ServiceAddress",
     "Subscriber",
     "TelephoneNumberError",
+    "TelephoneNumberWarning",
     "TnOrder",
     "TnOrderRequest",
     "build_order_request",
@@ -133,7 +135,8 @@ def _find_difference(request: TnOrderRequest, order: TnOrder, **asked_for: objec
         return f"its Action is {order.action}, not {request.action}"
     for attribute, requested_value in asked_for.items():
         shown_value = getattr(order, attribute)
-        if None not in (shown_value, requested_value) and shown_value != requested_value:
+        is_shown = None not in (shown_value, requested_value)
+        if is_shown and str(shown_value).upper() != str(requested_value).upper():
             return f"its {_BANDWIDTH_NAMES[attribute]} is {shown_value}, not {requested_value}"
     shown = order.mentioned_telephone_numbers
     requested = set(request.telephone_numbers)
@@ -154,7 +157,14 @@ def _parse_api_with(request: TnOrderRequest, value: object) -> OrderApi:
     return api
 
 
-_BANDWIDTH_NAMES = {"site_id": "SiteId", "sip_peer_id": "SipPeerId", "loa_type": "LoaType"}
+_BANDWIDTH_NAMES = {
+    "site_id": "SiteId",
+    "sip_peer_id": "SipPeerId",
+    "loa_type": "LoaType",
+    "campaign_id": "CampaignId",
+    "message_class": "MessageClass",
+    "a2p_action": "A2pSettings Action",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,11 +415,10 @@ class CampaignAssignmentRequest:
         return ("tnoptions", self.a2p_action, self.campaign_id, self.message_class, sorted(self.telephone_numbers))
 
     def difference(self, order: TnOrder) -> str | None:
-        """How an order differs from this request, in words; ``None`` if it asks for the same.
-
-        An order does not show its campaign as a number's order does its site: the CustomerOrderId stands for it.
-        """
-        return _find_difference(self, order)
+        """How an order differs from this request, in words; ``None`` if it asks for the same."""
+        return _find_difference(
+            self, order, campaign_id=self.campaign_id, message_class=self.message_class, a2p_action=self.a2p_action
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON scalars and lists."""

@@ -27,6 +27,7 @@ from airflow_provider_bandwidth.orders import (
     LoaType,
     ProcessingStatus,
     TelephoneNumberError,
+    TelephoneNumberWarning,
     TnOrder,
     TnOrderRequest,
     normalize_telephone_number,
@@ -288,6 +289,8 @@ def _read_order_summary(
 def _read_order_element(
     element: _Element, levels: Sequence[Children], resource: OrderResource, fallback_order_id: str | None = None
 ) -> TnOrder:
+    groups = _read_groups(levels, resource)
+    settings = [children_of(element) for group in groups for element in group.get("a2psettings", ())]
     return replace(
         _read_order_summary(levels, resource, fallback_order_id),
         customer_order_id=first_text(levels, "customerorderid"),
@@ -296,19 +299,34 @@ def _read_order_element(
         site_id=_parse_optional_id("SiteId", first_text(levels, "siteid")),
         sip_peer_id=_parse_optional_id("SipPeerId", first_text(levels, "sippeerid", "peerid")),
         loa_type=parse_known(LoaType, first_text(levels, "loatype")),
-        telephone_numbers=_read_numbers(levels, resource),
+        telephone_numbers=_read_numbers(groups, resource),
         errors=_read_order_errors(element),
+        warnings=_read_order_warnings(levels),
         last_modified_at=_parse_time(first_text(levels, "lastmodifieddate")),
+        campaign_id=_shared_text(settings, "campaignid"),
+        message_class=_shared_text(settings, "messageclass"),
+        a2p_action=_shared_text(settings, "action"),
     )
 
 
-def _read_numbers(levels: Sequence[Children], resource: OrderResource) -> tuple[str, ...]:
-    """The numbers of an order, of all its groups where it has groups."""
-    if not resource.numbers_below:
-        return next(filter(None, map(read_listed_numbers, levels)), ())
+def _read_groups(levels: Sequence[Children], resource: OrderResource) -> Sequence[Children]:
+    """What holds the numbers of an order: its groups where it has groups, else itself."""
     for name in resource.numbers_below:
         levels = [children_of(element) for level in levels for element in level.get(name.lower(), ())]
-    return tuple(dict.fromkeys(chain.from_iterable(map(read_listed_numbers, levels))))
+    return levels
+
+
+def _read_numbers(groups: Sequence[Children], resource: OrderResource) -> tuple[str, ...]:
+    """The numbers of an order; of all groups where it has groups."""
+    if not resource.numbers_below:
+        return next(filter(None, map(read_listed_numbers, groups)), ())
+    return tuple(dict.fromkeys(chain.from_iterable(map(read_listed_numbers, groups))))
+
+
+def _shared_text(levels: Sequence[Children], name: str) -> str | None:
+    """What all levels say; ``None`` where they differ."""
+    texts = {first_text([level], name) for level in levels}
+    return texts.pop() if len(texts) == 1 else None
 
 
 def _parse_optional_id(name: str, text: str | None) -> int | None:
@@ -337,6 +355,13 @@ def _read_order_errors(order: _Element) -> tuple[TelephoneNumberError, ...]:
     )
     explained = {error.telephone_number for error in errors if error.code or error.description}
     return tuple(e for e in errors if e.code or e.description or e.telephone_number not in explained)
+
+
+def _read_order_warnings(levels: Sequence[Children]) -> tuple[TelephoneNumberWarning, ...]:
+    """A warning is written as an error is, and fails nothing."""
+    containers = (element for level in levels for element in level.get("warnings", ()))
+    remarks = (remark for container in containers for remark in read_error_elements(container))
+    return tuple(dict.fromkeys(TelephoneNumberWarning(each.telephone_number, each.description) for each in remarks))
 
 
 def _find_error_containers(order: _Element) -> Iterator[_Element]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bandwidth.order_apis import ORDER_APIS, OrderResource
+from airflow_provider_bandwidth.order_apis import ORDER_APIS, TN_OPTIONS, OrderResource
 from airflow_provider_bandwidth.orders import TnOrder
 from airflow_provider_bandwidth.wire import orders as wire
 from airflow_provider_bandwidth.wire.documents import read_errors
@@ -45,8 +45,8 @@ EXTERNAL_TNS = ORDER_APIS["externalTns"].imports
 #: The resources whose samples have a folder each; the other folders are of externalTns.
 _BY_FOLDER = {
     resource.path.replace("/", "_"): resource
-    for api in ("importTnOrders", "importTnOrders/messaging")
-    for resource in ORDER_APIS[api].resources
+    for api in (ORDER_APIS["importTnOrders"], ORDER_APIS["importTnOrders/messaging"], TN_OPTIONS)
+    for resource in api.resources
 }
 
 

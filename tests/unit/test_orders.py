@@ -18,6 +18,7 @@ from airflow_provider_bandwidth.orders import (
     LoaType,
     ProcessingStatus,
     TelephoneNumberError,
+    TelephoneNumberWarning,
     TnOrder,
     derive_customer_order_id,
     judge_order,
@@ -414,8 +415,12 @@ FULL = TnOrder(
     loa_type=LoaType.CARRIER,
     telephone_numbers=(A, B),
     errors=(failed(B), failed(None, "1010", "internal")),
+    warnings=(TelephoneNumberWarning(A, "SMS is already on"),),
     created_at=datetime(2031, 3, 4, 5, 6, 7, 89000, tzinfo=UTC),
     last_modified_at=datetime(2031, 3, 4, 5, 6, 9, tzinfo=timezone(timedelta(hours=-5))),
+    campaign_id="CABC123",
+    message_class="M",
+    a2p_action="asSpecified",
 )
 
 
@@ -434,9 +439,13 @@ def test_an_order_is_ready_for_json() -> None:
             {"telephone_number": B, "code": "25060", "description": "belongs to Bandwidth"},
             {"telephone_number": None, "code": "1010", "description": "internal"},
         ],
+        "warnings": [{"telephone_number": A, "description": "SMS is already on"}],
         "created_at": "2031-03-04T05:06:07.089000+00:00",
         "last_modified_at": "2031-03-04T05:06:09-05:00",
         "order_api": "externalTns",
+        "campaign_id": "CABC123",
+        "message_class": "M",
+        "a2p_action": "asSpecified",
     }
 
 
@@ -451,7 +460,8 @@ def test_an_order_comes_back_from_json_the_same(made: TnOrder) -> None:
 
 def test_an_order_from_another_release_is_read_as_far_as_it_is_known() -> None:
     newer = {**FULL.to_dict(), "subscriber": "x"}
-    newer["errors"] = [{**error, "advice": "x"} for error in newer["errors"]]
+    for kind in ("errors", "warnings"):
+        newer[kind] = [{**entry, "advice": "x"} for entry in newer[kind]]
     assert TnOrder.from_dict(newer) == FULL
     older = {"order_id": "0f3c1a52", "processing_status": "complete"}
     assert TnOrder.from_dict(older) == order("COMPLETE", ())

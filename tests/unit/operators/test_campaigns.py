@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 from support.airflow_task import FakeTime, StateStore
 from support.tasks import FakeTaskInstance, make_context
 
-from airflow_provider_bandwidth.exceptions import BandwidthApiError
+from airflow_provider_bandwidth.exceptions import BandwidthApiError, OrderMismatchError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.operators.messages import BandwidthCampaignAssignmentOperator
 from airflow_provider_bandwidth.orders import CampaignAssignmentRequest
@@ -77,6 +77,23 @@ def test_it_is_one_order_whatever_is_lost(
     first = task.attempt()
     assert task.attempt() == first
     assert [order.order_id for order in bandwidth.orders] == [first]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"campaign_id": "COTHER1"}, "its CampaignId is CABC123, not COTHER1"),
+        ({"message_class": "T"}, "its MessageClass is M, not T"),
+        ({"campaign_id": None, "message_class": None, "action": "off"}, "its A2pSettings Action is asSpecified, not off"),
+    ],
+)
+def test_an_own_id_stands_for_one_campaign(changed: dict[str, Any], said: str, bandwidth: Sandbox) -> None:
+    asked = {"customer_order_id": "assign-1", "message_class": "M"}
+    first = Assigning(bandwidth, **asked).attempt()
+    assert Assigning(bandwidth, **asked, campaign_id="cabc123").attempt() == first
+    with pytest.raises(OrderMismatchError, match=said):
+        Assigning(bandwidth, **{**asked, **changed}).attempt()
+    assert len(bandwidth.orders) == 1
 
 
 @pytest.mark.parametrize(("campaign_id", "code"), [("CNOTFND", "12189"), ("CPENDNG", "12192"), ("CFOREGN", "12128")])
