@@ -49,8 +49,8 @@ class BandwidthSendMessageOperator(BaseOperator):
     retry, or a cleared task, looks again; only where the search has shown no such text for a whole minute is it sent,
     with a warning in the log. Set ``retries=0`` where a second text is worse than none.
 
-    All parameters are templated. What a template renders anew in each attempt, such as the time of day, makes another
-    text of it.
+    All parameters but ``api`` and ``dlr_mask`` are templated. What a template renders anew in each attempt, such as the
+    time of day, makes another text of it.
 
     :param to: the receiver's number, in E.164 or as a North American number; several make one group message, whose
         receivers see each other. To text many people one by one, expand the task over them

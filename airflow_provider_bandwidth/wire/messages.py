@@ -36,13 +36,17 @@ def write_message(request: MessageRequest) -> bytes:
 
 
 def write_international_message(request: InternationalMessageRequest, login: str, password: str) -> bytes:
-    """The body of a POST to the International A2P API, which holds the credentials [intl]."""
+    """The body of a POST to the International A2P API, which holds the credentials [intl].
+
+    It writes telephone numbers with their country code and without a plus, as its samples and a real client of it do
+    [courier].
+    """
     return _write(
         {
             "type": "text",
             "auth": {"username": login, "password": password},
-            "sender": request.sender,
-            "receiver": request.receiver,
+            "sender": request.sender.removeprefix("+") if request.sender[1:].isdecimal() else request.sender,
+            "receiver": request.receiver.removeprefix("+"),
             "dcs": request.dcs,
             "text": request.text,
             "dlrMask": request.dlr_mask,
@@ -193,7 +197,7 @@ def describe_international_refusal(answer: Answer) -> tuple[str | None, str]:
         return None, _reason(answer)
     code = _text(error.get("code"))
     known = explain_delivery_code(code, MessageApi.INTERNATIONAL_A2P)
-    said = _text(error.get("message"))[:_SHOWN] or _reason(answer)
+    said = (_text(error.get("message"))[:_SHOWN] or _reason(answer)).rstrip(".")
     return code or None, said if known is None else f"{said}. It means: {known.meaning}. What to do: {known.advice}"
 
 

@@ -84,7 +84,7 @@ def test_it_is_one_order_whatever_is_lost(
     [
         ({"campaign_id": "COTHER1"}, "its CampaignId is CABC123, not COTHER1"),
         ({"message_class": "T"}, "its MessageClass is M, not T"),
-        ({"campaign_id": None, "message_class": None, "action": "off"}, "its A2pSettings Action is asSpecified, not off"),
+        ({"campaign_id": None, "message_class": None, "action": "off"}, "its A2pSettings Action is asSpecified, not"),
     ],
 )
 def test_an_own_id_stands_for_one_campaign(changed: dict[str, Any], said: str, bandwidth: Sandbox) -> None:

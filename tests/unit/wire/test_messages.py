@@ -64,7 +64,7 @@ def test_an_international_message_holds_its_credentials_in_the_body() -> None:
         "type": "text",
         "auth": {"username": "user", "password": "pässword"},
         "sender": "ACME",
-        "receiver": "+4915112345678",
+        "receiver": "4915112345678",
         "dcs": "GSM",
         "text": "hi",
         "dlrMask": 19,
