@@ -112,6 +112,25 @@ def get_cli_commands() -> list[GroupCommand]:
                     args=(*_plan_arguments(), site_id, sip_peer_id, order_api, conn_id, account_id, output),
                 ),
                 ActionCommand(
+                    name="doctor",
+                    help="Say what a connection and its account lack, and whom to ask; nothing is sent",
+                    func=run_doctor,
+                    args=(
+                        Arg(
+                            ("--number",),
+                            help="also what this telephone number lacks in order to text; may be given several times",
+                            action="append",
+                            default=[],
+                        ),
+                        site_id,
+                        sip_peer_id,
+                        order_api,
+                        conn_id,
+                        account_id,
+                        output,
+                    ),
+                ),
+                ActionCommand(
                     name="explain-error",
                     help="Say what an error code means and what to do; all codes if none is given",
                     func=explain_error,
@@ -329,6 +348,24 @@ class _Warnings:
         sys.stderr.write(f"{text % values}\n")
 
 
+def run_doctor(args: argparse.Namespace) -> None:
+    """Print what is fine and what is missing, a line each, as it is found."""
+    from airflow_provider_bandwidth.doctor import examine
+
+    findings = []
+    with _hook(args) as hook:
+        for finding in examine(hook, args.site_id, args.sip_peer_id, args.number):
+            findings.append(finding)
+            if args.output == "table":
+                ask = f" -- ask {finding.ask}" if finding.ask else ""
+                sys.stdout.write(f"{finding.state:8} {finding.subject}: {finding.text}{ask}\n")
+                sys.stdout.flush()
+    if args.output == "json":
+        _print_json([finding.to_dict() for finding in findings])
+    if any(finding.is_in_the_way for finding in findings):
+        raise SystemExit(_EXIT_FAILED)
+
+
 def explain_error(args: argparse.Namespace) -> None:
     """Print what a code means and what to do about it, or all codes: of one API, or of all."""
     apis = ("orders", *MessageApi) if args.api is None else (args.api,)
@@ -384,8 +421,12 @@ def _hook(args: argparse.Namespace) -> Iterator[BandwidthHook]:
             # The task SDK's way to a connection needs a running task.
             return Connection.get_connection_from_secrets(conn_id)
 
+        @property
+        def log(self) -> Any:
+            # A hook's own log is on standard output, where the answer belongs: here it is one that is turned off.
+            return logging.getLogger(__name__)
+
     hook = Hook(args.conn_id, args.account_id, args.order_api, max_attempts=2)
-    # Airflow 2.11 logs to standard output, where the answer belongs.
     logging.disable(logging.ERROR)
     try:
         yield hook

@@ -78,6 +78,7 @@ __all__ = [
     "parse_id",
     "parse_known",
     "parse_order_id",
+    "parse_telephone_numbers",
     "unaccounted_telephone_numbers",
     "validate_customer_order_id",
 ]

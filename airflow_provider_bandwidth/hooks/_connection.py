@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +15,13 @@ from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
     BandwidthAuthError,
     InvalidConnectionError,
+    InvalidFieldsError,
     InvalidParameterError,
 )
-from airflow_provider_bandwidth.order_apis import parse_order_api
+from airflow_provider_bandwidth.order_apis import OrderResource, parse_order_api
 from airflow_provider_bandwidth.order_fields import Subscriber, parse_choice, parse_id, parse_whole_number
-from airflow_provider_bandwidth.order_records import DEFAULT_ORDER_API, LoaType
+from airflow_provider_bandwidth.order_records import DEFAULT_ORDER_API, Action, LoaType
+from airflow_provider_bandwidth.orders import TnOrderRequest, build_order_request
 
 DEFAULT_BASE_URL: Final = "https://dashboard.bandwidth.com/api"
 _BANDWIDTH_TOKEN_URL: Final = "https://api.bandwidth.com/api/v1/oauth2/token"  # noqa: S105
@@ -33,6 +35,14 @@ _DEFAULT_MAX_SEGMENTS_PER_MINUTE: Final = 60
 _MESSAGING_URL: Final = "https://messaging.bandwidth.com/api/v2"
 _INTERNATIONAL_A2P_URL: Final = "https://bulksms.ia2p.bandwidth.com:12021"
 _FLAGS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+#: What an import may take from the connection, and Bandwidth's names of these fields.
+_DEFAULTED: Final = {
+    "site_id": "SiteId",
+    "sip_peer_id": "SipPeerId",
+    "loa_type": "LoaType",
+    "subscriber": "Subscriber",
+    "loa_authorizing_person": "LoaAuthorizingPerson",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +151,28 @@ class ConnectionSettings:
             loa_authorizing_person=extra.get("loa_authorizing_person") or None,
             loa_type=parse_choice("extra.loa_type", LoaType, loa_type) if (loa_type := extra.get("loa_type")) else None,
         )
+
+    def build_order_request(
+        self, resource: OrderResource, action: Action, *, telephone_numbers: Iterable[object] | str, **given: Any
+    ) -> TnOrderRequest:
+        """An order whose missing fields are this connection's; :meth:`BandwidthHook.build_order_request` says more.
+
+        :param given: the other fields; ``None`` and empty text are missing
+        """
+        values = {name: None if value == "" else value for name, value in given.items()}
+        for name in _DEFAULTED if action is Action.IMPORT else ("site_id",):
+            if values[name] is None:
+                values[name] = getattr(self, name)
+        try:
+            return build_order_request(resource, action=action, telephone_numbers=telephone_numbers, **values)
+        except InvalidParameterError as error:
+            problems = dict(error.problems)
+            for name, field_name in _DEFAULTED.items():
+                if values[name] is None and field_name in problems:
+                    problems[field_name] = f"give {name}, or set extra.{name} of connection {self.conn_id!r}"
+            if len(problems) > 1:
+                raise InvalidFieldsError(problems) from None
+            raise InvalidParameterError(*next(iter(problems.items()))) from None
 
     def derive_messaging_url(self, *, international_a2p: bool = False) -> str:
         """The base URL of a message API: the connection's, else Bandwidth's; of another host, beside the base URL."""

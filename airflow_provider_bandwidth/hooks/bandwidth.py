@@ -17,7 +17,6 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
     BandwidthError,
-    InvalidFieldsError,
     InvalidParameterError,
     OrderNotFoundError,
 )
@@ -35,11 +34,11 @@ from airflow_provider_bandwidth.orders import (
     TelephoneNumberError,
     TnOrder,
     TnOrderRequest,
-    build_order_request,
     newest_first,
     parse_choice,
     parse_id,
     parse_order_id,
+    parse_telephone_numbers,
 )
 from airflow_provider_bandwidth.telephone_numbers import chunk
 
@@ -47,19 +46,17 @@ if TYPE_CHECKING:
     from airflow_provider_bandwidth.hooks._connection import ConnectionSettings
     from airflow_provider_bandwidth.hooks._inventory import SipPeerTelephoneNumber
     from airflow_provider_bandwidth.hooks._orders import Orders
+    from airflow_provider_bandwidth.hooks._readiness import Readiness
+    from airflow_provider_bandwidth.readiness import NumberReadiness
     from airflow_provider_bandwidth.wire.answers import Answer
     from airflow_provider_bandwidth.wire.orders import OrderListEntry
 
 __all__ = ["BandwidthHook", "EarlierAttempt", "SubmissionJournal"]
 
+#: A CustomerOrderId that no order has.
+_NO_ORDER: Final = "airflow-connection-test"
 #: The most numbers importTnChecker takes [oas1].
 _MAX_CHECKED_NUMBERS: Final = 5000
-#: What an order may take from the connection, and Bandwidth's names of these fields.
-_DEFAULTED: Final = {
-    "site_id": "SiteId",
-    "subscriber": "Subscriber",
-    "loa_authorizing_person": "LoaAuthorizingPerson",
-}
 
 
 class BandwidthHook(ApiHook):
@@ -138,12 +135,13 @@ class BandwidthHook(ApiHook):
         """Whether calls would work, and if not, why: for the connection form's Test button. Sends GETs only."""
         probe = self._probe(self._given_order_api)
         try:
-            probe.list_tn_orders(customer_order_id="airflow-connection-test")
+            probe.list_tn_orders(customer_order_id=_NO_ORDER)
             probe._call("GET", "sites", accept=(200, 204))  # noqa: SLF001
         except BandwidthError as error:
             problem = str(error)
             if isinstance(error, BandwidthApiError):
-                others = () if error.status not in (400, 403, 404) else self._find_other_order_apis(probe)
+                answers = self.find_order_apis() if error.status in (400, 403, 404) else {}
+                others = [name for name, each in answers.items() if each is None and name != probe.order_api.name]
                 problem = probe.settings.explain_failure(error, probe.account_id)
                 if others:
                     problem = (
@@ -184,20 +182,20 @@ class BandwidthHook(ApiHook):
             if name != self.order_api.name
         ]
 
-    def _find_other_order_apis(self, than: BandwidthHook) -> list[str]:
-        """The order APIs that do answer for the account."""
-        found = []
-        for name in ORDER_APIS.keys() - {than.order_api.name}:
+    def find_order_apis(self) -> dict[str, BandwidthError | None]:
+        """Each order API with ``None`` if it answers for the account, else the error. Sends GETs only."""
+        found: dict[str, BandwidthError | None] = {}
+        for name in ORDER_APIS:
             probe = self._probe(name)
             try:
-                probe.list_tn_orders(customer_order_id="airflow-connection-test")
-            except BandwidthError:
-                continue
+                probe.list_tn_orders(customer_order_id=_NO_ORDER)
+            except BandwidthError as error:
+                found[name] = error
             else:
-                found.append(name)
+                found[name] = None
             finally:
                 probe.close()
-        return sorted(found)
+        return found
 
     # --- one call per method ------------------------------------------------------------------------------------
 
@@ -399,6 +397,26 @@ class BandwidthHook(ApiHook):
                 refused.extend(read_import_tn_checker(answer.body).errors)
         return tuple(refused)
 
+    # --- what is missing ----------------------------------------------------------------------------------------
+
+    def check_readiness(self, telephone_numbers: Iterable[object] | str) -> tuple[NumberReadiness, ...]:
+        """What each number lacks in order to text: application at its location, SMS on, campaign. Sends GETs only.
+
+        Two GETs a number, and two a location. What the user may not see counts as unknown, not as fine.
+
+        :param telephone_numbers: NANP numbers in any notation
+        :raises InvalidTelephoneNumbersError: names every number that is wrong
+        :raises BandwidthApiError: the credentials were refused, or Bandwidth gave no answer
+        """
+        return tuple(self.readiness.check_numbers(parse_telephone_numbers(telephone_numbers)))
+
+    @property
+    def readiness(self) -> Readiness:
+        """A look at the account, its locations and its numbers."""
+        from airflow_provider_bandwidth.hooks._readiness import Readiness
+
+        return Readiness(self.account_id, self.order_api.imports, self._call)
+
     # --- defaults of the connection -----------------------------------------------------------------------------
 
     def resolve_site_id(self, site_id: int | str | None) -> int:
@@ -439,34 +457,17 @@ class BandwidthHook(ApiHook):
         :raises InvalidTelephoneNumbersError: names every number that is wrong
         """
         kind = parse_choice("Action", Action, action)
-        settings = self.settings
-        values: dict[str, Any] = {
-            "site_id": site_id,
-            "sip_peer_id": sip_peer_id,
-            "loa_type": loa_type,
-            "subscriber": subscriber,
-            "loa_authorizing_person": loa_authorizing_person,
-        }
-        values = {name: None if value == "" else value for name, value in values.items()}
-        for name in values if kind is Action.IMPORT else ("site_id",):
-            if values[name] is None:
-                values[name] = getattr(settings, name)
-        try:
-            return build_order_request(
-                self.order_api.resource_for(kind),
-                action=kind,
-                telephone_numbers=telephone_numbers,
-                customer_order_id=None if customer_order_id == "" else customer_order_id,
-                **values,
-            )
-        except InvalidParameterError as error:
-            problems = dict(error.problems)
-            for name, field in _DEFAULTED.items():
-                if values[name] is None and field in problems:
-                    problems[field] = f"give {name}, or set extra.{name} of connection {self.bandwidth_conn_id!r}"
-            if len(problems) > 1:
-                raise InvalidFieldsError(problems) from None
-            raise InvalidParameterError(*next(iter(problems.items()))) from None
+        return self.settings.build_order_request(
+            self.order_api.resource_for(kind),
+            kind,
+            telephone_numbers=telephone_numbers,
+            site_id=site_id,
+            sip_peer_id=sip_peer_id,
+            loa_type=loa_type,
+            subscriber=subscriber,
+            loa_authorizing_person=loa_authorizing_person,
+            customer_order_id=customer_order_id,
+        )
 
     def resolve_loa_type(self, loa_type: LoaType | str | None) -> LoaType | None:
         """The LoaType of an import: the one given, else the connection's, else what its order API needs.
@@ -603,7 +604,10 @@ class BandwidthHook(ApiHook):
             response.close()
 
     def _url(self, path: str) -> str:
-        """:param path: below the account"""
+        """:param path: below the account; or, with a leading slash, from the version of the API on"""
+        if path.startswith("/"):
+            version, _, rest = path[1:].partition("/")
+            return f"{self.settings.api_url(version)}/{rest}"
         base_url = self.settings.api_url(self.order_api.imports.api_version)
         return f"{base_url}/accounts/{self.account_id}/{path}"
 

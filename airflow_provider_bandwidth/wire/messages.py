@@ -60,7 +60,7 @@ def read_sent(body: bytes) -> SentMessage:
 
     :raises InvalidResponseError: it names no message
     """
-    data = _read_object(body)
+    data = read_json_object(body)
     message_id = data.get("id")
     if not isinstance(message_id, str) or not message_id:
         raise InvalidResponseError("the answer names no message id")
@@ -73,7 +73,7 @@ def read_international_sent(body: bytes) -> SentMessage:
 
     :raises InvalidResponseError: it names no message
     """
-    data = _read_object(body)
+    data = read_json_object(body)
     message_id = data.get("msgId")
     if not isinstance(message_id, str) or not message_id:
         raise InvalidResponseError("the answer names no msgId")
@@ -93,7 +93,7 @@ def read_page(body: bytes) -> Page:
 
     :raises InvalidResponseError: it is none; a row without its id is none, either
     """
-    data = _read_object(body)
+    data = read_json_object(body)
     rows = data.get("messages")
     if not isinstance(rows, list):
         raise InvalidResponseError("the answer has no list of messages")
@@ -174,7 +174,7 @@ def write_time(time: datetime, name: str = "expiration") -> str:
 def describe_refusal(answer: Answer) -> tuple[str | None, str]:
     """The ``type`` of a refusal of Messaging API v2, and what it says, each wrong field by its name."""
     try:
-        data: Mapping[str, Any] = _read_object(answer.body)
+        data: Mapping[str, Any] = read_json_object(answer.body)
     except InvalidResponseError:
         return None, _reason(answer)
     fields = data.get("fieldErrors")
@@ -190,7 +190,7 @@ def describe_refusal(answer: Answer) -> tuple[str | None, str]:
 def describe_international_refusal(answer: Answer) -> tuple[str | None, str]:
     """The code of a refusal of the International A2P API, what it says, and what to do about it."""
     try:
-        error = _read_object(answer.body).get("error")
+        error = read_json_object(answer.body).get("error")
     except InvalidResponseError:
         error = None
     if not isinstance(error, dict):
@@ -205,7 +205,11 @@ def _write(data: Mapping[str, Any]) -> bytes:
     return json.dumps(data, ensure_ascii=False).encode()
 
 
-def _read_object(body: bytes) -> dict[str, Any]:
+def read_json_object(body: bytes) -> dict[str, Any]:
+    """An answer that is a JSON object.
+
+    :raises InvalidResponseError: it is none
+    """
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):

@@ -95,6 +95,14 @@ def test_what_goes_wrong_is_said_on_standard_error_with_an_exit_code(
     assert "Traceback" not in err
 
 
+def test_a_warning_of_the_hook_does_not_stand_in_the_answer(
+    order: Order, sandbox: Sandbox, connect: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    connect(sandbox.connection, extra={"auth_type": "basic"})
+    code, out, _ = run(capfd, "order", order.order_id, "-o", "json")
+    assert (code, json.loads(out)["order_id"]) == (0, order.order_id)
+
+
 def test_an_empty_list_is_json_too(order: Order, capfd: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capfd, "orders", "--customer-order-id", "run-9", "-o", "json")
     assert (code, json.loads(out)) == (3, [])
@@ -145,6 +153,7 @@ def test_airflow_is_given_the_same_commands() -> None:
         "orders",
         "numbers",
         "plan",
+        "doctor",
         "explain-error",
         "sandbox",
     ]

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 FLOORS = """
 __main__
 task_groups.bandwidth plugins.bandwidth cli
+doctor
 operators.number_sync
 operators._sync_report operators._sync_order operators._dry_run
 operators._planning operators._peer_turn operators._approval
@@ -33,10 +34,11 @@ triggers._order_lists
 triggers.waiting
 hooks.bandwidth hooks.messaging hooks.extract hooks._shared_looks
 hooks._api
-hooks._submission hooks._orders hooks._sending hooks._transport hooks._inventory
+hooks._submission hooks._orders hooks._sending hooks._transport hooks._inventory hooks._readiness
 hooks._transport_errors hooks._connection_lookup
 hooks._connection hooks._exchange hooks._journal
 number_sync
+wire.readiness
 wire.messages
 wire.answers wire.orders wire.inventory
 wire.documents
@@ -45,7 +47,7 @@ orders
 order_fields order_apis
 exceptions
 order_records
-telephone_numbers error_codes delivery_codes links.bandwidth get_provider_info
+telephone_numbers error_codes delivery_codes readiness links.bandwidth get_provider_info
 assets values airflow_variables
 """
 FLOOR = {name: number for number, line in enumerate(FLOORS.splitlines()) for name in line.split()}
@@ -53,7 +55,8 @@ FLOOR = {name: number for number, line in enumerate(FLOORS.splitlines()) for nam
 PURE = ("number_sync", "messaging", "delivery_codes",
         "wire", "order_apis", "order_fields", "orders", "values", "exceptions", "order_records", "telephone_numbers",
         "error_codes", "assets", "get_provider_info", "hooks._connection", "hooks._inventory", "hooks._orders",
-        "hooks._submission", "hooks._sending", "hooks._shared_looks", "hooks._journal")  # fmt: skip
+        "hooks._submission", "hooks._sending", "hooks._readiness", "hooks._shared_looks", "hooks._journal",
+        "readiness")  # fmt: skip
 IMPURE = ("airflow", "requests", "urllib3")
 MOST_LINES = 500
 MOST_LINES_OF_THE_HOOK = 649
