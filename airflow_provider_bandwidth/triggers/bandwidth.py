@@ -20,9 +20,15 @@ from airflow_provider_bandwidth.triggers.waiting import (
     explain_long_wait,
 )
 
-#: Seconds that a trigger runs at the least. Airflow's scheduler learns some seconds late, under load, that the task's
+#: Seconds that a trigger runs in a triggerer at the least. Airflow's scheduler learns late, under load, that the task
 #: process has ended. If the task was queued again by then, it counts as killed from outside and is tried anew.
-MIN_DEFERRAL: Final = 5.0
+MIN_DEFERRAL: Final = 15.0
+
+
+def get_earliest_event(trigger: BaseTrigger) -> float:
+    """When, by the event loop's clock, a trigger that begins now may fire."""
+    # Only a triggerer gives ids. Where dag.test() runs the trigger, there is no scheduler that could be late.
+    return asyncio.get_running_loop().time() + (0.0 if trigger.trigger_id is None else MIN_DEFERRAL)
 
 
 class BandwidthTnOrderTrigger(BaseTrigger):
@@ -99,10 +105,9 @@ class BandwidthTnOrderTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event: :class:`OrderEvent` as JSON."""
-        loop = asyncio.get_running_loop()
-        not_before = loop.time() + MIN_DEFERRAL
+        not_before = get_earliest_event(self)
         event = await self._wait()
-        await asyncio.sleep(not_before - loop.time())
+        await asyncio.sleep(not_before - asyncio.get_running_loop().time())
         shown = event.order.order_api if event.order is not None else event.order_api
         yield TriggerEvent(replace(event, order_api=self.order_api or shown).to_payload())
 

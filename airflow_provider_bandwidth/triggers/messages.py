@@ -11,7 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_bandwidth.hooks.messaging import BandwidthMessagingHook
 from airflow_provider_bandwidth.triggers._message_poller import MessagePoller, MessageWaiter, MessageWaitEvent
-from airflow_provider_bandwidth.triggers.bandwidth import MIN_DEFERRAL
+from airflow_provider_bandwidth.triggers.bandwidth import get_earliest_event
 from airflow_provider_bandwidth.triggers.waiting import DEADLINE_GRACE, FIRST_POLL_DELAY
 
 
@@ -69,10 +69,9 @@ class BandwidthMessageTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event: :class:`MessageWaitEvent` as JSON."""
-        loop = asyncio.get_running_loop()
-        not_before = loop.time() + MIN_DEFERRAL
+        not_before = get_earliest_event(self)
         event = await self._wait()
-        await asyncio.sleep(not_before - loop.time())
+        await asyncio.sleep(not_before - asyncio.get_running_loop().time())
         yield TriggerEvent(event.to_payload())
 
     async def _wait(self) -> MessageWaitEvent:

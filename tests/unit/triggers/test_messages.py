@@ -152,6 +152,20 @@ def test_what_a_shared_search_does_not_show_is_looked_for_by_itself(api: FakeMes
     assert "sourceTn" not in api.searches[0]
 
 
+def test_a_triggerer_lets_no_deferral_be_short(api: FakeMessaging) -> None:
+    """A task that is queued again before the scheduler knows that its process ended counts as killed and is retried."""
+
+    async def scenario() -> float:
+        trigger = BandwidthMessageTrigger(message_id=api.add("DELIVERED"))
+        trigger.trigger_id = 7
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        await anext(trigger.run())
+        return loop.time() - started
+
+    assert 15 <= run_fast(scenario()) < 16
+
+
 def test_the_last_to_leave_ends_the_poller(api: FakeMessaging) -> None:
     from airflow_provider_bandwidth.triggers import _message_poller
 

@@ -20,7 +20,6 @@ from airflow_provider_bandwidth.exceptions import InvalidResponseError, MissingC
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.sandbox import Sandbox, tn_orders
 from airflow_provider_bandwidth.triggers import _order_lists, _poller
-from airflow_provider_bandwidth.triggers import bandwidth as triggers
 from airflow_provider_bandwidth.triggers._poller import OrderPoller
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
 from airflow_provider_bandwidth.triggers.waiting import MAX_REFUSALS, OrderEvent, Waiter
@@ -357,8 +356,6 @@ def test_one_slow_list_delays_no_order(
 ) -> None:
     """Its answer hangs for ever: what is due is read one by one meanwhile."""
     monkeypatch.setattr(_poller, "_SLOW", 0.3)
-    # While a call hangs, seconds are real.
-    monkeypatch.setattr(triggers, "MIN_DEFERRAL", 2.0)
     real = BandwidthHook.iter_tn_orders
 
     def hang(self: BandwidthHook, **parameters: Any) -> Iterator[OrderListEntry]:
@@ -382,8 +379,6 @@ def test_slow_reads_delay_no_other_order(
 ) -> None:
     """Also more of them than calls may run at the same time."""
     monkeypatch.setattr(_poller, "_SLOW", 0.3)
-    # While a call hangs, seconds are real.
-    monkeypatch.setattr(triggers, "MIN_DEFERRAL", 2.0)
     order_ids = add_orders(bandwidth, 9, status="COMPLETE")
     real = BandwidthHook.get_tn_order
 

@@ -14,7 +14,7 @@ from support.raw_server import SILENCE, RawServer
 from support.waiting import add_orders, wait, waits
 
 from airflow_provider_bandwidth.sandbox import OrderError, Sandbox
-from airflow_provider_bandwidth.triggers.bandwidth import MIN_DEFERRAL, BandwidthTnOrderTrigger
+from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
 from airflow_provider_bandwidth.triggers.waiting import (
     FIRST_POLL_DELAY,
     LONG_WAIT,
@@ -193,8 +193,7 @@ def test_wrong_connection_is_an_error_event(bandwidth: Sandbox, connect: Callabl
     assert "No Bandwidth account" in str(event.error)
 
 
-def test_event_loop_keeps_ticking_while_the_server_is_slow(bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_bandwidth.triggers.bandwidth.MIN_DEFERRAL", 0.0)
+def test_event_loop_keeps_ticking_while_the_server_is_slow(bandwidth: Sandbox) -> None:
     (order_id,) = add_orders(bandwidth, 1, status="COMPLETE")
     bandwidth.inject("slow", operation="token", seconds=0.6)
     bandwidth.inject("slow", operation="order", seconds=0.6)
@@ -213,23 +212,35 @@ def test_event_loop_keeps_ticking_while_the_server_is_slow(bandwidth: Sandbox, m
     assert longest < 0.4
 
 
-def test_first_poll_and_event_come_after_a_while(bandwidth: Sandbox) -> None:
-    """A task that is queued again before the scheduler knows that its process ended counts as killed and is retried."""
+def test_first_poll_comes_after_a_while(bandwidth: Sandbox) -> None:
     (order_id,) = add_orders(bandwidth, 1, status="COMPLETE")
 
-    async def scenario() -> tuple[float, int]:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+    async def scenario() -> int:
         async with waits([order_id]) as (task,):
             await asyncio.sleep(FIRST_POLL_DELAY * 0.7)
             early = bandwidth.count(operation="order")
             await task
-        return loop.time() - started, early
+        return early
 
-    took, early = run_fast(scenario())
+    assert run_fast(scenario()) == 0
 
-    assert early == 0
-    assert took >= MIN_DEFERRAL >= 5.0
+
+@pytest.mark.parametrize(("trigger_id", "at_least", "at_most"), [(7, 15.0, 16.0), (None, 0.0, 4.0)])
+def test_a_triggerer_lets_no_deferral_be_short(
+    trigger_id: int | None, at_least: float, at_most: float, bandwidth: Sandbox
+) -> None:
+    """A task that is queued again before the scheduler knows that its process ended counts as killed and is retried."""
+    (order_id,) = add_orders(bandwidth, 1, status="COMPLETE")
+
+    async def scenario() -> float:
+        trigger = BandwidthTnOrderTrigger(order_id=order_id)
+        trigger.trigger_id = trigger_id
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        await anext(trigger.run())
+        return loop.time() - started
+
+    assert at_least <= run_fast(scenario()) < at_most
 
 
 def test_deadline_ends_the_wait_with_a_last_look(bandwidth: Sandbox) -> None:
