@@ -67,7 +67,7 @@ class ApiHook(BaseHook, ABC):
 
     @abstractmethod
     def _to_error(self, answer: Answer) -> BandwidthApiError:
-        """What a refusal says."""
+        """The error of a refusal."""
 
     @cached_property
     def settings(self) -> ConnectionSettings:
@@ -102,7 +102,7 @@ class ApiHook(BaseHook, ABC):
     def get_conn(self) -> requests.Session:
         """A requests session with authentication, time limits and retries mounted; made once per hook.
 
-        It follows no redirects. URLs are the caller's; credentials go to any URL it is given.
+        It follows no redirects. It sends the credentials to any URL that it is given.
         """
         if self._session is None:
             from airflow_provider_bandwidth.hooks._transport import ApiSession
@@ -126,7 +126,7 @@ class ApiHook(BaseHook, ABC):
         return self._session
 
     def bandwidth_now(self) -> datetime:
-        """The time by Bandwidth's clock, which its times are to be compared with.
+        """The time by Bandwidth's clock, to compare with times that Bandwidth gives.
 
         It is our time, corrected by the ``Date`` of Bandwidth's last answer; before the first answer it is ours.
         """
@@ -135,8 +135,8 @@ class ApiHook(BaseHook, ABC):
     def reload(self) -> bool:
         """Read the connection again; the next call uses it as it is now. Calls under way end as they began.
 
-        Calls do so by themselves when the credentials are refused. The account stays what it was, since what
-        was made there belongs to it.
+        A call does so by itself when the credentials are refused. The account stays the same, since the orders that
+        were made belong to it.
 
         :return: whether anything changed
         :raises InvalidConnectionError: a field is missing or wrong; the hook goes on with the old connection

@@ -28,7 +28,7 @@ _BANDWIDTH_TOKEN_URL: Final = "https://api.bandwidth.com/api/v1/oauth2/token"  #
 _TOKEN_PATH: Final = "/api/v1/oauth2/token"  # noqa: S105
 _DEFAULT_TIMEOUT: Final = 30.0
 _MAX_TIMEOUT: Final = 3600.0
-#: Bandwidth's support names 100 calls a minute, sustained; this leaves room for everybody else of the account.
+#: Bandwidth's support names 100 calls a minute, sustained; this leaves room for the account's other clients.
 _DEFAULT_MAX_REQUESTS_PER_MINUTE: Final = 60
 #: Bandwidth's default is a segment a second for each account and local number (API reference, section 21.6).
 _DEFAULT_MAX_SEGMENTS_PER_MINUTE: Final = 60
@@ -56,11 +56,11 @@ class ConnectionSettings:
     :param max_requests_per_minute: how many calls a minute one triggerer may spend on waiting for orders
     :param order_url: where a person can look at an order: a pattern with {base_url}, {account_id} and {order_id};
         ``None`` for the order's address in the API
-    :param messaging_url: the message API, without a trailing slash; ``None`` for where it is beside the base URL
+    :param messaging_url: the message API, without a trailing slash; ``None`` to derive it from the base URL
     :param application_id: the messaging application of texts whose task names none
     :param max_segments_per_minute: how many segments of texts a minute one process may send
     :param order_api: the order API of the account
-    :param subscriber: of imports that name none, and so are ``loa_authorizing_person`` and ``loa_type``
+    :param subscriber: the Subscriber of imports that name none; likewise ``loa_authorizing_person`` and ``loa_type``
     """
 
     conn_id: str
@@ -175,7 +175,10 @@ class ConnectionSettings:
             raise InvalidParameterError(*next(iter(problems.items()))) from None
 
     def derive_messaging_url(self, *, international_a2p: bool = False) -> str:
-        """The base URL of a message API: the connection's, else Bandwidth's; of another host, beside the base URL."""
+        """The base URL of a message API: the connection's ``messaging_url``, or else Bandwidth's.
+
+        Where the base URL is of another host, such as a sandbox's, the message API is taken to be on that host.
+        """
         if self.messaging_url is not None:
             return self.messaging_url
         if _is_bandwidth(self.base_url):
@@ -184,7 +187,7 @@ class ConnectionSettings:
         return urlunsplit((parts.scheme, parts.netloc, "" if international_a2p else "/api/v2", "", ""))
 
     def api_url(self, version: str) -> str:
-        """The base URL of a version of the API, whichever of its prefixes Host has.
+        """The base URL of a version of the API, whichever prefix Host ends in.
 
         :param version: ``v1`` or ``v2``
         """
@@ -279,7 +282,7 @@ def _parse_credential(name: str, value: object) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InvalidParameterError(name, "it has a character that is none, perhaps half of an emoji") from None
+        raise InvalidParameterError(name, "it holds half of a character, such as of an emoji") from None
     return text
 
 
@@ -292,7 +295,7 @@ def _parse_choice(name: str, extra: Mapping[str, str], options: tuple[str, ...])
 
 def _parse_url(name: str, url: str, port: int | None = None) -> str:
     if "@" in url:
-        raise InvalidParameterError(name, "credentials belong into Login and Password, not into the URL")
+        raise InvalidParameterError(name, "credentials belong in Login and Password, not in the URL")
     if port and not 0 < port <= 65535:
         raise InvalidParameterError("Port", f"expected 1 to 65535, or 0 for none, got {port!r}")
     try:
@@ -382,5 +385,5 @@ def _parse_per_minute(name: str, extra: Mapping[str, str], default: int) -> int:
     if not text:
         return default
     if not re.fullmatch(r"[0-9]{1,6}(\.0)?", text, re.ASCII) or float(text) < 1:
-        raise InvalidParameterError(f"extra.{name}", f"expected a number from 1, got {text!r}")
+        raise InvalidParameterError(f"extra.{name}", f"expected a whole number from 1 to 999999, got {text!r}")
     return int(float(text))

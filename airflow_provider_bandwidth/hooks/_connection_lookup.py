@@ -1,4 +1,4 @@
-"""Ask Airflow for a connection. One that it does not show is one of our errors; other failures pass as they are."""
+"""Ask Airflow for a connection. A missing one raises an error of ours; other failures pass unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One exchange with a server, within limits: the whole answer's time, and its size as it unpacks.
+"""One exchange with a server, within limits: the whole answer's time, and its size when unpacked.
 
 urllib3 limits only how long each read may take, so that an answer of a byte a second lasts as long as its server likes,
 and it unpacks whatever comes. ``http.client`` takes an interim answer (103 Early Hints) for the answer itself.
@@ -20,7 +20,7 @@ import requests
 from urllib3.exceptions import DecodeError, ProtocolError, ReadTimeoutError, SSLError
 from urllib3.poolmanager import PoolManager
 
-#: The only packing that answers are asked for: of others, some cannot be unpacked in small pieces.
+#: The only packing that answers are asked for: some others cannot be unpacked in small pieces.
 ACCEPT_ENCODING: Final = "gzip"
 _PIECE_SIZE: Final = 65536
 _MAX_INTERIM_ANSWERS: Final = 10
@@ -46,13 +46,17 @@ class _Limits(NamedTuple):
     max_bytes: int
 
 
-#: urllib3 makes the object that reads an answer, and hands it a socket only.
+#: Not a parameter, because urllib3 makes the object that reads an answer, and hands it nothing but a socket.
 _LIMITS: ContextVar[_Limits | None] = ContextVar("limits of the answer", default=None)
 
 
 @contextmanager
 def limiting_answers(seconds: float, max_bytes: int) -> Iterator[None]:
-    """Answers to what is sent in this context may take so long, even if they are read after it, and be so large."""
+    """Limit the answers to what is sent in this context, even if they are read after it.
+
+    :param seconds: the longest that a whole answer may take
+    :param max_bytes: the largest that it may be, as it comes over the network
+    """
     token = _LIMITS.set(_Limits(seconds, time.monotonic() + seconds, max_bytes))
     try:
         yield
@@ -77,7 +81,7 @@ class _LimitedSocketReader(io.RawIOBase):
         remaining = self._limits.ends_at - time.monotonic()
         is_last = self._read_timeout is None or remaining <= self._read_timeout
         try:
-            # Zero would mean to wait for nothing: less than a thousandth of a second is over at once, too.
+            # Zero would mean not to wait at all, which is no timeout; a thousandth of a second is over at once, too.
             self._sock.settimeout(max(remaining, 0.001) if is_last else self._read_timeout)
             count: int | None = self._raw.readinto(buffer)
         except TimeoutError as error:

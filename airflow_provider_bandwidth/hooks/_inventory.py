@@ -15,7 +15,7 @@ from airflow_provider_bandwidth.wire.inventory import read_sip_peer_telephone_nu
 class SipPeerTelephoneNumber(NamedTuple):
     """A telephone number of a SIP peer.
 
-    :param telephone_number: ten digits; what is no North American number, as Bandwidth shows it
+    :param telephone_number: ten digits; a number from elsewhere as Bandwidth shows it
     :param is_imported: whether an order brought it; ``False`` if it may be one that Bandwidth owns
     """
 
@@ -26,9 +26,9 @@ class SipPeerTelephoneNumber(NamedTuple):
 def iter_numbers(get_page: Callable[[str], Answer]) -> Iterator[SipPeerTelephoneNumber]:
     """All numbers of an inventory, while its pages are read.
 
-    :param get_page: asks for the page that Bandwidth calls so; 200, or 204 where there is nothing
-    :raises InvalidResponseError: the pages cannot be read to the end: one has come before, brings no number that is
-        new, or is not there. With half an inventory, live numbers would be imported again
+    :param get_page: gets the page of that name of Bandwidth's: a 200, or a 204 where there is nothing
+    :raises InvalidResponseError: the pages cannot be read to the end: one comes twice, brings no new number, or is not
+        there. Nothing can be made of half an inventory: live numbers would be imported again
     """
     page: str | None = "1"
     pages: set[str] = set()

@@ -1,4 +1,4 @@
-"""What is known of earlier attempts at a submission, and who remembers it. Pure."""
+"""What is known of earlier attempts at a submission, and what remembers it. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from datetime import datetime
 class EarlierAttempt:
     """What is known of attempts that may have sent the same order before.
 
-    :param sent_since: aware time by Bandwidth's clock; none of them can have sent it before this
+    :param sent_since: aware time; none of them can have sent it before this
     :param order_id: the order id that Bandwidth answered, if an answer came
-    :param is_airflow_time: ``sent_since`` is by Airflow's clock
+    :param is_airflow_time: whether ``sent_since`` is by Airflow's clock instead of Bandwidth's
     """
 
     sent_since: datetime
@@ -23,7 +23,7 @@ class EarlierAttempt:
 class SubmissionJournal:
     """What a submission remembers across attempts. This one remembers nothing: each submission is the first.
 
-    The operator's remembers in Airflow what the search at Bandwidth may not show yet.
+    The operator's journal remembers in Airflow what the search at Bandwidth may not show yet.
     """
 
     def earlier_attempt(self) -> EarlierAttempt | None:

@@ -40,7 +40,7 @@ XML: Final = {"Content-Type": "application/xml; charset=utf-8"}
 _LIST_STATUSES: Final = (200, 204, 400, 404)
 #: Some lists of v2 want these, though nobody documents it for orders of imports [mcp3p].
 _FIRST_PAGE: Final = {"page": "1", "size": "1000"}
-#: A status that a list cannot be narrowed by is looked for among the orders of so long: it is a new order's.
+#: Orders in a status that a list cannot be asked for are picked from those this young: RECEIVED is soon over.
 _NEW: Final = timedelta(days=1)
 
 
@@ -50,8 +50,8 @@ class Orders:
     :param resource: the row of the resource
     :param account_id: the account, for errors
     :param call: sends a request; gives its whole answer
-    :param stream: sends a GET; in a ``with`` statement it gives the answer, and the body of a 200 to be read
-    :param to_error: what a refusal says
+    :param stream: sends a GET; a context manager of the answer and, for a 200, its body as a file
+    :param to_error: makes the error of a refusal
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Orders:
         self._stream = stream
         self._to_error = to_error
         self._page: Mapping[str, str] = {}
-        #: Orders of summaries that have ended, and so never change, by id.
+        #: By id: orders listed as summaries that were read and have ended. They never change.
         self._ended: dict[str, TnOrder] = {}
 
     def create(self, request: TnOrderRequest, customer_order_id_element: str) -> TnOrder:
@@ -115,7 +115,7 @@ class Orders:
         return order
 
     def complete(self, entry: OrderListEntry) -> TnOrder:
-        """The order of a list; read on its own, once it has ended only once, where the list left out its numbers."""
+        """The whole order of a list entry: read on its own where the list left out its numbers, if ended only once."""
         shown = entry.order
         if not entry.is_summary and shown.telephone_numbers:
             return shown
@@ -142,14 +142,14 @@ class Orders:
         query = write_order_filters(self.resource, **filters)
         entries = self._list(query)
         if not entries and self.resource.is_e164 and "tn" in query:
-            # Which notation the filter of v2 wants is told in two ways ([oas2], [cli]).
+            # Sources differ on which notation the filter of v2 wants ([oas2], [cli]).
             return self._list({**query, "tn": str(query["tn"]).removeprefix("+1")})
         return entries
 
     def search_by_status(
         self, statuses: Sequence[str] | str | None, now: datetime, **filters: Any
     ) -> Sequence[OrderListEntry]:
-        """The same, for any statuses: where a list cannot be narrowed by one, it is picked from what is new."""
+        """The same, for any statuses. Orders of one that a list cannot be asked for are picked from the new ones."""
         if not statuses:
             return self.search(**filters)
         wanted = {

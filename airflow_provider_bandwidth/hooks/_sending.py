@@ -33,11 +33,11 @@ _Request = MessageRequest | InternationalMessageRequest
 
 #: Pauses in seconds between the looks for a text that may have been sent: a minute, half of it before the last.
 _PAUSES: Final = (1.0, 3.0, 8.0, 18.0, 30.0)
-#: A text found is believed to be ours once it was alone for so many looks: others' claims need a moment.
+#: Looks in a row that must show a text alone before it counts as ours: other tasks' claims need a moment.
 _LOOKS_TO_SETTLE: Final = 3
 #: How far the clocks may be apart.
 _CLOCK_SKEW: Final = timedelta(minutes=2)
-#: How long after it was noted a POST may still have been sent: its pauses, its time limits, and some.
+#: How long after it is noted in the journal a POST may still be sent: its pauses, its time limits, and a margin.
 _LONGEST_SENDING: Final = timedelta(minutes=15)
 
 
@@ -63,7 +63,7 @@ class SendingJournal:
         return None
 
     def claimed_ids(self) -> Collection[str]:
-        """The messages that others are known to have sent."""
+        """The ids of messages that other tasks are known to have sent."""
         return ()
 
     def record_sending(self, since: datetime, until: datetime) -> None:
@@ -215,7 +215,7 @@ class Sending:
 
 
 def _may_be(record: MessageRecord, request: MessageRequest, since: datetime, until: datetime) -> bool:
-    """Whether a record may be of this text. What the search does not show speaks for it."""
+    """Whether a record may be of this text. What the record does not show counts as alike."""
     if record.tag and request.tag:
         return record.tag == request.tag
     if record.received_at is not None and not since <= record.received_at <= until:

@@ -20,8 +20,8 @@ stray
 twin
     A second live order of ours.
 steps
-    What a submission does, as a generator of the pauses before its looks. Whoever runs the steps pauses, and may run
-    those of other submissions meanwhile.
+    What a submission does, as a generator of the pauses before its looks. The caller that runs the steps pauses, and
+    may run those of other submissions meanwhile.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ _CLOCK_SKEW: Final = timedelta(minutes=5)
 _LONGEST_WORK: Final = timedelta(days=1)
 #: How often an order is read again before it is believed to be another's: a proxy may have mixed answers up.
 _READS_OF_ANOTHERS: Final = 3
-#: How many POSTs one submission sends at most, each proven by look-ups to have created nothing.
+#: The most POSTs that one submission sends. Before the next, look-ups must have shown that none created an order.
 _MAX_POSTS: Final = 3
 
 
 _Result = TypeVar("_Result")
-#: Yields the seconds to pause before the next look, and returns what it came to.
+#: Yields the seconds to pause before the next look, and returns the result.
 Steps: TypeAlias = Generator[float, None, _Result]
 
 
@@ -81,7 +81,7 @@ class OrderCalls:
     :param local_now: the time by this machine's clock
     :param sleep: pauses for so many seconds
     :param account_id: the account that all of them go to
-    :param alone: the same without anything that is shared with other submissions; ``None`` if nothing is
+    :param alone: the same calls without lists shared with other submissions; ``None`` if these share none
     """
 
     create: Callable[[TnOrderRequest], TnOrder]
@@ -149,8 +149,8 @@ class Submission:
     def _find_earlier(self, attempt: EarlierAttempt | None) -> Steps[list[TnOrder]]:
         """Before a POST: the orders that are ours, those that are live first.
 
-        An error of a call leaves: nothing is sent on "don't know". After an earlier attempt, "none" is believed only
-        when the search has had its lag, and never of a recorded order.
+        An error of a call ends the submission: nothing is sent on "don't know". After an earlier attempt, "none" is
+        believed only when the search has had its lag, and never of a recorded order.
         """
         lagging: OrderNotFoundError | None = None
         for pause in self._pauses(attempt is not None, "an earlier attempt may have created it"):
@@ -322,7 +322,7 @@ class Submission:
         """The seconds before each look-up until the lag is over; there is none before the first.
 
         :param is_patient: ``False`` for one look only
-        :param reason: why it is waited for, for the log
+        :param reason: why to wait, for the log
         """
         if not is_patient:
             return (0.0,)
@@ -335,7 +335,7 @@ class Submission:
         return (0.0, *_PAUSES)
 
     def _look_alone_after(self, pause: float) -> None:
-        """The last look before the request is sent again has answers of its own: one shared list may be wrong."""
+        """The last look before the request is sent again uses no shared list, since one may be wrong."""
         self._calls = (pause == _PAUSES[-1] and self._shared.alone) or self._shared
 
     def _look(self, attempt: EarlierAttempt | None, known: Collection[str] = ()) -> list[TnOrder]:
@@ -405,7 +405,7 @@ class Submission:
         if len(entries) >= MAX_LISTED_ORDERS and not any(map(self._is_live, found)):
             raise InvalidResponseError(
                 f"The search for CustomerOrderId {self._id!r} gave {len(entries)} orders, none of them this one, and "
-                "is cut off there: whether the order exists cannot be told."
+                "is cut off there: whether the order exists cannot be told. Give it an id that begins no other."
             )
         return newest_first(found)
 
@@ -437,7 +437,7 @@ class Submission:
         return found
 
     def _find_stray(self, order: TnOrder) -> TnOrder | None:
-        """The order if it is a stray. That it is another's is believed when several answers in a row say so."""
+        """The order if it is a stray. That it is none is believed only when several answers in a row say so."""
         for is_last in (*[False] * _READS_OF_ANOTHERS, True):
             shown_id = order.customer_order_id
             if (shown_id is None or _is_same(shown_id, self._id)) and self._find_difference(order) is None:
@@ -462,7 +462,7 @@ class Submission:
         return self._request.difference(order)
 
     def _sent_since(self, attempt: EarlierAttempt) -> datetime:
-        """By Bandwidth's clock. Which of Airflow's clocks took a time is not known, so the earlier reading counts."""
+        """In Bandwidth's time. Which of Airflow's machines took a time is not known, so the earlier reading counts."""
         if not attempt.is_airflow_time:
             return attempt.sent_since
         return min(attempt.sent_since, attempt.sent_since + (self._calls.now() - self._calls.local_now()))

@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 #: The longest single pause, in seconds, whatever a rate limit's reset time says.
 MAX_PAUSE: Final = 60.0
 _FIRST_PAUSE: Final = 1.0
-#: A whole answer may take as many times the connection's timeout, which limits each of its pieces.
+#: A whole answer may take this many times the connection's timeout, which limits each of its pieces.
 _ANSWER_TIMEOUTS: Final = 5
-#: The largest answer that is held whole, and the largest list that is read as it comes. An order of 5,000 numbers has
-#: about one MiB, a list of 1,000 such orders 200 to 600.
+#: The largest answer that is held whole. An order of 5,000 numbers has about one MiB.
 _MAX_BODY: Final = 64 * 2**20
+#: The largest list that is read as it comes. One of 1,000 such orders has 200 to 600 MiB.
 _MAX_STREAM: Final = 2**30
 #: A token is renewed this many seconds before it expires, or after half its lifetime if that is later.
 _EXPIRY_MARGIN: Final = 60.0
@@ -60,14 +60,14 @@ def next_pause(
     error: requests.RequestException | None,
     now: float,
 ) -> float | None:
-    """Seconds to pause before the same request is sent again, or ``None`` to give up. The table is the hook's.
+    """Seconds to pause before the same request is sent again, or ``None`` to give up: the hook's table.
 
     :param attempt: how often it was sent, from 1
     :param may_resend: whether sending it twice does no harm: a GET, or a request for a token
     :param now: epoch seconds by the server's clock
     """
     if error is not None:
-        # An answer that takes too long once takes as long again.
+        # An answer that took too long would take as long again.
         again = may_pass(error) and not find_cause(error, AnswerTooSlowError) and (may_resend or was_never_sent(error))
     else:
         assert response is not None
@@ -197,8 +197,9 @@ class Session(requests.Session):
         """No answer is a redirect to be followed."""
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """The environment's proxies apply, but not to plain http, which is for this very machine only; and its CA
-        bundle only where the connection does not name its own.
+        """Use the environment's proxies, and its CA bundle where the connection names none.
+
+        Plain http goes to this very machine only, so neither applies to it.
         """
         if not str(url).lower().startswith("https:"):
             # Reading the environment takes longer than the rest of a call.
@@ -294,7 +295,7 @@ class TokenAuth(AuthBase):
         return request
 
     def renew(self, request: requests.PreparedRequest) -> None:
-        """Put a new token on a request whose token was refused; one renewal serves all that were refused with it."""
+        """Put a new token on a request whose token was refused; one renewal serves all requests that had it."""
         with self._lock:
             if request.headers.get("Authorization") == f"Bearer {self._token}":
                 self._token = None
@@ -368,6 +369,6 @@ def _read_token(answer: dict[str, Any]) -> tuple[str, float]:
         lifetime = float(answer.get("expires_in") or 0)
     except (ValueError, TypeError, OverflowError):
         lifetime = 0.0
-    # A token that is not good for any time, by its own account, is used until it is refused.
+    # A token that names no usable lifetime is kept for the default one, or until it is refused.
     is_good = math.isfinite(lifetime) and lifetime > 0
     return token if re.fullmatch("[!-~]+", token) else "", lifetime if is_good else _DEFAULT_TOKEN_LIFETIME

@@ -70,7 +70,7 @@ def may_pass(error: Exception) -> bool:
 
 
 def find_cause(error: BaseException | None, *kinds: type[_Error]) -> _Error | None:
-    """The error of one of these kinds that an error was raised for, or holds."""
+    """The first error of one of these kinds among an error and its causes; ``None`` if there is none."""
     while error is not None and not isinstance(error, kinds):
         error = error.__cause__ or error.__context__
     return error
@@ -96,16 +96,16 @@ def describe_transport_error(error: Exception, url: str) -> str:
     if file_error is not None or not isinstance(error, requests.RequestException):
         return _describe_local_error(file_error or error)
     if isinstance(error, requests.exceptions.ProxyError) or _is_of_socks_proxy(error):
-        return "the proxy could not be used"
+        return "the proxy could not be used; check HTTPS_PROXY and ALL_PROXY in the environment"
     if was_never_sent(error):
-        return "no connection could be made: host unknown, unreachable, or not listening"
+        return "no connection could be made: host unknown, unreachable, or not listening; check the connection's Host"
     if isinstance(error, requests.Timeout):
         return "no answer within the connection's timeout"
     return f"the connection broke before the answer was complete ({type(error).__name__})"
 
 
 def _is_of_socks_proxy(error: Exception) -> bool:
-    """Whether a SOCKS proxy could not be reached, which urllib3 tells as any connection that could not be made."""
+    """Whether a SOCKS proxy could not be reached, for which urllib3 has no error of its own."""
     refused = find_cause(error, NewConnectionError)
     return refused is not None and type(getattr(refused, "conn", None)).__name__.startswith("SOCKS")
 

@@ -76,7 +76,7 @@ class BandwidthHook(ApiHook):
     certificate or TLS refused              never                           never: ``AmbiguousSubmissionError``
     ======================================  ==============================  =====================================
 
-    Pauses grow from one second by doubling, halved at most at random, up to a minute. A 429's pause is what
+    Pauses double from one second up to a minute; each is shortened at random, by half at most. A 429's pause is what
     ``X-RateLimit-Reset`` [rate] or ``Retry-After`` says, up to a minute. Redirects are never followed.
 
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
@@ -104,7 +104,7 @@ class BandwidthHook(ApiHook):
         super().__init__(bandwidth_conn_id, account_id, max_attempts=max_attempts, sleep=sleep, clock=clock)
         self._given_order_api = order_api
         self._orders_of: dict[OrderResource, Orders] = {}
-        #: Orders that were found in a resource that is not looked into first, by id.
+        #: By order id: the resource that holds the order, where it is not the one looked into first.
         self._found_in: dict[str, OrderResource] = {}
 
     # --- connection ---------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ class BandwidthHook(ApiHook):
 
     @cached_property
     def order_api(self) -> OrderApi:
-        """The order API that calls go to. Like the account it stays what it was when the connection changes.
+        """The order API that calls go to. Like the account, it stays the same when the connection changes.
 
         :raises InvalidParameterError: there is none of the name given
         """
@@ -145,8 +145,8 @@ class BandwidthHook(ApiHook):
                 problem = probe.settings.explain_failure(error, probe.account_id)
                 if others:
                     problem = (
-                        f"Account {probe.account_id} does not answer for order API {probe.order_api.name}, but for "
-                        f"{' and '.join(others)}: set order_api. {error}"
+                        f"Account {probe.account_id} does not answer for order API {probe.order_api.name}, but does "
+                        f"for {' and '.join(others)}: set order_api. {error}"
                     )
             # The form's Test button tests a copy under a random id, which nobody would recognise.
             return False, re.sub(f"[Cc]onnection {re.escape(repr(self.bandwidth_conn_id))}", "this connection", problem)
@@ -213,8 +213,8 @@ class BandwidthHook(ApiHook):
     def get_tn_order(self, order_id: str, action: Action | None = None) -> TnOrder:
         """Read one order.
 
-        :param action: what the order does, where that is known. Some order APIs have a place for each action, which
-            are looked into one after the other where it is not
+        :param action: what the order does; ``None`` if that is not known. Some order APIs keep the orders of each
+            action apart; without ``action`` one place after the other is looked into
         :raises OrderNotFoundError: the account has no such order (or not yet: Bandwidth may need a moment)
         :raises InvalidResponseError: the answer is not this order, or a 404 that is not Bandwidth's, such as a proxy's
         :raises BandwidthApiError: any other refusal, or no answer after all attempts
@@ -248,13 +248,13 @@ class BandwidthHook(ApiHook):
     ) -> list[TnOrder]:
         """Orders of the account as Bandwidth's search gives them, newest first; empty if nothing matches.
 
-        At most 1,000 [oas1], of each action where these have a list each; narrow the dates for more. Whether the search
-        by ``customer_order_id`` is exact, and the time zone and edges of the dates, are not documented: compare again
-        where it matters. Where Bandwidth answers summaries, each order is read in full, one GET each.
+        At most 1,000 [oas1], or 1,000 of each action where each has a list; narrow the dates for more. Whether the
+        search by ``customer_order_id`` is exact, and the time zone and edges of the dates, are not documented: check
+        the orders again where it matters. Where Bandwidth answers summaries, each order is read in full, one GET each.
 
         :param status: one status or several. Lists of removals, and those of v2, cannot be asked for RECEIVED [oas2]:
             such orders are picked from those of the last day
-        :param created_from: date, or text ``yyyy-MM-dd``; the time of day of a datetime is dropped, in UTC
+        :param created_from: date, or text ``yyyy-MM-dd``, like the three after it; of a datetime its day in UTC counts
         :raises InvalidParameterError: a filter that Bandwidth would not understand; nothing was asked
         :raises InvalidResponseError: the answer is not a list of orders
         """
@@ -293,13 +293,14 @@ class BandwidthHook(ApiHook):
         At most 1,000 [oas1]. Where each action has a list, those of imports come first. Leaving the iterator early
         gives up the rest of the answer.
 
-        :param statuses: the statuses to list; lists of removals, and those of v2, show no RECEIVED order then
+        :param statuses: the statuses to list; all if empty. Lists of removals, and those of v2, cannot be asked for
+            RECEIVED
         :param created_from: date, or text ``yyyy-MM-dd``; time zone and edges are not documented
         :param order_id_fragment: the first characters of the OrderId [oas1]
         :param in_full: ask for whole orders (``orderDetails`` [iris20]); Bandwidth may answer summaries all the same.
             ``False`` reads no more than OrderId, status and creation date of each
         :param action: list orders of this action alone, where each action has a list
-        :raises InvalidResponseError: the answer is not a list, or breaks off; the orders before that are sound
+        :raises InvalidResponseError: the answer is not a list, or breaks off; the orders given before that are sound
         :raises BandwidthApiError: a refusal, or no answer
         """
         for resource in self._resources(action):
@@ -332,8 +333,8 @@ class BandwidthHook(ApiHook):
 
         :param site_id: SiteId; the connection's by default
         :param sip_peer_id: SipPeerId; the connection's by default
-        :raises InvalidResponseError: the pages cannot be read to the end: one has come before, brings no number that
-            is new, or is empty. With half an inventory, live numbers would be imported again
+        :raises InvalidResponseError: the pages cannot be read to the end: one comes twice, brings no new number, or is
+            empty. Nothing can be made of half an inventory: live numbers would be imported again
         """
         from airflow_provider_bandwidth.hooks._inventory import iter_numbers
 
@@ -347,9 +348,9 @@ class BandwidthHook(ApiHook):
     ) -> int:
         """Bandwidth's own count of the telephone numbers of a SIP peer (``totaltns`` [oas1]).
 
-        Bandwidth says no more of it than its name does. It is taken to count what the pages of
-        :meth:`iter_sip_peer_telephone_numbers` list: every number of the peer, its own included. Whether the two are
-        always in step, while an order works for instance, is not documented.
+        Bandwidth does not document what it counts. It is taken to count what the pages of
+        :meth:`iter_sip_peer_telephone_numbers` list: every number of the peer, those Bandwidth owns included. Whether
+        the two always agree, for instance while an order works, is not documented either.
 
         :param site_id: SiteId; the connection's by default
         :param sip_peer_id: SipPeerId; the connection's by default
@@ -367,13 +368,15 @@ class BandwidthHook(ApiHook):
     def _peer_path(self, site_id: int | str | None, sip_peer_id: int | str | None) -> str:
         site, peer = self.resolve_site_id(site_id), self.resolve_sip_peer_id(sip_peer_id)
         if peer is None:
-            raise InvalidParameterError("SipPeerId", "give it, or set the connection's extra.sip_peer_id")
+            raise InvalidParameterError(
+                "SipPeerId", f"give sip_peer_id, or set extra.sip_peer_id of connection {self.bandwidth_conn_id!r}"
+            )
         return f"sites/{site}/sippeers/{peer}"
 
     def check_importable(
         self, telephone_numbers: Iterable[str], site_id: int | str | None = None, sip_peer_id: int | str | None = None
     ) -> tuple[TelephoneNumberError, ...]:
-        """Ask Bandwidth which numbers it would not import, and why; sends nothing else.
+        """Ask Bandwidth which numbers it would not import, and why. Nothing is ordered.
 
         Asked in parts of 5,000, the most Bandwidth takes at once [oas1]. A clean answer is a hint, no promise [host].
 
@@ -448,9 +451,9 @@ class BandwidthHook(ApiHook):
         loa_authorizing_person: str | None = None,
         customer_order_id: str | None = None,
     ) -> TnOrderRequest:
-        """An order to submit through this connection's order API; what it does not take is left out.
+        """An order to submit through this connection's order API. Fields that this API does not take are left out.
 
-        An import takes from the connection what is not given; a removal takes SiteId alone.
+        A field that is not given comes from the connection: any field of an import, SiteId alone of a removal.
 
         :param action: ``IMPORT`` or ``REMOVE``
         :raises InvalidParameterError: names each field that is missing or wrong; nothing was sent
@@ -482,7 +485,7 @@ class BandwidthHook(ApiHook):
     def order_url(self, order_id: str, action: Action | str | None = None) -> str:
         """Where a person can look at an order: the connection's ``order_url`` pattern, filled in.
 
-        :param action: what the order does, if that is known: its address in the API may hang on it
+        :param action: what the order does, if that is known: its address in the API may depend on it
         """
         resource = self.order_api.removals if action == Action.REMOVE else self.order_api.imports
         base_url = self.settings.api_url(resource.api_version)
@@ -507,32 +510,32 @@ class BandwidthHook(ApiHook):
 
         Bandwidth does not refuse a duplicate, and importing a live number again resets its attributes [oas1]. So the
         account is searched before every POST, and for a minute after a POST whose answer leaves doubt. An order found
-        is taken over if its CustomerOrderId, action, SiteId, numbers, and SipPeerId and LoaType where given, are the
-        request's, unless it FAILED. After a POST the search is asked once more, for a twin.
+        is taken over, unless it FAILED, if it has the request's CustomerOrderId, action, SiteId and numbers, and the
+        SipPeerId and LoaType where given. After a POST the search is asked once more, for a twin: a second such order.
 
         Guaranteed, whatever dies and whichever answer is lost: attempts that follow one another create one order, as
         long as Bandwidth's search shows an order within a minute of its POST having ended. Clocks may differ by hours,
-        ids may come back in another case, and an answer that contradicts the request is not believed. Once Bandwidth
-        has given an order id to the journal, nothing more is sent until that order is seen to have FAILED.
+        ids may come back in another case, and an answer that contradicts the request is not believed. Once the journal
+        has an order id of Bandwidth's, nothing more is sent until that order is seen to have FAILED.
 
         Not guaranteed is one order
 
         * from two attempts at the same time, such as a worker that Airflow believes dead and the retry that replaces
           it. Both may search before either sends, and Bandwidth takes both orders. The search after the POST then
-          finds the twin, unless that is still hidden from it or came without a CustomerOrderId. The attempt that finds
-          it fails with both orders' ids: both attempts, or the later one. A retry takes one of the two over. Of two
-          mapped tasks with the same numbers, the operator's journal lets one send at most.
-        * from a POST that Bandwidth acts upon more than a minute after the client gave up on it. A POST that was sent
-          again is followed by a minute in which the twin is looked for; what comes later still is noticed by a later
-          attempt at best, which warns.
+          finds the twin, unless it does not show it yet, or the twin came without a CustomerOrderId. An attempt that
+          finds a twin fails and names both orders; its retry takes one of the two over. Of two mapped tasks with the
+          same numbers, the operator's journal lets one send at most.
+        * from a POST that Bandwidth acts upon more than a minute after the client gave up on it. After a POST that was
+          sent again, a twin is looked for during a minute. One that comes later still is noticed by a later attempt at
+          best, which warns.
 
         :param reuse_existing_order: ``False`` sends a new order although there is one; each call then sends one
         :param reuse_orders_ended_since: aware time; an order that ended before it is not taken over, since what it did
             was undone in the meantime. Bandwidth's clock decides: leave a margin. An order that does not show when it
             ended is taken to have ended a day after it was made
-        :param journal: what is known of earlier attempts at this very request, and where this one is recorded. The
-            search may not show yet what an earlier attempt sent, so an empty answer is believed after a minute only,
-            and an order that lost its CustomerOrderId is looked for by its numbers
+        :param journal: what is known of earlier attempts at this very request, and where this one is recorded. After
+            an earlier attempt an empty answer is believed only after a minute, since the search may not show yet what
+            was sent; and an order that lost its CustomerOrderId is looked for by its numbers
         :raises OrderMismatchError: an order with this CustomerOrderId asks for something else
         :raises DuplicateOrderError: another attempt created the same order at the same time
         :raises AmbiguousSubmissionError: it could not be found out whether the order was created, or the order that
@@ -567,7 +570,7 @@ class BandwidthHook(ApiHook):
     # --- requests -----------------------------------------------------------------------------------------------
 
     def _resources(self, action: Action | None) -> tuple[OrderResource, ...]:
-        """Where orders of this action are; where all are for ``None``."""
+        """The resources that hold orders of this action; for ``None`` all of them."""
         return self.order_api.resources if action is None else (self.order_api.resource_for(action),)
 
     def _orders(self, resource: OrderResource) -> Orders:
@@ -583,9 +586,9 @@ class BandwidthHook(ApiHook):
         if request.resource not in self.order_api.resources:
             raise InvalidParameterError(
                 "order_api",
-                f"the request is for {request.resource.order_api}, but connection {self.bandwidth_conn_id!r} and its "
-                f"hook for {self.order_api.name}. Make it with the hook's build_order_request, or give the hook the "
-                "order_api of the request",
+                f"the request is for {request.resource.order_api}, but the hook of connection "
+                f"{self.bandwidth_conn_id!r} is for {self.order_api.name}. Make the request with the hook's "
+                "build_order_request, or give the hook the order_api of the request",
             )
         return self._orders(request.resource)
 

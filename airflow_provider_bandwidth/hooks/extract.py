@@ -1,4 +1,4 @@
-"""Open what an extract is: a file wherever Airflow's object storage reaches it, or a query of a database."""
+"""Open an extract: a file wherever Airflow's object storage reaches it, or a query of a database."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _ROWS_AT_A_TIME: Final = 10_000
 def check_sources(
     telephone_numbers: Any, extract_path: str | None, column: str | None, sql: str | None, sql_conn_id: str | None
 ) -> None:
-    """See that the desired numbers come from one place, which is told in full.
+    """Check that the desired numbers come from exactly one place, whose parameters are complete.
 
-    :raises ValueError: they come from none or several, or a parameter is left out or too much
+    :raises ValueError: they come from none or several, or a parameter is missing or too much
     """
     if sum(each is not None for each in (telephone_numbers, extract_path, sql)) != 1:
         raise ValueError("give one of telephone_numbers, extract_path and sql")
@@ -50,7 +50,7 @@ def read_desired(
     sql: str | None,
     sql_conn_id: str | None,
 ) -> Iterable[object] | str:
-    """The desired numbers of a sync, from the one place that is told. Files and queries are opened when they are read.
+    """The desired numbers of a sync, from the one place that is given. A file or query is opened when it is read.
 
     The parameters are the plan operator's, checked by :func:`check_sources` and rendered.
     """
@@ -72,7 +72,7 @@ def read_telephone_number_column(path: str, column: str, *, encoding: str | None
     :param column: the column's name
     :param encoding: of the text, instead of a guess; see ``number_sync.extract.read_column``
     :raises ExtractUnavailableError: the file cannot be opened or read now; it may be late
-    :raises InvalidExtractError: what is in it is no extract with this column
+    :raises InvalidExtractError: its content is not an extract with this column
     """
     kind = path.lower()
     with _naming_file(path), ObjectStoragePath(path).open("rb") as opened:
@@ -115,13 +115,13 @@ def _naming_file(path: str) -> Iterator[None]:
 def read_sql_column(conn_id: str, sql: str, column: str | None = None) -> Iterator[object]:
     """The values of one column of a query, one by one, fetched in chunks through the connection's DB-API hook.
 
-    On PostgreSQL the rows stay in the server until they are fetched; other drivers do as they do.
+    On PostgreSQL the rows stay in the server until they are fetched; elsewhere that is up to the driver.
 
     :param conn_id: Airflow connection of any SQL database
     :param sql: one query; it is rolled back
     :param column: the column's name, see ``number_sync.extract.read_column``; not needed if there is only one
     :raises ExtractUnavailableError: the database does not answer (now)
-    :raises InvalidExtractError: the connection is none of an SQL database, the database refuses the query, or there is
+    :raises InvalidExtractError: the connection is not of an SQL database, the database refuses the query, or there is
         no such column
     """
     source = f"The query of connection {conn_id!r}"
@@ -159,7 +159,7 @@ def _connect(conn_id: str) -> Any:
         ) from error
     if not isinstance(hook, DbApiHook):
         raise InvalidExtractError(
-            f"Connection {conn_id!r}, which sql_conn_id names, is none of an SQL database ({type(hook).__name__})."
+            f"Connection {conn_id!r}, which sql_conn_id names, is not of an SQL database ({type(hook).__name__})."
         )
     return hook.get_conn()
 

@@ -30,10 +30,11 @@ __all__ = ["BandwidthMessagingHook", "SendingJournal"]
 
 _JSON: Final = {"Content-Type": "application/json; charset=utf-8"}
 _A2P_PATH: Final = "bulk/sendsms"
-#: How the A2P API refuses a message, and the refusal for being too fast, after which a second is waited [intl].
+#: The HTTP status with which the A2P API refuses a message [intl].
 _A2P_REFUSED: Final = 420
+#: Its code for messages that come too fast; such a message is sent again after a second [intl].
 _A2P_TOO_FAST: Final = "105"
-#: The search shows no more than so many [sdk26].
+#: The most messages that one search shows [sdk26].
 _MAX_LISTED: Final = 10_000
 
 
@@ -53,7 +54,8 @@ class BandwidthMessagingHook(ApiHook):
     400, 403, 404, other 4xx, redirects     never                           never
     ======================================  ==============================  =====================================
 
-    Texts wait until the connection's ``max_segments_per_minute`` allows them. The budget is that of the process.
+    Texts wait until the connection's ``max_segments_per_minute`` allows them. All hooks of a process share that
+    budget.
     """
 
     _accept = "application/json"
@@ -72,7 +74,7 @@ class BandwidthMessagingHook(ApiHook):
         priority: str | None = None,
         expiration: datetime | None = None,
     ) -> SentMessage:
-        """Send one text through Messaging API v2, once. Of a repeated call Bandwidth makes a second text.
+        """Send one text through Messaging API v2, once. A repeated call sends a second text.
 
         :param to: the receiver's number; several make one group message, whose receivers see each other
         :param from_: a number of the account, a short code, or an alphanumeric sender
@@ -111,9 +113,9 @@ class BandwidthMessagingHook(ApiHook):
     def send_international_message(
         self, to: str, from_: str, text: str, *, dlr_url: str, dlr_mask: int = ALL_FINAL_REPORTS
     ) -> SentMessage:
-        """Send one text through the International A2P API, which Bandwidth calls legacy. It raises as the other one.
+        """Send one text through the International A2P API, which Bandwidth calls legacy.
 
-        The connection's login and password are those of that API.
+        The connection's login and password are those of that API. It raises what :meth:`send_message` raises.
 
         :param to: in E.164
         :param from_: at most 11 letters and digits, or 16 digits
@@ -146,7 +148,9 @@ class BandwidthMessagingHook(ApiHook):
     def submit(
         self, request: MessageRequest | InternationalMessageRequest, journal: SendingJournal | None = None
     ) -> SentMessage:
-        """Send a text, unless an earlier attempt has: then find it. See the operator for what is promised.
+        """Send a text, or find the one that an earlier attempt sent.
+
+        The operator's docstring says what is promised.
 
         :param journal: what is known of earlier attempts, and where this one is recorded
         :raises AmbiguousMessageError: whether it was sent cannot be found out; nothing more was sent
@@ -180,7 +184,7 @@ class BandwidthMessagingHook(ApiHook):
             if error.code != _A2P_TOO_FAST or attempt == self._max_attempts:
                 break
             self._sleep(1.0)
-        # The API's own word for a 500 is to send it again after a minute, so nothing was sent [intl].
+        # After a 500 the API says to send the text again a minute later, so nothing was sent [intl].
         raise error
 
     # --- looking ------------------------------------------------------------------------------------------------
@@ -210,7 +214,9 @@ class BandwidthMessagingHook(ApiHook):
             if page.next_token is None or not page.records or listed >= _MAX_LISTED:
                 return
             if page.next_token in seen:
-                raise InvalidResponseError(f"{answer.url} answers the same page of messages again.")
+                raise InvalidResponseError(
+                    f"{answer.url} answers the same page of messages again: the search cannot be read to its end."
+                )
             seen.add(page.next_token)
             query = {**query, "pageToken": page.next_token}
 
@@ -247,7 +253,7 @@ class BandwidthMessagingHook(ApiHook):
         )
 
     def _account_named(self) -> str:
-        """The account for a message; an A2P connection needs none."""
+        """The account, for errors and for the budget; an A2P connection needs none."""
         return self._given_account_id or self.settings.account_id or "(none)"
 
     def _wait_for_budget(self, segments: int) -> None:

@@ -356,6 +356,6 @@ def test_an_extra_that_is_no_json_is_named_and_not_shown(text: str) -> None:
 
 def test_a_secret_with_half_a_character_is_named_and_not_shown() -> None:
     connection = SimpleNamespace(conn_id="c", extra=None, login="id", password="hidden\ud83d", schema=None)
-    with pytest.raises(InvalidConnectionError, match="field Password: it has a character") as caught:
+    with pytest.raises(InvalidConnectionError, match="field Password: it holds half of a character") as caught:
         ConnectionSettings.from_connection(connection, {})
     assert "hidden" not in str(caught.value)

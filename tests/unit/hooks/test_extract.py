@@ -124,7 +124,7 @@ class TestSql:
             (AirflowNotFoundException("x"), ExtractUnavailableError, "'crm', which sql_conn_id names, isn't defined"),
             (AirflowException('Unknown hook type "x"'), InvalidExtractError, "apache-airflow-providers-postgres"),
             (ModuleNotFoundError("No module named 'x'"), InvalidExtractError, "apache-airflow-providers-postgres"),
-            (BaseHook(), InvalidExtractError, r"none of an SQL database \(BaseHook\)"),
+            (BaseHook(), InvalidExtractError, r"is not of an SQL database \(BaseHook\)"),
         ],
     )
     def test_connection_of_no_use_is_named(

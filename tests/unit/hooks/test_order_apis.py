@@ -206,7 +206,7 @@ def test_the_test_button_says_which_api_answers(sandbox: Sandbox, connect: Conne
     is_good, says = BandwidthHook().test_connection()
     assert not is_good
     assert says.startswith(
-        "Account 9900000 does not answer for order API externalTns, but for importTnOrders and "
+        "Account 9900000 does not answer for order API externalTns, but does for importTnOrders and "
         "importTnOrders/messaging: set order_api."
     )
     assert BandwidthHook(order_api="importTnOrders").test_connection()[0]
