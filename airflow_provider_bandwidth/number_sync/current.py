@@ -1,7 +1,7 @@
 """What is at a SIP peer now: what its inventory shows, and what orders have done that it may not show yet.
 
 Pure: no Airflow, no network. An inventory may lag behind orders that have ended, and may be cut: it is believed only
-where it fits the peer's own count, and the effects of orders that ended lately are laid over it.
+where the peer's own count agrees with it, and the effects of orders that ended lately are laid over it.
 """
 
 from __future__ import annotations
@@ -45,11 +45,21 @@ class PeerNumbers:
                 imported.difference_update(order.completed_telephone_numbers)
         return PeerNumbers(frozenset(imported), self.others - imported)
 
-    def fits(self, counts: Iterable[int], moving: Collection[str]) -> bool:
-        """Whether the peer's own counts agree with the numbers that its inventory shows.
+    def agrees(self, counts: Collection[int], moving: Collection[str]) -> bool:
+        """Whether the peer counts what its inventory shows, so that no number is left out.
+
+        Two counts differ where an order is being worked on meanwhile: then the inventory shows one of them, or a number
+        in between.
 
         :param counts: how many numbers the peer says that it has, before and after its inventory was read
         :param moving: numbers of orders that are open or ended lately: the counts may hold them or not
+        """
+        return self.fits(counts, moving) and min(counts) <= len(self.imported | self.others) <= max(counts)
+
+    def fits(self, counts: Iterable[int], moving: Collection[str]) -> bool:
+        """Whether orders could be why the peer does not count what its inventory shows.
+
+        So it may be, where the two lag differently. An inventory that leaves out as many other numbers looks the same.
         """
         shown = self.imported | self.others
         fewest, most = len(shown.difference(moving)), len(shown.union(moving))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -43,12 +43,16 @@ class Look:
     :param open_orders: orders that are not known to have ended
     :param recent_orders: orders that were made or have changed lately, in any state
     :param numbers: the numbers at the SIP peer, effects of orders that ended lately included
+    :param moving: the numbers of orders that are open or ended lately
+    :param doubt: why others may be at the SIP peer that ``numbers`` leaves out; empty if there is no such doubt
     """
 
     now: datetime
     open_orders: Sequence[TnOrder]
     recent_orders: Sequence[TnOrder]
     numbers: PeerNumbers
+    moving: Collection[str]
+    doubt: str = ""
 
     @property
     def known_since(self) -> datetime:
@@ -61,6 +65,22 @@ class Look:
         """The orders made since then that the look showed."""
         since = self.known_since
         return [order.order_id for order in self.recent_orders if order.created_at and order.created_at >= since]
+
+    def check_new(self, to_import: Iterable[str]) -> None:
+        """Refuse to import what may be at the SIP peer already.
+
+        Numbers of orders are beyond doubt: their orders say what became of them.
+
+        :param to_import: numbers about to be imported
+        :raises InvalidResponseError: the inventory may leave out some of them
+        """
+        new = set(to_import).difference(self.moving)
+        if self.doubt and new:
+            raise InvalidResponseError(
+                f"{self.doubt}, and orders are open or ended lately. They may be why; but as many live numbers may be "
+                f"left out, and {len(new):,} new ones would be imported, which resets those that are live. Nothing was "
+                "sent. Run again later. If it stays so and the numbers are new, set first_load=True for one run."
+            )
 
 
 class PeerReader:
@@ -106,8 +126,12 @@ class PeerReader:
         # A status that Bandwidth has not documented is not one to ask for.
         open_orders += [order for order in recent if not order.is_terminal and order.order_id not in known]
         _refuse_blank(open_orders)
-        numbers = self._read_inventory([*open_orders, *recent], since=now - SETTLED_AFTER)
-        return Look(now, open_orders, recent, numbers)
+        since = now - SETTLED_AFTER
+        at_work = [*open_orders, *recent]
+        moving = find_moving(at_work, site_id=self.site_id, sip_peer_id=self.sip_peer_id, since=since)
+        shown, doubt = self._read_inventory(moving)
+        numbers = shown.lay_over(at_work, site_id=self.site_id, sip_peer_id=self.sip_peer_id, since=since)
+        return Look(now, open_orders, recent, numbers, moving, doubt)
 
     def _list_orders(self, **filters: Any) -> list[TnOrder]:
         """Orders of every order API that the account has: whichever made an order, its numbers are what they are."""
@@ -135,23 +159,23 @@ class PeerReader:
             )
         return orders
 
-    def _read_inventory(self, orders: Sequence[TnOrder], since: datetime) -> PeerNumbers:
-        """The numbers at the peer, if its inventory fits its own count."""
-        moving = find_moving(orders, site_id=self.site_id, sip_peer_id=self.sip_peer_id, since=since)
-        problem = ""
+    def _read_inventory(self, moving: Collection[str]) -> tuple[PeerNumbers, str]:
+        """The numbers that the peer's inventory shows, and why it may leave out others, if its own count says so."""
         for left in reversed(range(_INVENTORY_LOOKS)):
             before, shown, after = self._read_pages_and_counts()
-            if shown.fits((before, after), moving):
-                return shown.lay_over(orders, site_id=self.site_id, sip_peer_id=self.sip_peer_id, since=since)
-            problem = (
+            if shown.agrees((before, after), moving):
+                return shown, ""
+            doubt = (
                 f"SIP peer {self.sip_peer_id} counts {before:,} telephone numbers before and {after:,} after its "
                 f"inventory showed {len(shown.imported) + len(shown.others):,}"
             )
             if left:
-                self._log.warning("%s. Reading it again in %d seconds.", problem, _INVENTORY_PAUSE)
+                self._log.warning("%s. Reading it again in %d seconds.", doubt, _INVENTORY_PAUSE)
                 time.sleep(_INVENTORY_PAUSE)
+        if shown.fits((before, after), moving):
+            return shown, doubt
         raise InvalidResponseError(
-            f"{problem}: the inventory cannot be believed, and numbers that it leaves out would be imported again. "
+            f"{doubt}: the inventory cannot be believed, and numbers that it leaves out would be imported again. "
             "Nothing was sent. Run again later."
         )
 

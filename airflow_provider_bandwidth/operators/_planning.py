@@ -184,6 +184,8 @@ def make_plan(reader: PeerReader, request: PlanRequest, log: Any) -> MadePlan:
     log.info("The plan: %s.", ", ".join(f"{name} {count:,}" for name, count in plan.counts().items()))
     unsafe = _judge(request, plan, look, reader)
     layout = _lay_out(request, plan, look, reader)
+    if not request.first_load:
+        look.check_new(layout.telephone_numbers(Action.IMPORT))
     if unsafe is None:
         return MadePlan(planned_at, look, plan, layout)
     return MadePlan(planned_at, look, plan, layout, str(unsafe), unsafe.findings, unsafe.limits)

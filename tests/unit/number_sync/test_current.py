@@ -86,17 +86,29 @@ def test_order_that_does_not_show_its_end_may_have_ended_lately() -> None:
     assert laid_over({A}, order(B, place=(743, None)))[0] == {A, B}
 
 
-def test_inventory_is_believed_if_it_fits_the_count_of_the_peer() -> None:
+def test_inventory_is_believed_if_the_peer_counts_as_many() -> None:
     numbers = PeerNumbers(frozenset({A, B}), frozenset({C}))
-    assert numbers.fits((3, 3), ())
-    assert not numbers.fits((3, 4), ())
-    assert not numbers.fits((2, 3), ())
+    assert numbers.agrees((3, 3), ())
+    assert not numbers.agrees((4, 4), ())
+    assert not numbers.agrees((2, 2), ())
 
 
-def test_numbers_that_orders_move_may_be_counted_or_not() -> None:
+def test_counts_that_differ_fit_if_orders_move_as_many_numbers() -> None:
     numbers = PeerNumbers(frozenset({A, B}), frozenset())
-    assert numbers.fits((2, 3), {C})
-    assert numbers.fits((1, 2), {B})
+    assert numbers.agrees((2, 3), {C})
+    assert numbers.agrees((1, 2), {B})
+    assert numbers.agrees((1, 3), {B, C})
+    assert not numbers.agrees((2, 3), ())
+    assert not numbers.agrees((1, 3), {B})
+    assert not numbers.agrees((1, 3), {C})
+
+
+def test_counts_that_agree_with_each_other_leave_nothing_to_what_orders_move() -> None:
+    numbers = PeerNumbers(frozenset({A, B}), frozenset())
+    assert not numbers.agrees((3, 3), {C})
+    assert not numbers.agrees((1, 1), {B})
+    assert numbers.fits((3, 3), {C})
+    assert numbers.fits((1, 1), {B})
     assert not numbers.fits((4,), {C})
     assert not numbers.fits((0,), {B})
 

@@ -286,6 +286,25 @@ def test_inventory_that_is_empty_once_is_read_again(bandwidth: Sandbox, monday: 
     assert monday.plan(NUMBERS[:100])["to_import"] == 0
 
 
+@pytest.mark.parametrize("ends", [False, True], ids=["open", "ended"])
+def test_orders_do_not_explain_an_inventory_that_leaves_out_others(
+    bandwidth: Sandbox, monday: Run, *, ends: bool
+) -> None:
+    """As many numbers on their way as are left out, and live ones would be imported again."""
+    bandwidth.seed(imported=NUMBERS[:12])
+    bandwidth.hold()
+    monday.plan(NUMBERS[:30])
+    monday.submit()
+    if ends:
+        bandwidth.configure(inventory_lag_seconds=3000)
+        bandwidth.release()
+    bandwidth.inject("status", operation="peer-numbers", status=204, body="empty", times=None)
+    with pytest.raises(InvalidResponseError, match=r"its inventory showed 0, and orders are open .* 12 new ones"):
+        monday.plan(NUMBERS[:30])
+    assert monday.plan(NUMBERS[12:30])["current"] == (18 if ends else 0)
+    assert monday.plan(NUMBERS[:30], first_load=True)["to_import"] == (12 if ends else 30)
+
+
 def test_empty_peer_that_orders_contradict_is_unsafe(bandwidth: Sandbox, scheduler: Scheduler, monday: Run) -> None:
     old = datetime.now(UTC) - timedelta(days=60)
     bandwidth.add_order(NUMBERS[:5], status="COMPLETE", location=bandwidth.default_location, created_at=old)
