@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -27,10 +27,13 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidTelephoneNumbersError,
     OrderNotFoundError,
 )
+from airflow_provider_bandwidth.order_apis import ORDER_APIS, TN_OPTIONS
 
 if TYPE_CHECKING:
     from airflow.cli.cli_config import GroupCommand
 
+    from airflow_provider_bandwidth.delivery_codes import DeliveryCode
+    from airflow_provider_bandwidth.error_codes import ErrorCode
     from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
     from airflow_provider_bandwidth.orders import TnOrder
 
@@ -39,6 +42,10 @@ _EXIT_USAGE: Final = 2
 _EXIT_NOTHING_FOUND: Final = 3
 #: Enough for two ids of up to 40 characters, a time, and the small columns.
 _ORDER_LINE: Final = 170
+#: ``error_codes.ALL_ORDERS``, which is a while to import.
+_ALL_ORDERS: Final = "orders"
+#: The order APIs that codes are explained for.
+_CODE_TABLES: Final = (*ORDER_APIS, TN_OPTIONS.name)
 
 
 def get_cli_commands() -> list[GroupCommand]:
@@ -138,9 +145,9 @@ def get_cli_commands() -> list[GroupCommand]:
                         Arg(("code",), help="Bandwidth's error code", nargs="?"),
                         Arg(
                             ("--api",),
-                            help="whose code it is (default: all that know it): orders, or why a text message was not "
-                            "delivered",
-                            choices=("orders", *MessageApi),
+                            help="whose code it is (default: all that know it): of all orders, of one order API, or "
+                            "why a text message was not delivered",
+                            choices=(_ALL_ORDERS, *_CODE_TABLES, *MessageApi),
                         ),
                         output,
                     ),
@@ -217,7 +224,7 @@ def show_order(args: argparse.Namespace) -> None:
         return
     rows = []
     for error in order.errors:
-        known = explain_error_code(error.code)
+        known = explain_error_code(error.code, order.order_api)
         rows.append(
             {
                 "telephone_number": error.telephone_number or "(none named)",
@@ -368,7 +375,7 @@ def run_doctor(args: argparse.Namespace) -> None:
 
 def explain_error(args: argparse.Namespace) -> None:
     """Print what a code means and what to do about it, or all codes: of one API, or of all."""
-    apis = ("orders", *MessageApi) if args.api is None else (args.api,)
+    apis = (_ALL_ORDERS, *MessageApi) if args.api is None else (args.api,)
     codes = [known for api in apis for known in _find_codes(api, args.code, in_full=args.api is not None)]
     if not codes:
         _fail(
@@ -378,9 +385,8 @@ def explain_error(args: argparse.Namespace) -> None:
     if args.output == "json":
         _print_json(codes)
         return
-    for api in apis:
-        if rows := [code for code in codes if code["api"] == api]:
-            _print_table(rows)
+    for columns in dict.fromkeys(tuple(code) for code in codes):
+        _print_table([code for code in codes if tuple(code) == columns])
 
 
 def _find_codes(api: str, code: str | None, *, in_full: bool) -> list[dict[str, Any]]:
@@ -389,13 +395,18 @@ def _find_codes(api: str, code: str | None, *, in_full: bool) -> list[dict[str, 
     :param in_full: also what the digits alone of a code say that is not in the table
     """
     from airflow_provider_bandwidth.delivery_codes import DELIVERY_CODES, explain_delivery_code
-    from airflow_provider_bandwidth.error_codes import ERROR_CODES
+    from airflow_provider_bandwidth.error_codes import list_error_codes
 
-    table: Mapping[str, Any] = ERROR_CODES if api == "orders" else DELIVERY_CODES[MessageApi(api)]
-    known = list(table.values()) if code is None else [table.get(code.strip())]
-    if code is not None and in_full and api != "orders":
-        known = [explain_delivery_code(code, MessageApi(api))]
-    return [{"api": api, **each.to_dict()} for each in known if each is not None]
+    known: list[ErrorCode | DeliveryCode]
+    if api in (_ALL_ORDERS, *_CODE_TABLES):
+        known = list(list_error_codes(api))
+    else:
+        known = list(DELIVERY_CODES[MessageApi(api)].values())
+    if code is not None:
+        known = [each for each in known if each.code == code.strip()]
+        if not known and in_full and api == MessageApi.MESSAGING and (guess := explain_delivery_code(code)):
+            known = [guess]
+    return [each.to_dict() for each in known]
 
 
 def run_sandbox(args: argparse.Namespace) -> None:

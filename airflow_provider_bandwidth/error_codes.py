@@ -1,17 +1,23 @@
-"""What Bandwidth's error codes mean for orders of external telephone numbers, and what to do about each. Pure.
+"""What Bandwidth's error codes mean for orders of hosted telephone numbers, and what to do about each. Pure.
 
 Meanings follow Bandwidth's published lists ([err], [oas1]) in our words; scope, retry and advice are our judgement
-where those lists are silent. Codes are not unique over the API and texts carry filled-in values, so the description
-that came with an error always counts for more than this table.
+where those lists are silent. Codes are not unique over the API: 5061 is a missing order in one place, and a wrong site
+in another. So a code is looked up together with the order API that gave it; a row of all order APIs counts where that
+one has none. Texts carry filled-in values, so the description that came with an error always counts for more.
 """
 
 from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+#: In place of an order API: all of them.
+ALL_ORDERS: Final = "orders"
 
 
 class Scope(StrEnum):
@@ -38,13 +44,15 @@ class Retry(StrEnum):
 class ErrorCode:
     """One code of Bandwidth's.
 
+    :param api: the order API that gives it; ``orders`` for all of them
     :param code: the code, as text: codes need not be numeric
-    :param meaning: what it says, for orders of external telephone numbers
+    :param meaning: what it says
     :param scope: what it is about
     :param retry: whether the same request may succeed another time
     :param advice: what to do, for whoever runs the DAG
     """
 
+    api: str
     code: str
     meaning: str
     scope: Scope
@@ -59,8 +67,10 @@ class ErrorCode:
 _O, _N = Scope.ORDER, Scope.NUMBER
 _NO, _LATER, _SUPPORT = Retry.NO, Retry.LATER, Retry.SUPPORT
 
+_Rows = tuple[tuple[str, str, Scope, Retry, str], ...]
+
 # Codes that share a meaning share a row.
-_ROWS: tuple[tuple[str, str, Scope, Retry, str], ...] = (
+_ROWS: _Rows = (
     ("25000", "the action is missing or neither IMPORT nor REMOVE", _O, _NO, "a bug of this provider: report it"),
     ("25010", "the account may not use external numbers", _O, _SUPPORT, "ask Bandwidth to enable external TNs"),
     ("25020", "an element may not go with REMOVE", _O, _NO, "leave SipPeerId and LoaType out of removals"),
@@ -109,14 +119,6 @@ _ROWS: tuple[tuple[str, str, Scope, Retry, str], ...] = (
     ("5114 5145 5166 9010 9011", "messaging is not enabled", _O, _SUPPORT, "enable SMS on the location"),
     ("5156 5157 5216 5226 9012", "the messaging route is missing", _O, _SUPPORT, "ask Bandwidth for the route"),
     ("5149 5150 5151 5152", "importing, or its LOA, is not allowed", _O, _SUPPORT, "ask Bandwidth"),
-    ("5133 5136 5139", "location or account is not set up for campaigns", _O, _SUPPORT, "ask Bandwidth to turn A2P on"),
-    ("12220", "the second aggregator refused the campaign", _O, _SUPPORT, "ask Bandwidth"),
-    ("5132", "SMS has to be on for a campaign", _N, _NO, "turn SMS on for the number, or for the location"),
-    ("5134 5138", "the action of the A2P settings is wrong", _O, _NO, "give campaign_id with asSpecified only"),
-    ("5225", "it cannot be switched off while the location has it", _N, _NO, "switch it off at the location"),
-    ("12128", "this account may not use the campaign", _O, _NO, "check campaign_id, and whom it was shared with"),
-    ("12189", "the campaign is not found", _O, _NO, "correct campaign_id"),
-    ("12192", "the campaign is not active", _O, _LATER, "wait until the registry says that it is registered"),
     ("19001", "the number is not in service", _N, _NO, "check the number with its carrier"),
     ("19002", "the number registry does not know the number", _N, _NO, "a wrong number: correct it at its source"),
     ("19003 19004 19012", "the account that has the number does not release it", _N, _SUPPORT, "ask Bandwidth"),
@@ -135,17 +137,90 @@ _ROWS: tuple[tuple[str, str, Scope, Retry, str], ...] = (
     ("1003 1011 1012 1013 1014", "a field is missing or wrong", _O, _NO, "read the text"),
 )
 
-ERROR_CODES: dict[str, ErrorCode] = {
-    code: ErrorCode(code, meaning, scope, retry, advice)
-    for codes, meaning, scope, retry, advice in _ROWS
-    for code in codes.split()
-}
-"""Every code this package has advice for."""
+# The codes that fit importTnOrders and removeImportedTnOrders [err] [iris20]. Which of them they use is not documented.
+_IMPORT_ROWS: _Rows = (
+    ("7102 7122 7316", "the order has no numbers", _O, _NO, "do not send empty orders"),
+    ("7386 5181", "numbers of several kinds are mixed, such as toll-free ones", _O, _NO, "leave toll-free numbers out"),
+    ("7334 1003", "SiteId or TelephoneNumbers is missing", _O, _NO, "set site_id on the task or the connection"),
+    ("5061", "the site is invalid; may show up late, on every number", _O, _NO, "correct site_id"),
+    ("7104 7105 7106", "the subscriber, its name or type is missing", _O, _NO, "give subscriber with a name"),
+    ("7107 7108 7109 7110 7111 7112", "the address is incomplete", _O, _NO, "complete the service_address"),
+    ("7214", "the ZIP code is not valid", _O, _NO, "correct zip in the subscriber's service_address"),
+    ("7329 7330", "the street's direction is not valid", _O, _NO, "correct street_name in the service_address"),
+    ("7395", "the state code is not valid", _O, _NO, "correct state_code in the subscriber's service_address"),
+    ("7115", "who signed is missing", _O, _NO, "give loa_authorizing_person"),
+    ("7357 7388", "the name of who signed is too long", _O, _NO, "shorten loa_authorizing_person to 15 characters"),
+    ("5149", "importing is not enabled for the account", _O, _SUPPORT, "ask Bandwidth for IMPORT_TNS"),
+    ("5150", "this user may not import", _O, _NO, "give the API user the role"),
+    ("5151 5152 5155", "this user may not handle LOA files", _O, _NO, "give the API user the role; the order goes on"),
+    ("7638", "the LOA file's type is not taken", _O, _NO, "send a PDF, or a TIFF"),
+    ("7639 7640 7641", "the LOA file's documentType is wrong", _O, _NO, "a bug of this provider: report it"),
+    ("7800", "the LOA file's name is too long", _O, _NO, "50 characters at most"),
+    ("19005 19009", "no messaging route for this kind of number", _N, _SUPPORT, "ask Bandwidth for loa_type's route"),
+)
+_E164_ROWS: _Rows = (("1022", "a number is not in E.164", _O, _NO, "a bug of this provider: report it"),)
+_TN_OPTION_ROWS: _Rows = (
+    *_E164_ROWS,
+    ("5128", "only SMS may be changed on a hosted number", _N, _SUPPORT, "ask Bandwidth to assign its campaign"),
+    ("5160 5161 5163", "this account does not own messaging on it", _N, _NO, "import it, or it was lost by a port"),
+    ("5133 5136 5139", "location or account is not set up for campaigns", _O, _SUPPORT, "ask Bandwidth to turn A2P on"),
+    ("12220", "the second aggregator refused the campaign", _O, _SUPPORT, "ask Bandwidth"),
+    ("5132", "SMS has to be on for a campaign", _N, _NO, "turn SMS on for the number, or for the location"),
+    ("5134 5138", "the action of the A2P settings is wrong", _O, _NO, "give campaign_id with asSpecified only"),
+    ("5225", "it cannot be switched off while the location has it", _N, _NO, "switch it off at the location"),
+    ("12128", "this account may not use the campaign", _O, _NO, "check campaign_id, and whom it was shared with"),
+    ("12189", "the campaign is not found", _O, _NO, "correct campaign_id"),
+    ("12192", "the campaign is not active", _O, _LATER, "wait until the registry says that it is registered"),
+)
 
 
-def explain_error_code(code: str | int) -> ErrorCode | None:
-    """What is known of a code; ``None`` for a code without advice."""
-    return ERROR_CODES.get(str(code).strip())
+def _read_rows(api: str, rows: _Rows) -> Mapping[str, ErrorCode]:
+    return MappingProxyType(
+        {
+            code: ErrorCode(api, code, meaning, scope, retry, advice)
+            for codes, meaning, scope, retry, advice in rows
+            for code in codes.split()
+        }
+    )
+
+
+ERROR_CODES: Final[Mapping[str, Mapping[str, ErrorCode]]] = MappingProxyType(
+    {
+        ALL_ORDERS: _read_rows(ALL_ORDERS, _ROWS),
+        "importTnOrders": _read_rows("importTnOrders", _IMPORT_ROWS),
+        "importTnOrders/messaging": _read_rows("importTnOrders/messaging", _E164_ROWS),
+        "tnoptions": _read_rows("tnoptions", _TN_OPTION_ROWS),
+    }
+)
+"""Every code this package has advice for, by order API. What an API shares with all others is not in its own table, and
+``importTnOrders/messaging`` shares the table of ``importTnOrders``."""
+
+
+def _find_tables(order_api: str) -> Iterator[Mapping[str, ErrorCode]]:
+    """The tables of an order API: its own, that of the API it is a form of, and that of all orders."""
+    for name in dict.fromkeys((order_api, order_api.partition("/")[0], ALL_ORDERS)):
+        if name in ERROR_CODES:
+            yield ERROR_CODES[name]
+
+
+def explain_error_code(code: str | int, order_api: str | None = None) -> ErrorCode | None:
+    """What is known of a code; ``None`` for a code without advice.
+
+    :param order_api: whose code it is; if that is not known, what holds for all, or else for any
+    """
+    tables = ERROR_CODES.values() if order_api is None else _find_tables(order_api)
+    text = str(code).strip()
+    return next((table[text] for table in tables if text in table), None)
+
+
+def list_error_codes(order_api: str) -> list[ErrorCode]:
+    """Every code that an order API may give; for ``orders`` those of all, each API's own behind those they share."""
+    if order_api == ALL_ORDERS:
+        return [known for table in ERROR_CODES.values() for known in table.values()]
+    found: dict[str, ErrorCode] = {}
+    for table in _find_tables(order_api):
+        found = {**table, **found}
+    return list(found.values())
 
 
 def parse_error_codes(

@@ -253,7 +253,7 @@ def hold_back_refused(
 
 def _resend_at(order: TnOrder, code: str, resend_after: timedelta) -> datetime | None:
     """When a number with this error may be sent again; ``None`` if at once."""
-    known = explain_error_code(code)
+    known = explain_error_code(code, order.order_api)
     if known is None or known.scope is not Scope.NUMBER or order.created_at is None or code in _PASSES_WITH_AN_ORDER:
         return None
     lasts = known.retry is Retry.NO

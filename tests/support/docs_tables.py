@@ -77,13 +77,14 @@ def _connection_fields() -> str:
 
 
 def _error_codes() -> str:
-    from airflow_provider_bandwidth.error_codes import ERROR_CODES
+    from airflow_provider_bandwidth.error_codes import ALL_ORDERS, list_error_codes
 
     codes: dict[tuple[str, ...], list[str]] = {}
-    for known in ERROR_CODES.values():
-        codes.setdefault((known.meaning, known.advice, known.scope, known.retry), []).append(known.code)
+    for known in list_error_codes(ALL_ORDERS):
+        api = "" if known.api == ALL_ORDERS else known.api
+        codes.setdefault((api, known.meaning, known.advice, known.scope, known.retry), []).append(known.code)
     rows = [(", ".join(shared), *told) for told, shared in codes.items()]
-    return _table(("code", "meaning", "what to do", "is about", "retry"), rows)
+    return _table(("code", "only of", "meaning", "what to do", "is about", "retry"), rows)
 
 
 def _delivery_codes() -> str:

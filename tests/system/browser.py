@@ -123,7 +123,7 @@ def show_run(browser: Browser, sandbox: Sandbox, run_id: str, numbers: list[str]
     browser.shoot(f"{order.status}-run")
     browser.open(wait)
     browser.see(f"{order.status}. Telephone numbers completed: {len(numbers) - count_errored(order)}")
-    browser.see(*(ERROR_CODES[code].meaning for code in codes))
+    browser.see(*(ERROR_CODES["orders"][code].meaning for code in codes))
     named = {number for number in numbers if number in browser.text}
     expect(len(named) <= 10 and named <= errored_numbers(order), "the log names the failing numbers, and no other")
     browser.shoot(f"{order.status}-log")

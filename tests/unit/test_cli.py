@@ -12,9 +12,10 @@ import pytest
 
 from airflow_provider_bandwidth.cli import get_cli_commands, main
 from airflow_provider_bandwidth.delivery_codes import DELIVERY_CODES
-from airflow_provider_bandwidth.error_codes import ERROR_CODES
+from airflow_provider_bandwidth.error_codes import ERROR_CODES, explain_error_code
 from airflow_provider_bandwidth.sandbox import Order, OrderError, Sandbox
 
+OURS = ERROR_CODES["orders"]["25060"]
 NUMBERS = ("9195550101", "9195550102")
 
 
@@ -41,7 +42,7 @@ def run(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, s
 def test_an_order_is_shown_with_its_errors_and_what_to_do(order: Order, capfd: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capfd, "order", order.order_id)
     assert code == 0
-    words = (order.order_id, "PARTIAL", "run-7", NUMBERS[1], "25060", "ours", ERROR_CODES["25060"].advice)
+    words = (order.order_id, "PARTIAL", "run-7", NUMBERS[1], "25060", "ours", OURS.advice)
     assert [word for word in words if word not in out] == []
 
 
@@ -103,6 +104,22 @@ def test_a_warning_of_the_hook_does_not_stand_in_the_answer(
     assert (code, json.loads(out)["order_id"]) == (0, order.order_id)
 
 
+def test_an_error_is_explained_in_the_sense_of_the_orders_api(
+    sandbox: Sandbox, connect: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    connect(sandbox.connection)
+    made = [
+        sandbox.add_order(NUMBERS, status="FAILED", errors=[OrderError("5061", "site", NUMBERS)], order_api=order_api)
+        for order_api in ("externalTns", "importTnOrders")
+    ]
+    said = [run(capfd, "order", order.order_id, "--order-api", order.order_api)[1] for order in made]
+    senses = [explain_error_code("5061", order.order_api) for order in made]
+    assert senses[0] != senses[1]
+    for known, out in zip(senses, said, strict=True):
+        assert known is not None
+        assert known.advice.split()[-1] in out
+
+
 def test_an_empty_list_is_json_too(order: Order, capfd: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capfd, "orders", "--customer-order-id", "run-9", "-o", "json")
     assert (code, json.loads(out)) == (3, [])
@@ -110,10 +127,10 @@ def test_an_empty_list_is_json_too(order: Order, capfd: pytest.CaptureFixture[st
 
 def test_a_code_is_explained_and_without_one_all_are(capfd: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capfd, "explain-error", "25060", "-o", "json")
-    assert (code, json.loads(out)) == (0, [{"api": "orders", **ERROR_CODES["25060"].to_dict()}])
-    assert ERROR_CODES["25060"].advice[:20] in run(capfd, "explain-error", "25060")[1]
+    assert (code, json.loads(out)) == (0, [OURS.to_dict()])
+    assert OURS.advice[:20] in run(capfd, "explain-error", "25060")[1]
     code, out, _ = run(capfd, "explain-error", "-o", "json")
-    every = [*ERROR_CODES, *(code for table in DELIVERY_CODES.values() for code in table)]
+    every = [code for tables in (ERROR_CODES, DELIVERY_CODES) for table in tables.values() for code in table]
     assert (code, [known["code"] for known in json.loads(out)]) == (0, every)
 
 
@@ -122,6 +139,11 @@ def test_a_code_is_explained_and_without_one_all_are(capfd: pytest.CaptureFixtur
     [
         pytest.param(("4476",), ["messaging"], id="one table knows it"),
         pytest.param(("5211",), ["orders", "messaging"], id="two know it, each in its own sense"),
+        pytest.param(("5061",), ["orders", "importTnOrders"], id="order APIs have it in two senses"),
+        pytest.param(("5061", "--api", "importTnOrders/messaging"), ["importTnOrders"], id="the sense of one API"),
+        pytest.param(("5061", "--api", "externalTns"), ["orders"], id="the sense of all others"),
+        pytest.param(("7115", "--api", "externalTns"), [], id="another API's code"),
+        pytest.param(("12189",), ["tnoptions"], id="a code of campaigns"),
         pytest.param(("5211", "--api", "messaging"), ["messaging"], id="the API is given"),
         pytest.param(("4799", "--api", "messaging"), ["messaging"], id="its digits alone say something"),
         pytest.param(("4799",), [], id="digits alone say nothing of an order"),
@@ -170,5 +192,8 @@ def test_naming_the_commands_imports_nothing_heavy() -> None:
     added = {
         name for name in loaded.stdout.splitlines()[-1].split() if name.split(".")[0] not in sys.stdlib_module_names
     }
-    light = ("", ".cli", ".delivery_codes", ".exceptions", ".order_records", ".telephone_numbers", ".values")
+    light = (
+        *("", ".cli", ".delivery_codes", ".exceptions", ".order_apis", ".order_records", ".telephone_numbers"),
+        ".values",
+    )
     assert added <= {f"airflow_provider_bandwidth{module}" for module in light}

@@ -124,7 +124,7 @@ def test_partial_succeeds_with_a_warning(way: str, partial_list: str, sandbox: S
         f"PARTIAL. Telephone numbers completed: 2, errors: 1, ignored errors: 0. Order {order.order_id}."
         in task_log.text
     )
-    assert f"1 x 5124: the number exists already. What to do: {ERROR_CODES['5124'].advice}." in task_log.text
+    assert f"1 x 5124: the number exists already. What to do: {ERROR_CODES['orders']['5124'].advice}." in task_log.text
     assert "'errors'" in task_log.text
     assert "'completed_telephone_numbers'" in task_log.text
     assert "warning" in task_log.text.lower()
