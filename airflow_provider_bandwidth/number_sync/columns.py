@@ -43,13 +43,13 @@ def find_index(names: Sequence[str], column: str, source: str) -> int:
 
 
 def describe_missing(source: str, column: str, names: Sequence[str]) -> str:
-    """There is no such column."""
+    """What to say where there is no such column."""
     listed = ", ".join(repr(name.strip()[:60]) for name in names[:50])
     return f"{source} has no column {column!r}. Its columns: {listed}."
 
 
 def describe_several(source: str, column: str, indexes: Sequence[int]) -> str:
-    """There are several columns of this name."""
+    """What to say where several columns have this name."""
     places = " and ".join(str(index + 1) for index in indexes)
     return (
         f"{source} has {len(indexes)} columns named {column!r}, numbers {places}: which one is meant? Write "
@@ -78,7 +78,7 @@ def iter_cell(value: object, where: str) -> Iterator[object]:
         try:
             yield from iter_cell(bytes(value).decode(), where)
         except UnicodeDecodeError:
-            raise InvalidExtractError(f"{where} holds bytes that are no UTF-8 text.") from None
+            raise InvalidExtractError(f"{where} holds bytes that are no UTF-8 text. Write it as text.") from None
     elif isinstance(value, list):
         if not value:
             yield ""

@@ -15,7 +15,7 @@ from airflow_provider_bandwidth.orders import Action, TnOrder
 
 #: Longest time from an order's end until the inventory shows its effect, differences between clocks included.
 SETTLED_AFTER: Final = timedelta(hours=1)
-#: An order that does not show when it was modified last ended at the latest so long after it was made.
+#: Assumed longest time from creation to end of an order that does not show when it was last modified.
 _LONGEST_WORK: Final = timedelta(days=1)
 
 

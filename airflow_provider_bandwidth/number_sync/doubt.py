@@ -1,11 +1,12 @@
 """Which numbers a value that could not be read may stand for: none of them is removed, since somebody wants it. Pure.
 
 A *reading* is a row of digits that the value may have meant: its own digits in any script, also with letters that look
-like digits (``O`` for 0) or with letters as on a keypad (``HELP`` for 4357). Of a reading count:
+like digits (``O`` for 0) or with letters as on a keypad (``HELP`` for 4357). A reading may stand for
 
 * any ten digits in a row;
-* numbers that it is with a digit more or less, and, if no number can be as it is, with one of the first six digits
-  changed, two of them changed over, or the area code behind (``555-0101 (919)``);
+* numbers that it becomes with a digit more or less, or with the area code moved from its end to its front
+  (``555-0101 (919)``); and, if it has ten digits that can be no number, with one of the first six digits changed, or
+  two of them swapped;
 * numbers that end or begin with it, if it is shorter;
 * for scientific notation and floats, numbers that begin with its digits.
 
@@ -30,10 +31,10 @@ _TOO_LARGE: Final = 10**20
 _DIGITS: Final = "0123456789"
 _KEYPAD: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
 _LOOK_ALIKES: Final = str.maketrans("OoQDlIiSsBZzG|!", "000011155822611")
-#: The fewest digits that say enough: of four, only the end of a number is ever told.
+#: The fewest digits that say enough. People shorten a number to its last four digits, never to its first four.
 _SHORTEST_ENDING: Final = 4
 _SHORTEST_BEGINNING: Final = 5
-#: Of digits in a part of the value: fewer are an extension, or the number of a house.
+#: The fewest digits that a part of the value needs to count: fewer are an extension, or the number of a house.
 _SHORTEST_PART: Final = 7
 #: A word without so many digits beside it is no vanity number.
 _FEWEST_DIGITS_OF_VANITY: Final = 3
@@ -137,7 +138,7 @@ def _slips(digits: str) -> Iterator[str]:
 
 
 def _digits_before_exponent(text: str) -> tuple[str, ...]:
-    """What numbers begin with that were shortened to scientific notation, or to a float that shows it.
+    """The first digits of a number that was shortened to scientific notation, or to a float that looks so.
 
     The last digit may have been rounded up.
     """

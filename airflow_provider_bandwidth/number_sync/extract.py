@@ -4,9 +4,9 @@ In this order of importance: no number is lost, since a number that is not in th
 number is taken; no sane file is refused. So quoting is strict, every row has the width of the others, and what breaks
 that is an error with its line, never a blank.
 
-What damage leaves no trace cannot be told: whole rows that are missing at the end of a file (also where it ends inside
-the last cell of a row, behind the number) or within it, a digit that became another, a cell that was emptied. There the
-guards of the plan stand.
+Damage that leaves no trace cannot be seen here: rows that are missing as a whole, at the end of a file (also where it
+ends inside the last cell of a row, behind the number) or within it; a digit that became another; a cell that was
+emptied. Against these stand the guards of the plan.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ def read_column(
 ) -> Iterator[str]:
     """The values of one column of a CSV file, without blanks around them.
 
-    Written as CRMs do: UTF-8 or UTF-16, with or without byte order marks; what is no UTF-8 counts as Windows-1252, with
-    a line in the log. Any line ends; comma, semicolon, tab or bar between columns, or what a first line ``sep=;`` says;
-    quoted or not. The row of column names may have other lines above it, and other files with the same one may be
-    joined below.
+    It may be written as CRMs do: UTF-8 or UTF-16, with or without byte order marks; bytes that are not UTF-8 count as
+    Windows-1252, with a line in the log. Any line ends; comma, semicolon, tab or bar between columns, or what a first
+    line ``sep=;`` says; quoted or not. The row of column names may have other lines above it, and files with the same
+    column names may be joined below.
 
     :param stream: at its start
     :param column: the column's name; case, blanks and forms of characters do not matter. Of several columns with one
         name, ``Phone[2]`` is the second
     :param name: what to call the file in errors
-    :param encoding: any that Python knows, instead of a guess
+    :param encoding: the file's encoding, any that Python knows; guessed by default
     :raises InvalidExtractError: names the line, and what is wrong: not text, empty, no such column (names those that
         are there) or several of them, broken quoting, a row of another width, a file that is cut short
     """
@@ -68,7 +68,7 @@ def _large_fields() -> Iterator[None]:
 
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-#: A person looks for the column names at the top of a page.
+#: The row of column names is looked for in so many first lines: about a page.
 _MOST_LINES_OF_HEADER: Final = 60
 
 
@@ -113,7 +113,7 @@ class _Candidate(NamedTuple):
 
 
 def _choose(found: Sequence[_Candidate]) -> _Candidate:
-    """The row of names stands next above the numbers: a title or a heading may be named like the column, too."""
+    """The row that stands nearest above the numbers: a title or a heading may be named like the column, too."""
     fitting = [each for each in found if each.fits()]
     first = next((each for each in fitting if each.find_number() is not None), None)
     if first is None:
@@ -170,7 +170,7 @@ def _parse_first_lines(lines: Sequence[str], delimiter: str, start: int) -> list
 
 
 def _width(names: Sequence[str], rows: Sequence[_Row]) -> int:
-    """How many cells a row has. A delimiter at the end of all rows, or of the names alone, is told by two rows."""
+    """How many cells a row has. Two rows tell whether a delimiter ends all rows, or the names alone."""
     width = len(names)
     widths = [len(row.cells) for row in rows if len(row.cells) > 1][:2]
     if widths == [width + 1] * 2 and not any(row.cells[width].strip() for row in rows if len(row.cells) > width):
@@ -203,11 +203,12 @@ def _refuse_nameless_index(rows: Iterable[_Row], width: int, text: TextLines) ->
 # --- rows ---
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
-#: What a note below a table has, and no telephone number: dates, times, and years.
+#: Dates, times and years: digits of a note below a table, and of no telephone number.
 _DATE: Final = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}:\d{2}(?::\d{2})?|(?:19|20)\d\d-(?:19|20)\d\d")
 _LONG_ENOUGH_FOR_A_NUMBER: Final = re.compile(r"(?:\d[-. ()/+]*){7}")
+#: So many digits in a line between rows make it a piece of a broken row.
 _DIGITS_OF_A_PIECE: Final = 4
-#: Of a telephone number without its area code.
+#: The digits of a telephone number without its area code.
 _FEWEST_DIGITS: Final = 7
 
 
@@ -340,7 +341,7 @@ def _check_end(
     text: TextLines,
     line: int,
 ) -> None:
-    """What stands below the last row is a note, and the last row is whole."""
+    """Check that what stands below the last row is a note, and that the last row is whole."""
     for at, note in notes:
         without_dates = _DATE.sub("", note)
         has_letters = any(map(str.isalpha, note))

@@ -108,8 +108,8 @@ def _fate_of_the_others(result: OrderResult, unnamed: list[TelephoneNumberError]
     if result.processing_status == ProcessingStatus.FAILED:
         # FAILED means that nothing was done [seed], whichever numbers the errors name.
         code = unnamed[0].code if unnamed else ""
-        return Fate.ERRORED, code, f"its whole order FAILED: {because}" if unnamed else f"its order FAILED {because}"
-    return Fate.UNACCOUNTED, "", f"its order ended {result.processing_status}, {because}"
+        return Fate.ERRORED, code, f"its whole order FAILED: {because}"
+    return Fate.UNACCOUNTED, "", f"its order ended {result.processing_status}: {because}"
 
 
 def _describe(errors: Sequence[TelephoneNumberError]) -> str:

@@ -19,9 +19,9 @@ from airflow_provider_bandwidth.telephone_numbers import RejectedTelephoneNumber
 DEFAULT_MAX_REMOVALS: Final = 0.1
 #: Fewer desired numbers than this share of the current ones are unsafe, unless the caller allows it.
 DEFAULT_MIN_DESIRED: Final = 0.5
-#: Unless the caller says otherwise, more imports than this share of the current numbers are unsafe ...
+#: More imports than this share of the current numbers are unsafe, unless the caller allows more ...
 DEFAULT_MAX_IMPORTS: Final = 0.5
-#: ... if they are more than so many: a small fleet may grow by more than half.
+#: ... or they are no more than this: a small fleet may grow by more than half.
 ALWAYS_ALLOWED_IMPORTS: Final = 100
 #: A run with removals may have this share of desired values that cannot be read, unless the caller says otherwise.
 DEFAULT_MAX_UNREADABLE: Final = 0.01
@@ -47,9 +47,9 @@ def check_plan(
     :param min_desired: the fewest numbers, rejected ones not counted, that are believed to be a whole extract; a share
         is of the current numbers. ``0`` believes any, even an empty one
     :param max_imports: the most numbers to import; a share is of the current numbers. By default half of them, and
-        never fewer than 100. Where nothing is there, only a count limits
-    :param max_unreadable: the most desired values that cannot be read beside removals, one that is repeated counted
-        each time; a share is of the desired values
+        never fewer than 100. Where no number is there yet, only a count limits
+    :param max_unreadable: the most unreadable desired values that a plan with removals may have, a repeated one
+        counted each time; a share is of the desired values
     :param first_load: whether this run may import any number of telephone numbers, also where the inventory is empty
         although orders imported numbers there
     :param vanished: numbers that orders brought to this SIP peer and did not take away again, where the inventory

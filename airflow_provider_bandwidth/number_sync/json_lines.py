@@ -2,7 +2,7 @@
 
 A line that is no whole object is an error with its number, never a blank. Writers leave out fields without a value, so
 a line without the field is a blank; but not where it has a telephone number in a field that no line with the field has:
-there the field was renamed within the file, and what is read as blanks would be removed.
+there the field was renamed within the file, and numbers that are read as blanks would be removed.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from airflow_provider_bandwidth.number_sync.text_lines import TextLines
 from airflow_provider_bandwidth.telephone_numbers import read_telephone_numbers
 
 _KIND: Final = "file of JSON lines"
-#: Rows of fields that are remembered: writers know one or a few, and an end is an end.
+#: The most rows of field names that are remembered: writers have one or a few, and memory must not grow for ever.
 _MOST_ROWS_OF_NAMES: Final = 1000
 _NO_FIELD: Final = -1
 _LONGEST_SHOWN: Final = 60
 
-#: An object is a tuple of its fields, so that none that is there twice is lost. Floats stay text: what they lost shows.
+#: An object is read as a tuple of its fields, so that none that is there twice is lost. Floats stay as written.
 _decode: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_float=str, parse_constant=lambda _: None).decode
 
 
@@ -85,7 +85,7 @@ class _Fields:
         self._found: dict[tuple[str, ...], int] = {}
         self._beside: set[str] = set()
         self._without: dict[str, None] = {}
-        #: The first line without the field that has a telephone number in another, by the other's name.
+        #: By name of another field: the first line that has a telephone number there, and lacks the field that is read.
         self._suspects: dict[str, int] = {}
 
     def find(self, row: tuple[tuple[str, Any], ...], line: int) -> int:
@@ -117,7 +117,7 @@ class _Fields:
                 self._suspects[name] = line
 
     def check(self) -> None:
-        """At the end of the file."""
+        """Refuse, at its end, a file that never has the field, or that has it under another name, too."""
         if self._without and not self._beside:
             problem = describe_missing(self._text.name, self._column, list(self._without))
             raise InvalidExtractError(f"{problem} {self._text.how}")

@@ -19,8 +19,8 @@ from airflow_provider_bandwidth.order_records import TnOrder, newest_first
 from airflow_provider_bandwidth.orders import Action, validate_customer_order_id
 from airflow_provider_bandwidth.telephone_numbers import chunk
 
-#: A number that Bandwidth refused for a reason that may pass is sent again after so long. "Later" is days, not one
-#: night: a number that was just ported, say.
+#: How long a number is held back that Bandwidth refused for a reason that may pass. Such reasons, a recent port for
+#: example, take days to pass, not a night.
 RESEND_PASSING_ERRORS_AFTER: Final = timedelta(days=3)
 #: Codes that pass as soon as another order has ended: they hold nothing back.
 _PASSES_WITH_AN_ORDER: Final = frozenset({"5218", "7205"})
@@ -33,7 +33,7 @@ class Layout:
 
     :param orders: the orders of each action, open ones first
     :param unchanged: numbers that are there, and that no open order takes away
-    :param fates: of the numbers that are not sent: rejected, refused before, or in the hands of an open order
+    :param fates: the fates of numbers that are not sent: rejected, refused before, or in an open order
     """
 
     orders: Mapping[Action, tuple[OrderChunk, ...]]
@@ -41,7 +41,7 @@ class Layout:
     fates: tuple[NumberFate, ...]
 
     def counts(self) -> dict[str, int]:
-        """Figures beside those of the plan, or in place of them."""
+        """Figures that are added to those of the plan, or replace them."""
         rejected = [fate for fate in self.fates if fate.fate is Fate.REJECTED and fate.action == Action.IMPORT]
         refused = [fate for fate in self.fates if fate.fate is Fate.ERRORED]
         return {"unchanged": len(self.unchanged), "rejected": len(rejected), "refused_before": len(refused)}
@@ -76,7 +76,7 @@ def lay_out(
     :param chunk_size: the most numbers of a new order
     :param loa_type: LoaType that imports are sent with; ``None`` if it is left to Bandwidth
     :param order_api: the API that orders are sent through
-    :param open_orders: read *before* the current numbers, else an order that ends in between is in neither
+    :param open_orders: read *before* the current numbers, or else an order that ends in between is in neither
     :param held_back: fates of numbers of the plan that are not to be imported now
     """
     held = {fate.telephone_number for fate in held_back}
@@ -126,7 +126,7 @@ class OrderChunk:
 
 @dataclass(frozen=True, slots=True)
 class BusyNumbers:
-    """Telephone numbers that an order still works on which a sync cannot take over."""
+    """Telephone numbers of an open order that a sync cannot take over."""
 
     telephone_numbers: frozenset[str]
     order_id: str
@@ -148,15 +148,15 @@ def cut_into_orders(
 
     A run that is cleared, or that follows one that was killed, finds orders of the earlier attempt still open: their
     numbers are not at Bandwidth yet (or still there), so they are in the plan. Such an order becomes a chunk as it is,
-    under its own CustomerOrderId: submitting that chunk finds the order. Should the order FAIL in the meantime, the
-    chunk is sent anew; so only an order is taken over whose every number the plan asks for, guards and all. Any other
-    (it holds more, or is somebody else's, of another action, peer, LoaType or order API) leaves its numbers out.
+    under its own CustomerOrderId: submitting that chunk finds the order. If that order FAILS later, its chunk is sent
+    again. So an open order is taken over only if the plan asks for every number in it. The numbers of any other open
+    order (one that holds more, or has another action, peer, LoaType or order API) are left out.
 
     :param telephone_numbers: what the plan has for ``action``
     :param chunk_size: the most numbers of a new order
     :param order_api: the API that orders are sent through, and found again
     :param loa_type: LoaType that imports are sent with; ``None`` if it is left to Bandwidth
-    :param open_orders: read *before* the current numbers, else an order that ends in between is in neither
+    :param open_orders: read *before* the current numbers, or else an order that ends in between is in neither
     :return: the chunks, open orders first; and the numbers to leave out
     """
     wanted = dict.fromkeys(telephone_numbers)

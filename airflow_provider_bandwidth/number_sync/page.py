@@ -105,7 +105,7 @@ class ReportPage:
     def render(self, max_bytes: int | None = None) -> str:
         """The page as HTML.
 
-        :param max_bytes: as many rows as fit are listed, and the page says how many there are; no limit by default
+        :param max_bytes: the largest size: as many rows as fit are listed, and the page says so. No limit by default
         """
         rows = max(len(self._numbers), len(self.orders))
         page = "".join(self._iter_parts(rows))

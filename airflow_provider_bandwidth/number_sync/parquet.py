@@ -24,7 +24,7 @@ def read_parquet(stream: IO[bytes], column: str, name: str = "the extract") -> I
     :param column: the column's name; case, blanks and forms of characters do not matter. Of several columns with one
         name, ``Phone[2]`` is the second
     :param name: what to call the file in errors
-    :raises InvalidExtractError: pyarrow is not installed; the file is damaged, or none of Parquet; there is no such
+    :raises InvalidExtractError: pyarrow is not installed; the file is damaged, or not Parquet; there is no such
         column, or it is of a type that holds no telephone numbers
     """
     try:
@@ -65,7 +65,9 @@ def _naming_damage(name: str, pa: Any) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         why = " ".join(str(error).split())
-        raise InvalidExtractError(f"{name} is no whole Parquet file, it is cut short or damaged: {why}") from None
+        raise InvalidExtractError(
+            f"{name} is no whole Parquet file, it is cut short or damaged ({why}): write it anew."
+        ) from None
 
 
 def _check_type(kind: Any, where: str, pa: Any) -> None:

@@ -23,7 +23,7 @@ class NumberSyncPlan:
 
     ``unchanged``, ``to_import`` and ``rejected`` together hold every desired value once.
 
-    :param to_import: desired and not current, ascending, so that the order of an extract's rows makes no other orders
+    :param to_import: desired and not current; ascending, so that rows in another order make the same orders
     :param to_remove: current and not desired, if removal was asked for; ascending
     :param unchanged: desired and current, in the order first seen
     :param rejected: desired values that cannot be imported, each with its reason
@@ -31,8 +31,8 @@ class NumberSyncPlan:
     :param not_desired_count: current numbers that are not desired, whether or not they are removed
     :param duplicate_count: desired values that repeat an earlier one in some notation
     :param blank_count: desired values that are blank or None
-    :param unreadable_count: desired values that may stand for any number, repeated ones counted again: each is a row
-        whose number nobody knows
+    :param unreadable_count: desired values that may stand for any number. A repeated one counts each time: it is
+        another row whose number nobody knows
     """
 
     to_import: tuple[str, ...]
@@ -68,8 +68,8 @@ class NumberSyncPlan:
 #: A value rejected for one of these is read without doubt: it is a number that cannot or must not be imported.
 _READABLE_CODES: Final = frozenset({"excluded", "not_imported", "not_nanp", "premium_rate", "toll_free"})
 _NOT_IMPORTED: Final = (
-    "is at this SIP peer already, but without the attribute External or Imported: Bandwidth's own, which cannot be "
-    "imported. Look it up in the Dashboard"
+    "is at this SIP peer already, but not marked External or Imported: probably Bandwidth's own. Importing it could "
+    "reset it. Look it up in the Dashboard"
 )
 
 
@@ -84,8 +84,8 @@ def plan_number_sync(
     """Compare desired with current numbers. Decides nothing about safety: see ``guards``.
 
     A desired value that is current counts as valid whatever the numbering plan of this machine says: Bandwidth hosts
-    it. A rejected value keeps every number from being removed that it could stand for: see :mod:`.doubt`. Blanks, None,
-    NaN and pandas' NA say nothing.
+    it. No number that a rejected value could stand for is removed: see :mod:`.doubt`. None, NaN and pandas' NA count as
+    blanks.
 
     :param desired: values as CRMs write them, in anything that ``telephone_numbers.iter_values`` takes
     :param current: ten digits each
@@ -170,7 +170,7 @@ class _Reading:
                 self.blank_count += 1
             else:
                 self.unreadable_count += outcome.code not in _READABLE_CODES
-                # What is no text is shown in short, so that different rows look alike.
+                # A rejection shows a value that is no text in short, so that different ones look alike.
                 if outcome not in rejected or not isinstance(value, str):
                     self.unreadable.append(value)
                 rejected[outcome] = None
@@ -179,7 +179,10 @@ class _Reading:
         self.duplicate_count = total - self.blank_count - distinct
 
     def _take_known(self, values: Iterable[object]) -> tuple[list[object], int]:
-        """Take out what is current as it stands, which most values are, and blanks."""
+        """Take out blanks, and the values that are current numbers as they stand, which most are.
+
+        :return: the other values, and the count of all
+        """
         current, known = self._current, self.known
         others: list[object] = []
         total = blanks = 0

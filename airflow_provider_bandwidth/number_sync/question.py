@@ -88,13 +88,13 @@ def render_question(
     """What a person is asked about a plan.
 
     :param place: account, site and SIP peer, in words
-    :param counts: of the plan, by name
+    :param counts: the plan's counts, by name
     :param findings: why the plan is unsafe; empty if a person is asked about every plan
     :param to_import: the numbers to import; the first ten are shown
     :param to_remove: the numbers to remove; likewise
     :param order_count: how many orders would be sent
     :param rejected: why desired values are not sent, in words
-    :param timeout: how long an answer is waited for, then the plan counts as rejected; for ever by default
+    :param timeout: how long an answer is waited for, before the plan counts as rejected; for ever by default
     :param changes: a digest of everything that the plan would change
     """
     lines = [
@@ -148,9 +148,9 @@ def _in_words(duration: timedelta) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is: values of an extract are anybody's.
+    """Text that Markdown shows as it is: values of an extract may come from anybody.
 
-    What would become a link although no mark says so gets a blank of no width.
+    An address that Markdown would make a link of, although no mark says so, gets a blank of no width.
     """
     escaped = re.sub(r"([\\`*_{}\[\]<>#|!~&])", r"\\\1", " ".join(text.split()))
     return re.sub(r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)|(?=@)", "\u200b", escaped)

@@ -21,12 +21,12 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-#: Of UTF-8 that was read as Windows-1252 and written as UTF-8.
+#: The byte order mark of a UTF-8 file that was read as Windows-1252 and written as UTF-8 again.
 _MISREAD_BOM: Final = codecs.BOM_UTF8.decode("cp1252")
 _BLOCK: Final = 2**18
 _BINARY: Final = re.compile(r"[\x01-\x08\x0e-\x1f]")
 _WINDOWS_1252: Final = "airflow_provider_bandwidth.windows_1252"
-#: Of a cell, in characters. Salesforce's long texts have 131,072, the limit of Python's csv module.
+#: The longest cell, in characters. Salesforce's long texts have 131,072, the limit of Python's csv module.
 LONGEST_FIELD: Final = 10_000_000
 
 
@@ -46,8 +46,8 @@ class TextLines:
 
     :param stream: at its start
     :param name: what to call the file in errors
-    :param encoding: any that Python knows, instead of a guess
-    :param kind: of file that is read, for errors
+    :param encoding: the file's encoding, any that Python knows; guessed if ``None``
+    :param kind: what kind of file is read, for errors
     """
 
     def __init__(self, stream: IO[bytes], name: str, encoding: str | None, kind: str = "CSV file") -> None:
@@ -59,7 +59,7 @@ class TextLines:
         self.delimiter = ""
         self.is_whole = True
         try:
-            # Some of Python's codecs are of no text, and "undefined" is of none at all.
+            # Some of Python's codecs are not for text, and "undefined" is for nothing.
             "".encode(self.encoding)
             self._decoder = codecs.getincrementaldecoder(self.encoding)()
         except (LookupError, UnicodeError):
@@ -77,7 +77,7 @@ class TextLines:
         return InvalidExtractError(f"{self.name}, line {line}: {problem} {self.how}")
 
     def lines(self) -> Iterator[str]:
-        """Each with its line end, whichever it is.
+        """The lines, each with its line end, whichever it is.
 
         :raises InvalidExtractError: it is no text, or not in this encoding
         """
@@ -101,7 +101,7 @@ class TextLines:
             end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1 if data else len(text)
             whole, rest = text[:end], text[end:]
             if len(rest) > 2 * LONGEST_FIELD:
-                raise self.error(line, f"it has more than {LONGEST_FIELD:,} characters.")
+                raise self.error(line, f"it has more than {LONGEST_FIELD:,} characters. Is this a {self._kind}?")
             if whole:
                 self.is_whole = whole[-1] in "\r\n"
                 line += whole.count("\n")
@@ -118,10 +118,11 @@ class TextLines:
                 where = "ends inside a character: it is cut short" if not data else f"is not {self.encoding}"
                 why = getattr(error, "reason", error)
                 raise InvalidExtractError(
-                    f"{self.name} {where} (after line {line}, {why}). Set encoding if it is another."
+                    f"{self.name} {where} (after line {line}, {why}). If it has another encoding, set encoding."
                 ) from None
         _log.warning(
-            "%s is not UTF-8: what is not counts as Windows-1252. If names look wrong, set encoding, or use UTF-8.",
+            "%s is not all UTF-8: the bytes that are not count as Windows-1252. If names look wrong, set encoding, or "
+            "write the file as UTF-8.",
             self.name,
         )
         self.encoding = "Windows-1252"

@@ -34,7 +34,7 @@ def test_completed_numbers_are_imported_or_removed_and_errored_ones_say_why() ->
     [
         (OrderResult(), Fate.UNACCOUNTED, "", "submit"),
         (OrderResult("o-1"), Fate.UNACCOUNTED, "", "wait"),
-        (OrderResult("o-1", "COMPLETE", [A]), Fate.UNACCOUNTED, "", "COMPLETE"),
+        (OrderResult("o-1", "COMPLETE", [A]), Fate.UNACCOUNTED, "", "COMPLETE: Bandwidth gave no reason"),
         (
             OrderResult("o-1", "PARTIAL", [], [TelephoneNumberError(None, "5003", "some failed")]),
             Fate.UNACCOUNTED,
@@ -47,7 +47,12 @@ def test_completed_numbers_are_imported_or_removed_and_errored_ones_say_why() ->
             "5003",
             "all failed",
         ),
-        (OrderResult("o-1", "FAILED", [], [TelephoneNumberError(A, "5016", "site")]), Fate.ERRORED, "", "FAILED"),
+        (
+            OrderResult("o-1", "FAILED", [], [TelephoneNumberError(A, "5016", "site")]),
+            Fate.ERRORED,
+            "",
+            "FAILED: Bandwidth gave no reason",
+        ),
     ],
     ids=["no order", "not ended", "not a word", "PARTIAL, unnamed", "FAILED, unnamed", "FAILED, another named"],
 )
