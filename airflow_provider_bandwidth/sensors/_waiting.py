@@ -78,7 +78,7 @@ class WaitingSensor(BaseSensorOperator):
     ) -> BaseException:
         """The error of a wait whose time is over, as Airflow raises it where the sensor is poked.
 
-        :param what: what was not so in time; "after ... seconds" follows
+        :param what: what had not come about in time; "after ... seconds" follows
         :param may_still: what may happen yet
         :param last_status: the status last seen; ``None`` if none was
         :param last_failure: why the last look failed, if it did

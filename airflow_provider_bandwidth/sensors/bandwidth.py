@@ -69,8 +69,8 @@ class BandwidthTnOrderSensor(WaitingSensor):
     ``completed_telephone_numbers``
         ten digits each; for IMPORT, the numbers that can be used
 
-    An order that ends in a status that is not allowed fails the task without retries; with ``soft_fail`` it is skipped.
-    So does what only a change of the DAG can mend, such as an order id that is missing.
+    An order that ends in a status that is not allowed fails the task without retries, or skips it with ``soft_fail``.
+    So does a fault that only a change of the DAG can mend, such as a missing order id.
 
     The wait ends by ``timeout`` (a week by default, 72 hours for orders of importTnOrders; an import may take two days
     where another customer of Bandwidth has to confirm it), by ``execution_timeout`` if that is
@@ -146,12 +146,12 @@ class BandwidthTnOrderSensor(WaitingSensor):
         """Wait no longer than an order of this API can take, unless the caller says how long."""
         if self._has_own_timeout:
             return
-        # A connection that cannot be read now, or is wrong, is told by the first look.
+        # The first look reports a connection that is wrong, or cannot be read now.
         with suppress(Exception):
             self.timeout = min(self.timeout, self.hook.order_api.longest_wait)
 
     def _poke_until_done(self, context: Context) -> Any:
-        """Airflow's loop, with our words for its timeout, which it does not soften itself in all cases."""
+        """Run Airflow's loop, with our words for its timeout, to which it does not always apply ``soft_fail``."""
         with self._softening_timeouts():
             try:
                 return super().execute(context)
@@ -159,7 +159,10 @@ class BandwidthTnOrderSensor(WaitingSensor):
                 raise self._make_timeout(self._processing_status, self._last_failure) from error
 
     def _wait_on(self, context: Context, started_at: float) -> NoReturn:
-        """Defer, until the deadline of a wait that began at *started_at*, epoch seconds."""
+        """Defer, until the deadline of the wait.
+
+        :param started_at: epoch seconds at which the wait began
+        """
         deadline = started_at + self._get_time_limit()
         remaining = max(0.0, deadline - time.time())
         self.defer(
@@ -182,7 +185,7 @@ class BandwidthTnOrderSensor(WaitingSensor):
         )
 
     def _get_order_api(self) -> str | None:
-        """By name, so that the wait goes on with it when the connection changes; ``None`` while it is not known."""
+        """The order API's name: the wait goes on with it if the connection changes. ``None`` while it is unknown."""
         with suppress(Exception):
             return self.hook.order_api.name
         return self.order_api
@@ -280,9 +283,9 @@ class BandwidthTnOrderSensor(WaitingSensor):
     ) -> Any:
         """Judge the trigger's event as :meth:`poke` judges what it reads.
 
-        :param event: the trigger's
-        :param try_number: of the try that deferred. A retry on Airflow 3.0 gets the event that failed the one before,
-            and has to wait anew
+        :param event: what the trigger sent
+        :param try_number: the number of the try that deferred. On Airflow 3.0 a retry is given the event that failed
+            the try before it, and has to wait anew
         :param started_at: epoch seconds at which the wait began
         """
         if try_number not in (None, context["ti"].try_number):
@@ -351,7 +354,7 @@ class BandwidthTnOrderSensor(WaitingSensor):
         return self.order_url
 
     def _log_outcome(self, outcome: OrderOutcome) -> None:
-        """What a person looks for: how it ended, how many numbers went wrong and why, and where the rest is."""
+        """Log what a person looks for: how it ended, how many numbers went wrong and why, and where the rest is."""
         log = (
             self.log.warning
             if outcome.errors or outcome.processing_status != ProcessingStatus.COMPLETE

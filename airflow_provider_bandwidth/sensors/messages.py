@@ -44,7 +44,7 @@ _DEFAULT_TIMEOUT: Final = timedelta(hours=4).total_seconds()
 
 
 class BandwidthMessageSensor(WaitingSensor):
-    """Wait until a text is delivered, failed, or nobody knows, and push what became of it.
+    """Wait until a text was delivered, has failed, or got no receipt, and push what became of it.
 
     XComs, on every outcome and before a task fails, the same poked, rescheduled or deferred:
 
@@ -54,7 +54,7 @@ class BandwidthMessageSensor(WaitingSensor):
     ``errors``
         ``[{"telephone_number", "code", "description"}, ...]``, one entry for each receiver that it did not reach
 
-    An outcome that is not allowed fails the task without retries; with ``soft_fail`` it is skipped. The wait ends by
+    An outcome that is not allowed fails the task without retries, or skips it with ``soft_fail``. The wait ends by
     ``timeout`` (four hours by default, since Bandwidth gives up after about two), by ``execution_timeout`` if that is
     sooner, or by a refusal of Bandwidth's that was seen several times in a row. Any other failure is waited out.
 
@@ -192,7 +192,9 @@ class BandwidthMessageSensor(WaitingSensor):
         if lasts and not self.deferrable:
             raise error
         if not looks_again:
-            self.log.warning("Message %s is not known, trying again: %s", self.message_id, self._last_failure)
+            self.log.warning(
+                "Could not learn what became of message %s, trying again: %s", self.message_id, self._last_failure
+            )
         return looks_again
 
     # --- ending ---
@@ -202,9 +204,9 @@ class BandwidthMessageSensor(WaitingSensor):
     ) -> Any:
         """Judge the trigger's event as :meth:`poke` judges what it reads.
 
-        :param event: the trigger's
-        :param try_number: of the try that deferred. A retry on Airflow 3.0 gets the event that failed the one before,
-            and has to wait anew
+        :param event: what the trigger sent
+        :param try_number: the number of the try that deferred. On Airflow 3.0 a retry is given the event that failed
+            the try before it, and has to wait anew
         :param started_at: epoch seconds at which the wait began
         """
         if try_number not in (None, context["ti"].try_number):
@@ -247,7 +249,10 @@ class BandwidthMessageSensor(WaitingSensor):
         if verdict.outcome is DeliveryOutcome.DELIVERED:
             return f"{said}."
         if known is None:
-            return f"{said}, status {verdict.summary()['status']}, without an error code that is known."
+            return (
+                f"{said}, status {verdict.summary()['status']}, without an error code that is known. Ask Bandwidth's "
+                "support, with the message id."
+            )
         billed = {True: "billed", False: "not billed", None: "billed or not"}[known.billed]
         return (
             f"{said}, code {known.code}: {known.group}: {known.meaning}. What to do: {known.advice}. Send it again: "

@@ -34,7 +34,7 @@ _Result = TypeVar("_Result")
 _FEW: Final = 10
 #: Rows that a shared search reads at most: ten pages.
 _MOST_ROWS: Final = 1000
-#: Senders that a search takes [sdk26].
+#: The most senders that one search takes [sdk26].
 _MOST_SENDERS: Final = 10
 #: Bandwidth's time of a text and ours may differ by so much.
 _CLOCK_SKEW: Final = timedelta(minutes=5)
@@ -42,10 +42,11 @@ _CLOCK_SKEW: Final = timedelta(minutes=5)
 _PATIENCE: Final = 120.0
 #: Seconds between two readings of the connection.
 _RELOAD_INTERVAL: Final = 60.0
-#: Pause after a 429 that names no time, and the longest that is believed, in seconds.
+#: Pause in seconds after a 429 that names no time.
 _DEFAULT_PAUSE: Final = 30.0
+#: The longest pause in seconds that a 429 is believed to ask for.
 _MAX_PAUSE: Final = 900.0
-#: Seconds after which a text that the search never showed is taken not to exist: nobody documents how long that takes.
+#: Seconds after which a text that the search never showed is taken not to exist: how far it lags is not documented.
 NOT_SHOWN_GRACE: Final = 900.0
 
 _log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class MessageWaitEvent:
     :param records: what the search shows of it; empty if the wait ended otherwise
     :param timed_out: whether the deadline passed first
     :param error: why waiting was given up
-    :param last_status: in which the text was last seen, if it was
+    :param last_status: the status in which the text was last seen, if it was
     :param last_failure: why the last look failed, if it did
     """
 
@@ -214,7 +215,9 @@ class MessagePoller:
                 await self._sleep_until_due()
                 await self._look()
             except Exception as error:  # noqa: BLE001  # no bug of ours may end a thousand waits
-                self._warn_once(f"An error in the poller of {len(self._waiters)} texts: {error!r}")
+                self._warn_once(
+                    f"An error in the poller of {len(self._waiters)} texts; report it, the waits go on: {error!r}"
+                )
                 await asyncio.sleep(5.0)
 
     async def _sleep_until_due(self) -> None:
@@ -286,7 +289,8 @@ class MessagePoller:
             pause = min(error.retry_after or _DEFAULT_PAUSE, _MAX_PAUSE)
             self._budget().pause(self._loop.time(), pause)
             self._warn_once(
-                "Bandwidth limits our searches (HTTP 429): all texts of this account wait until it takes them."
+                "Bandwidth limits our searches (HTTP 429): no text of this account is looked for until it takes "
+                "searches again. If this goes on, lower the connection's max_requests_per_minute."
             )
         else:
             # A secret may have been rotated.
@@ -348,7 +352,7 @@ def not_shown(message_id: str) -> MessageNotFoundError:
 
 
 def _search(hook: BandwidthMessagingHook, waiters: Sequence[MessageWaiter]) -> list[MessageRecord]:
-    """The outbound texts of the time in which these were sent, at most so many."""
+    """The outbound texts of the time in which these were sent, up to ``_MOST_ROWS`` of them."""
     times = [datetime.fromtimestamp(each.sent_at, UTC) for each in waiters if each.sent_at is not None]
     senders = {each.source for each in waiters}
     known = None not in senders and len(senders) <= _MOST_SENDERS

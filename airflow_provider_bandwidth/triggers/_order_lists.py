@@ -210,7 +210,7 @@ class OrderLists:
     # --- whether to go on asking ---
 
     def take_error(self, error: Exception, now: float) -> str | None:
-        """A round's lists were not complete. Lists that are refused, or fail again and again, get a rest.
+        """Take what left a round's lists incomplete. Lists that are refused, or fail again and again, get a rest.
 
         :return: why they rest now, if they do
         """

@@ -1,10 +1,10 @@
 """One poller for all orders of one account and order API that the triggers of a process wait for.
 
-The file is longer than others because it is one state machine: who comes and goes, when to look, and what a look shows
-change the same few fields, and parts of it could only be read side by side.
+The file is longer than others because it is one state machine: waiters that come and go, the time of a look, and what a
+look shows change the same few fields. Parts of it could only be read side by side.
 
-An order API may have a place for each action; then each has a poller of its own. The pollers of an account share one
-budget.
+Where an order API keeps the orders of each action apart, each action has a poller of its own. The pollers of an account
+share one budget.
 
 Waiting is cheap because no trigger looks alone. The words of this module:
 
@@ -17,9 +17,10 @@ Waiting is cheap because no trigger looks alone. The words of this module:
 *ended, unread*
     a list's summary showed that the order has ended; its task is going to read it, and that call is counted here
 *budget*
-    how many calls a minute the account may spend; lists may take a share of it for long, reads of a round another
+    how many calls a minute the account may spend. Lists may take one share of it in the long run, the reads of a round
+    another
 *slow*
-    a call that has not been answered for some seconds. Nothing waits for it any longer; what it shows later counts
+    a call that has not been answered for some seconds. Nothing waits for it any longer, but what it shows later counts
 *pause*
     a time in which nothing is sent: Bandwidth limits our calls, or refuses our credentials
 *hiccup*
@@ -80,17 +81,18 @@ _GIVE_UP: Final = 120.0
 #: Intervals are stretched at random by up to this part of them, and never by more than so many seconds.
 _JITTER: Final = 0.03
 _MAX_JITTER: Final = 1.0
-#: Share of the budget that lists of open orders may take for long, so that ended ones are always read at once.
+#: Share of the budget that lists of open orders may take in the long run, so that ended ones are always read at once.
 _LIST_SHARE: Final = 0.4
 #: Share of the budget that the reads of a round may take, so that a list never waits behind a thousand reads.
 _READ_SHARE: Final = 0.75
-#: Length of the budget's window: a minute, and a second for the way of a call to Bandwidth.
+#: Length of the budget's window in seconds: a minute, and a second for a call's way to Bandwidth.
 _WINDOW: Final = 61.0
-#: Pause after a 429 that names no time, and the longest that is believed, in seconds.
+#: Pause in seconds after a 429 that names no time.
 _DEFAULT_PAUSE: Final = 30.0
+#: The longest pause in seconds that a 429 is believed to ask for.
 _MAX_PAUSE: Final = 900.0
-#: Longest pause in seconds that grows from one by doubling: limits whose time is over, refused credentials, and a
-#: connection that cannot be read.
+#: The longest of the pauses, in seconds, that double from one second: after limits whose time is over, after refused
+#: credentials, and while the connection cannot be read.
 _MAX_GROWN_PAUSE: Final = 30.0
 #: Seconds between two readings of the connection.
 _RELOAD_INTERVAL: Final = 60.0
@@ -98,7 +100,7 @@ _RELOAD_INTERVAL: Final = 60.0
 _RELOAD_LIMIT: Final = 60.0
 #: Orders that are due within so many seconds are looked at together.
 _MOMENT: Final = 0.05
-#: Waits that end, and status changes that are logged, between two breaths of the event loop.
+#: Orders of a list whose waits are told before the event loop's other coroutines get their turn.
 _BATCH: Final = 50
 
 _log = logging.getLogger(__name__)
@@ -138,13 +140,13 @@ class Budget:
         self._sent.append(now)
 
     def pause(self, now: float, seconds: float) -> None:
-        """Send nothing for so many seconds, and a moment more, which is another one for every client."""
+        """Send nothing for so many seconds, and a random moment more, so that clients do not all come back at once."""
         self.paused_until = max(self.paused_until, now + seconds + random.uniform(0.1, 1.0))  # noqa: S311
 
 
 _BUDGETS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], Budget]] = WeakKeyDictionary()
 
-#: Connection, account, order API and action, each as the trigger gives it.
+#: The event loop; then connection, account, order API and action as the trigger gives them.
 _Key = tuple[asyncio.AbstractEventLoop, str, str | None, str | None, str | None]
 _POLLERS: dict[_Key, OrderPoller] = {}
 #: The event loop itself keeps no task alive.
@@ -174,8 +176,9 @@ class OrderPoller:
         self._reads: dict[str, float] = {}
         self._round: asyncio.Task[None] | None = None
         self._round_at = 0.0
-        #: Seconds from one round to the next, at the least: what lists may take of the budget.
+        #: The fewest seconds from one round to the next, so that lists keep to their share of the budget.
         self._round_spacing = 0.0
+        #: The part of the jitter, from 0 to 1, by which the next round comes later.
         self._round_stretch = 0.0
         #: The loop's time at which the list call under way began, if there is one.
         self._list_since: float | None = None
@@ -184,8 +187,9 @@ class OrderPoller:
         #: The refusals of the credentials in a row, whatever was asked for.
         self._refusals = Refusals()
         self._is_refused = False
-        #: When the last pause began, and what the next one takes at least.
+        #: The loop's time at which the last pause began.
         self._stopped_at = 0.0
+        #: The fewest seconds that the next pause takes.
         self._next_pause = 1.0
         self._reload_at = 0.0
         self._reload: asyncio.Task[None] | None = None
@@ -247,7 +251,7 @@ class OrderPoller:
         self._hook.close()
 
     def _on_end(self, _: asyncio.Task[None]) -> None:
-        """No trigger may go on waiting for a poller that has ended, as it does with its event loop."""
+        """End all waits: no trigger may go on waiting for a poller that has ended, as it does with its event loop."""
         self._close()
         for waiter in self._each():
             waiter.future.cancel()
@@ -278,11 +282,11 @@ class OrderPoller:
         return len(self._waiting) > FEW and not is_slow and not self._lists.are_resting(now)
 
     def _next_look(self) -> float:
-        """When to look next, in the loop's time; never, while nothing can be done."""
+        """When to look next, in the loop's time; infinity while nothing can be done."""
         at = min((waiter.due_at for waiter in self._each() if waiter.key not in self._reads), default=float("inf"))
         if self._uses_lists():
             if self._round is not None:
-                # It wakes us when it ends.
+                # The round wakes the poller when it ends.
                 return float("inf") if self._list_since is None else self._list_since + _SLOW
             at = max(at, min(self._round_not_before(), self._next_deadline()))
         else:
@@ -307,10 +311,10 @@ class OrderPoller:
         return newest[-1] + _SLOW if len(newest) == _CALLS_AT_ONCE else 0.0
 
     async def _sleep_until(self, at: float) -> bool:
-        """Whether it is time now; not if something has changed before."""
+        """Sleep; return whether it is time now, and not that something has changed before."""
         self._wake_at = at
         self._wake.clear()
-        # Never not at all: the other coroutines of the event loop want their turn.
+        # A moment at least, so that the event loop's other coroutines get their turn.
         delay = None if at == float("inf") else max(0.001, at - self._loop.time())
         try:
             async with asyncio.timeout(delay):
@@ -449,7 +453,7 @@ class OrderPoller:
             elif event.order is not None:
                 self._resolve(waiter, event)
             else:
-                # Too large for an event: its task reads it once more, and that call has to be waited for.
+                # Too large for an event: the task will read the order again, when the budget allows that call.
                 waiter.see_ended(str(event.processing_status))
         return str(order.processing_status)
 
@@ -492,7 +496,7 @@ class OrderPoller:
                 self._take_failure(waiter, error)
 
     def _take_account_error(self, error: Exception, asked_at: float) -> bool:
-        """Take what concerns every call, whatever it asks for: too many of them, or refused credentials.
+        """Take an error that concerns every call, whatever it asks for: too many calls, or refused credentials.
 
         :param asked_at: when the call began; of calls that ran side by side, one counts
         :return: whether the error was such a one
@@ -513,10 +517,13 @@ class OrderPoller:
 
     def _pause_for_limit(self, error: Exception) -> None:
         asked = getattr(error, "retry_after", None)
-        # A time that has passed already is one of another clock.
+        # A time that has passed already is by another clock, so the pause grows by itself.
         pause = max(self._grow_pause(), _DEFAULT_PAUSE if asked is None else min(asked, _MAX_PAUSE))
         self._budget.pause(self._loop.time(), pause)
-        self._warn_once("Bandwidth limits our calls (HTTP 429): all orders of this account wait until it takes them.")
+        self._warn_once(
+            "Bandwidth limits our calls (HTTP 429): no order of this account is looked at until it takes calls again. "
+            "If this goes on, lower the connection's max_requests_per_minute."
+        )
 
     def _pause_for_refusal(self, error: Exception) -> None:
         self._is_refused = True
@@ -575,7 +582,7 @@ class OrderPoller:
         budget = Budget.of_account(
             self._loop, hook.bandwidth_conn_id, hook.account_id, hook.settings.max_requests_per_minute
         )
-        # Once, before threads would do it side by side.
+        # The session is made once, before threads would make it side by side.
         await self._in_thread(hook.get_conn)
         self._hook = hook
         self._calls_a_look = len(hook.order_api.resources) if self._action is None else 1
@@ -601,7 +608,9 @@ class OrderPoller:
             await self._use(hook)
             before.close()
         except Exception as error:  # noqa: BLE001  # the connection as it was may do
-            self._warn_once(f"Cannot read connection {self._hook.bandwidth_conn_id!r} again: {error}")
+            self._warn_once(
+                f"Cannot read connection {self._hook.bandwidth_conn_id!r} again, going on with it as it was: {error}"
+            )
             return
         self._warn(
             f"Connection {hook.bandwidth_conn_id!r} has changed: waiting goes on with account {hook.account_id} at "
@@ -649,7 +658,7 @@ class OrderPoller:
     async def _in_thread(self, call: Callable[..., _Result], *args: object) -> _Result:
         """Run something in a thread from which Airflow can be reached, to mask a token for instance.
 
-        On Airflow 3.0 and 3.1, talk with the supervisor from a thread that asgiref does not know ends the triggerer.
+        On Airflow 3.0 and 3.1, a request to the supervisor from a thread that asgiref does not know ends the triggerer.
         """
         from asgiref.sync import sync_to_async
 
@@ -682,7 +691,9 @@ class OrderPoller:
         kind = type(error).__name__
         if kind not in self._said:
             self._said.add(kind)
-            self._warn(f"An error in the poller of {len(self._waiting)} orders; they are waited for on: {error}", error)
+            self._warn(
+                f"An error in the poller of {len(self._waiting)} orders; report it, the waits go on: {error}", error
+            )
 
 
 def _read_order(hook: BandwidthHook, order_id: str, action: Action | None) -> tuple[TnOrder, OrderEvent | None]:

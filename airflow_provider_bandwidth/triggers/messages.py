@@ -16,7 +16,7 @@ from airflow_provider_bandwidth.triggers.waiting import DEADLINE_GRACE, FIRST_PO
 
 
 class BandwidthMessageTrigger(BaseTrigger):
-    """Wait until a text is delivered or not. Sends GETs only, and blocks no event loop.
+    """Wait until it is known whether a text was delivered. Sends GETs only, and blocks no event loop.
 
     All triggers of one connection and account in a process share one poller.
 
@@ -29,9 +29,9 @@ class BandwidthMessageTrigger(BaseTrigger):
     :param poke_interval: seconds between two looks
     :param started_at: when the wait began; now by default
     :param deadline: when the wait ends without a result; never by default
-    :param status: in which the text was last seen; only other ones are logged
+    :param status: the status in which the text was last seen; only a different one is logged
     :param sent_at: when Bandwidth took the text, which lets many texts share a search
-    :param source: its sender, likewise
+    :param source: the text's sender, likewise
     """
 
     def __init__(
