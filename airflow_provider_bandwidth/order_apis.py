@@ -58,6 +58,14 @@ class OrderResource:
     unknown_order_codes: tuple[str, ...] = ("1008",)
     numbers_below: tuple[str, ...] = ()
 
+    @property
+    def advice_on_lost_ids(self) -> str:
+        """What to do if Bandwidth does not keep the CustomerOrderId of orders."""
+        *_, last = self.customer_order_id_elements
+        if len(self.customer_order_id_elements) == 1:
+            return f"It was sent as {last}, the only element that {self.order_api} has for it: ask Bandwidth's support."
+        return f"Set the connection's customer_order_id_element to {last}; if it is that, ask Bandwidth's support."
+
 
 @dataclass(frozen=True, slots=True)
 class OrderApi:

@@ -286,10 +286,10 @@ class Submission:
     def _check_echo(self, order: TnOrder) -> None:
         if order.customer_order_id is None:
             self._log.warning(
-                "Order %s came back without its CustomerOrderId %s: a search may not find it. "
-                "Set the connection's customer_order_id_element to CustomerOrderId.",
+                "Order %s came back without its CustomerOrderId %s: a search may not find it. %s",
                 order.order_id,
                 self._id,
+                self._request.resource.advice_on_lost_ids,
             )
 
     def _raise_if_twin(self, order: TnOrder) -> Steps[None]:
@@ -430,9 +430,9 @@ class Submission:
         ]
         if found:
             self._log.warning(
-                "Bandwidth did not keep the CustomerOrderId of order %s; it was recognised by its telephone numbers. "
-                "Set the connection's customer_order_id_element to CustomerOrderId.",
+                "Bandwidth did not keep the CustomerOrderId of order %s; its numbers showed that it is ours. %s",
                 found[0].order_id,
+                self._request.resource.advice_on_lost_ids,
             )
         return found
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.clock import ManualClock
 from support.imports import IMPORT_DEFAULTS, SUBSCRIBER
+from support.task_log import TaskLog
 
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
@@ -69,6 +70,18 @@ def test_submitting_the_same_request_again_finds_the_order(hook: BandwidthHook, 
         first = hook.submit_tn_order(request)
         assert hook.submit_tn_order(request).order_id == first.order_id
     assert len(sandbox.orders) == 2
+
+
+def test_a_lost_id_is_told_with_what_can_be_done_on_this_api(
+    hook: BandwidthHook, sandbox: Sandbox, order_api: str, task_log: TaskLog
+) -> None:
+    sandbox.configure(drop_customer_order_id="always")
+    submit(hook)
+    assert "came back without its CustomerOrderId" in task_log.text
+    can_be_spelt_otherwise = "Set the connection's customer_order_id_element to CustomerOrderId" in task_log.text
+    assert can_be_spelt_otherwise == (order_api not in SUCCESSORS)
+    if order_api in SUCCESSORS:
+        assert f"sent as CustomerOrderId, the only element that {order_api} has for it" in task_log.text
 
 
 def test_the_numbers_at_a_peer_are_ten_digits(hook: BandwidthHook, sandbox: Sandbox) -> None:
