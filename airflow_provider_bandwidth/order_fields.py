@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any, TypeVar
 
 from airflow_provider_bandwidth.exceptions import (
@@ -314,3 +315,33 @@ class Subscriber:
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON."""
         return {"name": self.name, "service_address": record_to_dict(self.service_address)}
+
+
+def parse_time(name: str, value: datetime | str | None) -> datetime | None:
+    """A time with a zone, or the ISO 8601 text of one; ``None`` where a template rendered none.
+
+    :param name: the parameter, for the error
+    :raises InvalidParameterError: anything else
+    """
+    if value in (None, "", "None"):
+        return None
+    try:
+        time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise InvalidParameterError(name, f"expected an ISO 8601 time with a zone, got {value!r}")
+    return time
+
+
+def parse_flag(name: str, value: bool | str) -> bool:
+    """A flag, or the text that a template rendered it to.
+
+    :param name: the parameter, for the error
+    :raises InvalidParameterError: neither true nor false
+    """
+    flags = {"true": True, "false": False}
+    try:
+        return flags[str(value).strip().lower()]
+    except KeyError:
+        raise InvalidParameterError(name, f"expected true or false, got {value!r}") from None

@@ -16,7 +16,7 @@ ids. What a list does not answer is asked for by itself, as a single submission 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -82,6 +82,7 @@ class SharedLooks:
         self._all_numbers = frozenset().union(*self._numbers.values())
         self._may_be_older = {each.lower() for each in may_be_older}
         self._posted_at: dict[str, float] = {}
+        self._completed: dict[str, TnOrder] = {}
         self._turn_at = 0.0
         self._turn_size = len(requests)
         self._list: _OrderList | None = None
@@ -97,6 +98,25 @@ class SharedLooks:
         """
         self._turn_at = time.monotonic()
         self._turn_size = size
+
+    def iter_entries(self) -> Iterator[OrderListEntry]:
+        """The orders made since that day that concern the numbers of any request, and those that may.
+
+        :raises BandwidthError: they could not be listed
+        """
+        found = self._read_list()
+        if found.error is not None:
+            raise found.error
+        return iter(found.entries)
+
+    def complete(self, entry: OrderListEntry) -> TnOrder:
+        """The whole order of an entry; read by itself, once, where the list shows no more than a summary."""
+        if not _is_blank(entry):
+            return entry.order
+        order_id = entry.order.order_id
+        if order_id not in self._completed:
+            self._completed[order_id] = self._calls.get(order_id)
+        return self._completed[order_id]
 
     def _create(self, request: TnOrderRequest) -> TnOrder:
         try:
@@ -194,7 +214,7 @@ def submit_side_by_side(
     journals: Sequence[SubmissionJournal],
     *,
     reuse_existing_order: bool = True,
-    ended_since: datetime | None = None,
+    ended_since: Sequence[datetime | None],
     log: Any,  # Airflow 2.11's and 3's loggers share no type
 ) -> list[TnOrder | Exception]:
     """Submit each of many requests as ``BandwidthHook.submit_tn_order`` does, exactly once each.
@@ -202,13 +222,13 @@ def submit_side_by_side(
     :param looks: for the same requests
     :param journals: one for each request
     :param reuse_existing_order: ``False`` sends each although it exists
-    :param ended_since: aware time; an order that ended before it is not taken over
+    :param ended_since: for each request an aware time, or ``None``; an order that ended before it is not taken over
     :return: for each request its order, or the error of its submission
     """
     calls = looks.calls()
     steps = []
-    for request, journal in zip(requests, journals, strict=True):
-        submission = Submission(request, calls, journal, ended_since=ended_since, log=log)
+    for request, journal, since in zip(requests, journals, ended_since, strict=True):
+        submission = Submission(request, calls, journal, ended_since=since, log=log)
         steps.append(submission.find_or_create() if reuse_existing_order else submission.create_another())
     return run_side_by_side(steps, looks, calls.sleep)
 

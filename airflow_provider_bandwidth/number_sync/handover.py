@@ -18,10 +18,12 @@ from airflow_provider_bandwidth.number_sync.layout import Layout
 from airflow_provider_bandwidth.number_sync.question import Decision
 from airflow_provider_bandwidth.orders import Action
 from airflow_provider_bandwidth.telephone_numbers import chunk
+from airflow_provider_bandwidth.xcom_lists import pack
 
 #: A number takes eleven bytes in an XCom, a fate as many as its texts.
 NUMBERS_PER_XCOM: Final = 5000
-_XCOM_BYTES: Final = 48_000
+#: How many orders one mapped task submits and waits for, unless the caller says otherwise.
+DEFAULT_ORDERS_PER_TASK: Final = 50
 _RETURN_VALUE: Final = "return_value"
 
 
@@ -179,7 +181,7 @@ def push_numbers(ti: Any, layout: Layout, *, list_unchanged: bool) -> dict[str, 
     unchanged = layout.unchanged if list_unchanged else ()
     for unchanged_xcoms, part in enumerate(chunk(unchanged, NUMBERS_PER_XCOM), 1):
         ti.xcom_push(key=f"unchanged_{unchanged_xcoms - 1:05d}", value=",".join(part))
-    for fate_xcoms, fates in enumerate(_pack(layout.fates), 1):
+    for fate_xcoms, fates in enumerate(pack(fate.to_dict() for fate in layout.fates), 1):
         ti.xcom_push(key=f"rejected_{fate_xcoms - 1:05d}", value=fates)
     return {"unchanged_xcoms": unchanged_xcoms, "fate_xcoms": fate_xcoms}
 
@@ -203,18 +205,3 @@ def _pull(ti: Any, task_id: str, key: str) -> Any:
 
 def _split(text: object) -> list[str]:
     return str(text).split(",") if text else []
-
-
-def _pack(fates: Iterable[NumberFate]) -> Iterator[list[dict[str, str]]]:
-    packed: list[dict[str, str]] = []
-    size = 0
-    for fate in fates:
-        row = fate.to_dict()
-        length = len(json.dumps(row)) + 2
-        if packed and size + length > _XCOM_BYTES:
-            yield packed
-            packed, size = [], 0
-        packed.append(row)
-        size += length
-    if packed:
-        yield packed

@@ -1,20 +1,30 @@
-"""One order of a sync's plan: sent only while the plan is up to date, and found again whenever it was sent before."""
+"""A batch of a sync's orders: each sent only while the plan is up to date, and found again if it was sent before."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, conf, task
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS
 
 from airflow_provider_bandwidth.exceptions import UnsafePlanError
-from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAttempt, SubmissionJournal
-from airflow_provider_bandwidth.number_sync.handover import Handover
+from airflow_provider_bandwidth.hooks._shared_looks import SharedLooks
+from airflow_provider_bandwidth.hooks._submission import OrderCalls
+from airflow_provider_bandwidth.hooks.bandwidth import EarlierAttempt, SubmissionJournal
+from airflow_provider_bandwidth.number_sync.handover import DEFAULT_ORDERS_PER_TASK, NUMBERS_PER_XCOM, Handover
+from airflow_provider_bandwidth.operators._order_wait import AskedOrder
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord
-from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator, TaskJournal
-from airflow_provider_bandwidth.orders import Action, ProcessingStatus, TnOrderRequest, parse_choice
+from airflow_provider_bandwidth.operators._task_journal import TaskJournal
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
+from airflow_provider_bandwidth.orders import (
+    Action,
+    ProcessingStatus,
+    TnOrderRequest,
+    parse_choice,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -24,110 +34,175 @@ LABEL_KEY: Final = "bandwidth_order_label"
 _WHAT_TO_DO: Final = "Nothing was sent. Clear `plan` with everything downstream, or start a new run."
 
 
-class BandwidthNumberSyncOrderOperator(BandwidthTnOrderOperator):
-    """Submit one order of a sync's plan, the one with this task's map index; exactly once.
+@task
+def list_sync_orders(
+    plan: Mapping[str, Any], action: str, orders_per_task: int = DEFAULT_ORDERS_PER_TASK
+) -> list[list[str | None]]:
+    """What to map over: batches of the plan's orders, each a CustomerOrderId, or ``None`` for a new order.
+
+    :param plan: the return value of the plan task
+    :param action: ``IMPORT`` or ``REMOVE``
+    :param orders_per_task: the most orders of a batch
+    :raises AirflowFailException: these are more batches than Airflow maps over
+    """
+    orders = list(plan["orders"][action]) if Handover.from_dict(plan).is_sent else []
+    batches = [orders[first : first + orders_per_task] for first in range(0, len(orders), orders_per_task)]
+    most = conf.getint("core", "max_map_length", fallback=1024)
+    if len(batches) > most:
+        raise AirflowFailException(
+            f"{len(orders)} orders make {len(batches)} batches of up to {orders_per_task}, but Airflow maps over "
+            f"{most} at most. Nothing was sent. Raise orders_per_task, chunk_size (up to {NUMBERS_PER_XCOM}), or "
+            "[core] max_map_length."
+        )
+    return batches
+
+
+class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
+    """Submit a batch of a sync's orders, the one with this task's map index, each exactly once; and wait for them.
 
     A plan is perishable. Before an order is sent for the first time, the plan must be younger than ``plan_valid_for``,
     nobody may have planned for the same SIP peer since, and no order may have been made since that touches its numbers.
-    Otherwise the task fails without retries and sends nothing. An order that an earlier attempt sent is found all the
-    same.
+    Otherwise nothing more is sent, and the task fails without retries once the orders that were sent have ended. An
+    order that an earlier attempt sent is found all the same.
 
     :param plan_task_id: the plan task
     :param action: ``IMPORT`` or ``REMOVE``
+    :param customer_order_ids: of each order of the batch the CustomerOrderId of the open order that is taken over, or
+        ``None`` for a new order
+    :param orders_per_task: how many orders the batches before this one have
     :param plan_valid_for: how old a plan may be when an order is sent
-    :param customer_order_id: of the open order that is taken over; ``None`` for a new order
     """
 
-    template_fields: Sequence[str] = ("customer_order_id", "account_id", "bandwidth_conn_id")
+    template_fields: Sequence[str] = ("customer_order_ids", "account_id", "bandwidth_conn_id")
 
     def __init__(
         self,
         *,
         plan_task_id: str,
         action: Action | str,
+        customer_order_ids: Sequence[str | None],
+        orders_per_task: int = DEFAULT_ORDERS_PER_TASK,
         plan_valid_for: timedelta = DEFAULT_PLAN_VALID_FOR,
-        customer_order_id: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(action=action, telephone_numbers=(), customer_order_id=customer_order_id, **kwargs)
+        super().__init__(action=action, telephone_numbers=(), **kwargs)
         self.plan_task_id = plan_task_id
+        self.customer_order_ids = customer_order_ids
+        self.orders_per_task = orders_per_task
         self.plan_valid_for = plan_valid_for
         self._plan: Handover | None = None
 
-    def execute(self, context: Context) -> str:
-        """Submit the order, or find it."""
-        ti = context["ti"]
-        plan = Handover.pull(ti, self.plan_task_id)
-        if plan is None:
-            raise AirflowFailException(f"Task {self.plan_task_id!r} left no plan. {_WHAT_TO_DO}")
+    def execute(self, context: Context) -> Any:
+        """Submit the orders, or find them; and wait for them if asked."""
+        plan = self._pull_plan(context)
         if not plan.is_sent:
             raise AirflowSkipException("The plan is not to be sent: it is a dry run, or unsafe.")
-        action = parse_choice("Action", Action, self.action)
-        numbers = plan.pull_order(ti, self.plan_task_id, action, int(ti.map_index or 0))
-        self._plan = plan
-        self.telephone_numbers = numbers
-        self.account_id, self.site_id = plan.account_id, plan.site_id
-        self.reuse_existing_order = True
-        # A removal takes neither, whatever default_args say.
-        self.sip_peer_id = plan.sip_peer_id if action is Action.IMPORT else None
-        self.loa_type = plan.loa_type if action is Action.IMPORT else None
-        if not self.customer_order_id:
-            self.customer_order_id = plan.new_order_id(ti, self.plan_task_id, action, numbers)
-            self.reuse_orders_ended_since = plan.reuse_orders_ended_since
-        cast("dict[str, Any]", context)[LABEL_KEY] = f"{action} {len(numbers):,} from {min(numbers)}"
         self.log.info(
-            "%s order of %d telephone numbers for %s (connection %r), planned at %s.",
-            action,
-            len(numbers),
+            "%s orders for %s (connection %r), planned at %s.",
+            self.action,
             plan.place,
             self.bandwidth_conn_id,
             plan.planned_at.isoformat(timespec="seconds"),
         )
-        try:
-            order_id = super().execute(context)
-        except UnsafePlanError as error:
-            raise AirflowFailException(str(error)) from error
-        if action is Action.IMPORT:
-            self.log.info(
-                "Waiting for the order follows. An import may stay PROCESSING for 48 hours, while carriers "
-                "confirm that messaging moves here."
-            )
-        return order_id
+        return super().execute(context)
 
-    def _make_journal(self, hook: BandwidthHook, request: TnOrderRequest, context: Context) -> SubmissionJournal:
+    def execute_complete(self, context: Context, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Read the orders that the trigger's event says have ended, and judge them."""
+        self._pull_plan(context)
+        self._label(context)
+        return super().execute_complete(context, **kwargs)
+
+    def _pull_plan(self, context: Context) -> Handover:
+        plan = Handover.pull(context["ti"], self.plan_task_id)
+        if plan is None:
+            raise AirflowFailException(f"Task {self.plan_task_id!r} left no plan. {_WHAT_TO_DO}")
+        self._plan = plan
+        self.account_id = plan.account_id
+        return plan
+
+    def _ask(self, context: Context) -> list[AskedOrder]:
+        plan, ti = self._plan, context["ti"]
+        assert plan is not None
+        action = parse_choice("Action", Action, self.action)
+        is_import = action is Action.IMPORT
+        asked = []
+        for index, taken_over in enumerate(self.customer_order_ids, self._first_order(context)):
+            numbers = plan.pull_order(ti, self.plan_task_id, action, index)
+            new_id = plan.new_order_id(ti, self.plan_task_id, action, numbers)
+            request = self.hook.build_order_request(
+                action,
+                tuple(numbers),
+                site_id=plan.site_id,
+                # A removal takes neither, whatever default_args say.
+                sip_peer_id=plan.sip_peer_id if is_import else None,
+                loa_type=plan.loa_type if is_import else None,
+                subscriber=self.subscriber,
+                loa_authorizing_person=self.loa_authorizing_person,
+                customer_order_id=taken_over or new_id,
+            )
+            ended_since = None if taken_over else plan.reuse_orders_ended_since
+            content = self._derive_id(request, context)
+            asked.append(AskedOrder(request, content, ended_since, may_be_older=bool(taken_over)))
+        self._label(context, sum(len(each.request.telephone_numbers) for each in asked))
+        return asked
+
+    def _first_order(self, context: Context) -> int:
+        """The index, in the plan, of the batch's first order."""
+        return max(0, int(context["ti"].map_index or 0)) * self.orders_per_task
+
+    def _label(self, context: Context, numbers: int | None = None) -> None:
+        """What the batch holds, for people."""
+        first = self._first_order(context)
+        count = len(self.customer_order_ids)
+        orders = f"{first + 1}-{first + count}" if count > 1 else str(first + 1)
+        label = f"{str(self.action).lower()} {orders}"
+        ti = context["ti"]
+        if numbers is None:
+            numbers = ti.xcom_pull(task_ids=ti.task_id, key=LABEL_KEY, map_indexes=ti.map_index)
+        else:
+            ti.xcom_push(key=LABEL_KEY, value=numbers)
+        cast("dict[str, Any]", context)[LABEL_KEY] = f"{label}: {numbers:,} numbers"
+
+    def _get_calls(self, action: Action | None) -> OrderCalls:
+        """Those of a submission, with lists of all orders: a plan is out of date whatever touches its numbers."""
+        return replace(
+            super()._get_calls(action),
+            list_since=lambda day: self.hook.iter_tn_orders(statuses=(), created_from=day),
+        )
+
+    def _earliest_order(self, context: Context) -> datetime | None:
         assert self._plan is not None
-        # Each number stands in one order of a plan, so that no other task instance can send the same.
-        ours = TaskJournal(request.customer_order_id, self._derive_id(request, context), context)
-        # Before Airflow 3.2 no mapped task instance is known to be the first to send its order. Here its plan, which
+        return self._plan.orders_made_since
+
+    def _make_journals(
+        self, asked: Sequence[AskedOrder], looks: SharedLooks, context: Context
+    ) -> Sequence[SubmissionJournal]:
+        assert self._plan is not None
+        # Before Airflow 3.2 no mapped task instance is known to be the first to send its orders. Here its plan, which
         # came before its first try, has waited until Bandwidth's search shows what was sent before.
         is_first = not AIRFLOW_V_3_2_PLUS and context["ti"].try_number <= 1
-        return _PerishablePlan(ours, self._plan, hook, request, self.plan_valid_for, is_first=is_first)
+        perishable = _PerishablePlan(self._plan, looks, self.plan_valid_for)
+        # Each number stands in one order of a plan, so that no other task instance can send the same.
+        journals = TaskJournal.for_orders([(each.request.customer_order_id, each.content) for each in asked], context)
+        return [
+            _PerishableOrder(journal, perishable, each.request, is_first=is_first)
+            for each, journal in zip(asked, journals, strict=True)
+        ]
 
 
-class _PerishablePlan(SubmissionJournal):
-    """Keeps an order of a plan that is out of date from being sent; remembers as the task's own journal does."""
+class _PerishablePlan:
+    """Keeps orders of a plan that is out of date from being sent."""
 
-    def __init__(
-        self,
-        journal: SubmissionJournal,
-        plan: Handover,
-        hook: BandwidthHook,
-        request: TnOrderRequest,
-        valid_for: timedelta,
-        *,
-        is_first: bool,
-    ) -> None:
-        self._is_first = is_first
-        self._journal = journal
+    def __init__(self, plan: Handover, looks: SharedLooks, valid_for: timedelta) -> None:
         self._plan = plan
-        self._hook = hook
-        self._request = request
+        self._looks = looks
         self._valid_for = valid_for
 
-    def earlier_attempt(self) -> EarlierAttempt | None:
-        return None if self._is_first else self._journal.earlier_attempt()
+    def check(self, telephone_numbers: Collection[str]) -> None:
+        """Right before an order of these numbers is sent.
 
-    def record_sending(self, at: datetime) -> None:
+        :raises UnsafePlanError: the plan is out of date
+        """
         age = datetime.now(UTC) - self._plan.planned_at
         if age > self._valid_for:
             raise UnsafePlanError(
@@ -143,29 +218,50 @@ class _PerishablePlan(SubmissionJournal):
             raise UnsafePlanError(
                 f"The plan is out of date: another sync has planned for this SIP peer since ({who}). {_WHAT_TO_DO}"
             )
-        self._refuse_numbers_of_newer_orders(latest.order_ids or ())
-        self._journal.record_sending(at)
+        self._refuse_numbers_of_newer_orders(set(telephone_numbers), latest.order_ids or ())
 
-    def record_order(self, order_id: str) -> None:
-        self._journal.record_order(order_id)
-
-    def _refuse_numbers_of_newer_orders(self, siblings: Collection[str]) -> None:
-        """Orders that were made since the plan must not touch the numbers of this one, unless they FAILED."""
-        own = set(self._request.telephone_numbers)
+    def _refuse_numbers_of_newer_orders(self, own: set[str], siblings: Collection[str]) -> None:
+        """Orders that were made since the plan must not touch these numbers, unless they FAILED."""
         since = self._plan.orders_made_since
         skipped = set(self._plan.known_order_ids)
-        for entry in self._hook.iter_tn_orders(statuses=(), created_from=since - timedelta(days=1)):
+        for entry in self._looks.iter_entries():
             order = entry.order
             is_older = order.created_at is not None and order.created_at < since
             if is_older or order.order_id in skipped or order.customer_order_id in siblings:
                 continue
             if order.processing_status == ProcessingStatus.FAILED:
                 continue
-            if entry.is_summary or not order.telephone_numbers:
-                order = self._hook.get_tn_order(order.order_id)
+            order = self._looks.complete(entry)
             touched = own & order.mentioned_telephone_numbers
             if touched:
                 raise UnsafePlanError(
                     f"The plan is out of date: {order.action} order {order.order_id} was made since, and has "
                     f"{len(touched)} of these {len(own)} telephone numbers. {_WHAT_TO_DO}"
                 )
+
+
+class _PerishableOrder(SubmissionJournal):
+    """Remembers as the task's own journal does, and asks the plan before a POST."""
+
+    def __init__(
+        self,
+        journal: SubmissionJournal,
+        plan: _PerishablePlan,
+        request: TnOrderRequest,
+        *,
+        is_first: bool,
+    ) -> None:
+        self._journal = journal
+        self._plan = plan
+        self._request = request
+        self._is_first = is_first
+
+    def earlier_attempt(self) -> EarlierAttempt | None:
+        return None if self._is_first else self._journal.earlier_attempt()
+
+    def record_sending(self, at: datetime) -> None:
+        self._plan.check(self._request.telephone_numbers)
+        self._journal.record_sending(at)
+
+    def record_order(self, order_id: str) -> None:
+        self._journal.record_order(order_id)

@@ -17,23 +17,23 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
-from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthReportLink
+from airflow_provider_bandwidth.links.bandwidth import BandwidthReportLink
 from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate, OrderResult, account_for_order
 from airflow_provider_bandwidth.number_sync.guards import parse_limit
-from airflow_provider_bandwidth.number_sync.handover import Handover
+from airflow_provider_bandwidth.number_sync.handover import DEFAULT_ORDERS_PER_TASK, Handover
 from airflow_provider_bandwidth.number_sync.page import MAX_NIGHTS, NightFigures, PageOrder, ReportPage, read_figures
 from airflow_provider_bandwidth.number_sync.report import Tally, escape_cell
 from airflow_provider_bandwidth.number_sync.verdict import conclude_page, find_problems, make_title, make_verdict
-from airflow_provider_bandwidth.operators.bandwidth import parse_flag
-from airflow_provider_bandwidth.orders import Action, TelephoneNumberError
-from airflow_provider_bandwidth.sensors._waiting import ERRORS_KEY
-from airflow_provider_bandwidth.sensors.bandwidth import COMPLETED_KEY
+from airflow_provider_bandwidth.operators._order_wait import PlacedOrder
+from airflow_provider_bandwidth.order_outcomes import COMPLETED_KEY, ERRORS_KEY, ORDERS_KEY
+from airflow_provider_bandwidth.orders import Action, TelephoneNumberError, parse_flag
+from airflow_provider_bandwidth.xcom_lists import pull_list
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-#: States in which a sensor may have left what it read: it succeeded, failed the task, or skipped it (``soft_fail``).
-_ENDED_STATES: Final = frozenset({"success", "failed", "skipped"})
+#: States in which a batch may have left what it read.
+_ENDED_STATES: Final = frozenset({"success", "failed"})
 _REPORT_FILES: Final = (".csv", ".jsonl", ".ndjson", ".html")
 #: XCom key of the report as an HTML page, which the tab in Airflow's web server shows; and its size at most.
 REPORT_PAGE_KEY: Final = "bandwidth_report_page"
@@ -59,8 +59,8 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
     ``bandwidth_report``, also where there is no plan.
 
     :param plan_task_id: the plan task
-    :param submit_task_ids: the mapped task that submits the orders, by action
-    :param wait_task_ids: the mapped sensor that waits for them, by action
+    :param order_task_ids: the mapped task that submits the orders and waits for them, by action
+    :param orders_per_task: how many orders each of its instances has, but the last
     :param max_errors: the most errored numbers, as a count (``20``) or a share of all numbers that are desired or
         to be removed (``0.01``)
     :param log_telephone_numbers: whether the log names the first ten telephone numbers of each kind; ``False`` for
@@ -80,8 +80,8 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         self,
         *,
         plan_task_id: str,
-        submit_task_ids: Mapping[str, str],
-        wait_task_ids: Mapping[str, str],
+        order_task_ids: Mapping[str, str],
+        orders_per_task: int = DEFAULT_ORDERS_PER_TASK,
         max_errors: float = 0,
         log_telephone_numbers: bool = True,
         report_path: str | None = None,
@@ -92,8 +92,10 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         if report_path is not None and not report_path.endswith(_REPORT_FILES):
             raise ValueError(f"report_path: expected a .csv, .jsonl, .ndjson or .html file, got {report_path!r}")
         self.plan_task_id = plan_task_id
-        self.submit_task_ids = dict(submit_task_ids)
-        self.wait_task_ids = dict(wait_task_ids)
+        if orders_per_task < 1:
+            raise ValueError(f"orders_per_task: expected 1 or more, got {orders_per_task}")
+        self.order_task_ids = dict(order_task_ids)
+        self.orders_per_task = orders_per_task
         self.max_errors = max_errors
         self.log_telephone_numbers = parse_flag("log_telephone_numbers", log_telephone_numbers)
         self.report_path = report_path
@@ -178,48 +180,76 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
     ) -> Iterator[NumberFate]:
         yield from plan.iter_fates(ti, self.plan_task_id)
         for action in Action:
-            for index in range(len(plan.orders[action])):
-                requested = plan.pull_order(ti, self.plan_task_id, action, index)
-                if not plan.is_sent:
+            if not plan.is_sent:
+                for index in range(len(plan.orders[action])):
+                    requested = plan.pull_order(ti, self.plan_task_id, action, index)
                     fate, why = (Fate.NOT_APPROVED, str(plan.decision)) if plan.decision else (Fate.PLANNED, "")
                     yield from (NumberFate(number, action, fate, reason=why) for number in requested)
-                    continue
-                result = self._read_result(ti, states, action, index)
-                orders.append(
-                    PageOrder(
-                        result.order_id or "",
-                        action,
-                        result.processing_status or "unknown",
-                        len(requested),
-                        len(result.completed_telephone_numbers),
-                        self._pull(ti, self.submit_task_ids[action], ORDER_URL_KEY, index) or ""
-                        if result.order_id
-                        else "",
-                    )
+                continue
+            for batch in range(0, len(plan.orders[action]), self.orders_per_task):
+                yield from self._iter_batch(ti, plan, states, action, batch, orders)
+
+    def _iter_batch(
+        self,
+        ti: Any,
+        plan: Handover,
+        states: Mapping[str, str],
+        action: Action,
+        first: int,
+        orders: list[PageOrder],
+    ) -> Iterator[NumberFate]:
+        """The fates of a batch of orders.
+
+        :param first: the index of its first order in the plan
+        """
+        map_index = first // self.orders_per_task
+        results = self._read_results(ti, states, action, map_index)
+        for index, taken_over in enumerate(plan.orders[action][first : first + self.orders_per_task], first):
+            requested = plan.pull_order(ti, self.plan_task_id, action, index)
+            customer_order_id = taken_over or plan.new_order_id(ti, self.plan_task_id, action, requested)
+            result, url = results.get(customer_order_id, (OrderResult(), None))
+            done = sum(number in result.completed_telephone_numbers for number in requested)
+            orders.append(
+                PageOrder(
+                    result.order_id or "",
+                    action,
+                    result.processing_status or "unknown",
+                    len(requested),
+                    done,
+                    url or "",
                 )
-                yield from account_for_order(action, requested, result)
+            )
+            yield from account_for_order(action, requested, result)
 
-    def _read_result(self, ti: Any, states: Mapping[str, str], action: Action, index: int) -> OrderResult:
-        submit_task_id, wait_task_id = self.submit_task_ids[action], self.wait_task_ids[action]
-        if states.get(f"{submit_task_id}_{index}") != "success":
-            return OrderResult()
-        order_id = self._pull(ti, submit_task_id, map_index=index)
-        ended = None
-        if states.get(f"{wait_task_id}_{index}") in _ENDED_STATES:
-            ended = self._pull(ti, wait_task_id, map_index=index)
-        if order_id is None or ended is None or ended["order_id"] != order_id:
-            # What another attempt waited for says nothing about this order.
-            return OrderResult(order_id)
-        errors = self._pull(ti, wait_task_id, ERRORS_KEY, index) or ()
-        return OrderResult(
-            order_id,
-            ended["processing_status"],
-            self._pull(ti, wait_task_id, COMPLETED_KEY, index) or (),
-            [TelephoneNumberError(**error) for error in errors],
-        )
+    def _read_results(
+        self, ti: Any, states: Mapping[str, str], action: Action, map_index: int
+    ) -> dict[str, tuple[OrderResult, str | None]]:
+        """What a batch left of its orders, with their links, by CustomerOrderId.
 
-    def _pull(self, ti: Any, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-        return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
+        What another attempt left says nothing about the orders of this one: it has other CustomerOrderIds, or its task
+        has not ended in this attempt.
+        """
+        task_id = self.order_task_ids[action]
+        if states.get(f"{task_id}_{map_index}") not in _ENDED_STATES:
+            return {}
+        orders = [PlacedOrder.from_dict(each) for each in pull_list(ti, task_id, ORDERS_KEY, map_index) or ()]
+        has_ended = any(order.was_read for order in orders)
+        completed = frozenset(pull_list(ti, task_id, COMPLETED_KEY, map_index) or () if has_ended else ())
+        errors: dict[str, list[TelephoneNumberError]] = {}
+        for error in pull_list(ti, task_id, ERRORS_KEY, map_index) or () if has_ended else ():
+            errors.setdefault(error.pop("order_id"), []).append(TelephoneNumberError(**error))
+        return {
+            str(order.customer_order_id): (
+                OrderResult(
+                    order.order_id,
+                    order.processing_status if order.was_read else None,
+                    completed,
+                    errors.get(str(order.order_id), ()),
+                ),
+                order.order_url,
+            )
+            for order in orders
+        }
 
     def _write_page(self, path: str, page: ReportPage) -> None:
         try:

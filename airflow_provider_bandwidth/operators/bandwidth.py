@@ -1,83 +1,146 @@
-"""Submit IMPORT and REMOVE orders for hosted-messaging telephone numbers."""
+"""Submit IMPORT and REMOVE orders for hosted-messaging telephone numbers, and wait for them if asked.
+
+The file is longer than others because the operator's parameters are documented where a user looks for them. What an
+order on its way is has its home in ``_order_wait``, what is remembered of it in ``_task_journal``.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, BaseOperator
-from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    BaseOperator,
+    conf,
+)
 
+from airflow_provider_bandwidth.error_codes import parse_error_codes
 from airflow_provider_bandwidth.exceptions import (
-    AmbiguousSubmissionError,
+    BandwidthError,
     InvalidParameterError,
     InvalidTelephoneNumbersError,
+    UnsafePlanError,
 )
-from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAttempt, SubmissionJournal
+from airflow_provider_bandwidth.hooks._shared_looks import SharedLooks, submit_side_by_side
+from airflow_provider_bandwidth.hooks._submission import OrderCalls
+from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, SubmissionJournal
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
+from airflow_provider_bandwidth.operators._order_wait import (
+    TIMED_OUT,
+    AskedOrder,
+    OrdersPoller,
+    PlacedOrder,
+    day_before,
+    describe_failures,
+    judge_placed_orders,
+    push_outcomes,
+    read_orders,
+    summarise,
+    take_unread,
+)
+from airflow_provider_bandwidth.operators._task_journal import MappedTaskJournal, earliest_order
+from airflow_provider_bandwidth.order_outcomes import (
+    DEFERRAL_MARGIN,
+    ORDERS_KEY,
+    log_outcomes,
+    parse_allowed_statuses,
+)
 from airflow_provider_bandwidth.orders import (
     Action,
     LoaType,
+    ProcessingStatus,
     Subscriber,
+    TnOrder,
     TnOrderRequest,
     derive_customer_order_id,
+    parse_flag,
+    parse_time,
+    validate_customer_order_id,
 )
-from airflow_provider_bandwidth.telephone_numbers import normalize_telephone_numbers
+from airflow_provider_bandwidth.telephone_numbers import chunk, normalize_telephone_numbers
+from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrdersTrigger
+from airflow_provider_bandwidth.triggers.waiting import OrdersEvent
 from airflow_provider_bandwidth.values import repeatable
+from airflow_provider_bandwidth.xcom_lists import pull_list, push_list
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_bandwidth.orders import TnOrder
-
-#: Key of the task state store (Airflow 3.3+). Renaming it forgets the orders of tasks that are about to be retried.
-_STORE_KEY: Final = "bandwidth_external_tns_order"
-#: XCom of a mapped task instance that is about to send the order of this CustomerOrderId.
-_SENDING_KEY: Final = "bandwidth_sending_{}"
+#: The most telephone numbers of an order, unless the caller says otherwise, and at all.
+DEFAULT_CHUNK_SIZE: Final = 1000
+MAX_CHUNK_SIZE: Final = 5000
+#: Seconds that a wait may take, as Airflow's sensors have it.
+DEFAULT_TIMEOUT: Final = timedelta(days=7).total_seconds()
+#: A trigger's parameters are a row of Airflow's database, of 64 KB at most on MySQL.
+_MOST_ORDERS_IN_A_TRIGGER: Final = 1000
 
 
 class BandwidthTnOrderOperator(BaseOperator):
-    """Submit one order that imports telephone numbers into Bandwidth, or removes them; exactly once.
+    """Submit orders that import telephone numbers into Bandwidth, or remove them; each exactly once.
 
-    The task ends when Bandwidth has the order; wait for its end with ``BandwidthTnOrderSensor``. A retry, a
-    cleared task, or an attempt after a crash finds the order that an earlier attempt submitted and sends nothing; only
-    an order that FAILED is submitted anew. All parameters are templated.
+    Up to ``chunk_size`` numbers are one order, and more are several. The task ends when Bandwidth has them, and its
+    XCom is the order id, or the list of the order ids where there are several; wait for their end with
+    ``BandwidthTnOrderSensor``. Or let the task wait itself, ``wait_for_completion=True``, deferred once for all of
+    them: then its XComs are the sensor's, with the counts of all orders together, and ``orders``, one entry per order.
 
-    Where an earlier attempt may have sent the order, "there is none" is believed after a minute only, and the log says
+    A retry, a cleared task, or an attempt after a crash finds the orders that an earlier attempt submitted and sends
+    nothing; only an order that FAILED is submitted anew. Each order has its own outcome: one that fails keeps no other
+    from being submitted and waited for. The task then fails and says which. A submission that another try may mend is
+    tried again, by Airflow's retries, before the others are waited for.
+
+    Where an earlier attempt may have sent an order, "there is none" is believed after a minute only, and the log says
     so: in a retry, in a cleared run, and before Airflow 3.2 in every mapped task instance, since a run that was cleared
     may have given its numbers to another index.
 
-    :param action: ``IMPORT`` or ``REMOVE``
+    An XCom that would be larger than a database takes is pushed in parts: ``completed_telephone_numbers_00000`` and on
+    in place of ``completed_telephone_numbers``; ``xcom_lists.pull_list`` reads either.
+
+    :param action: ``IMPORT`` or ``REMOVE``; templated
     :param telephone_numbers: NANP numbers in any usual notation: any iterable (rows of one column, a pandas Series or a
         numpy or pyarrow array, too), or one string of them separated by commas or white space. Duplicates are dropped.
-        Without any number the task is skipped
-    :param site_id: SiteId; the connection's by default
+        Without any number the task is skipped; templated
+    :param site_id: SiteId; the connection's by default; templated
     :param sip_peer_id: SipPeerId. For IMPORT the connection's by default, else the site's default peer; left out of a
-        REMOVE unless given here
+        REMOVE unless given here; templated
     :param loa_type: LoaType, ``CARRIER`` or ``SUBSCRIBER``. For IMPORT the connection's by default, else SUBSCRIBER
-        through importTnOrders; through externalTns it is left to Bandwidth, which takes CARRIER
+        through importTnOrders; through externalTns it is left to Bandwidth, which takes CARRIER; templated
     :param subscriber: who uses the numbers, for imports through importTnOrders: ``{"name": ..., "service_address":
         {"house_number": ..., "street_name": ..., "city": ..., "state_code": ..., "zip": ...}}``, its JSON, or a
-        ``Subscriber``; the connection's by default
+        ``Subscriber``; the connection's by default; templated
     :param loa_authorizing_person: who signed the letter of authorization, for imports through importTnOrders: first
-        and last name; the connection's by default
+        and last name; the connection's by default; templated
     :param customer_order_id: your id for the order, 1 to 40 letters, digits, dashes and inner spaces. By default
         derived from the task run and the order's content. An own id must be unique per order: an order found under it
-        that asks for something else is an error
+        that asks for something else is an error, and so are more numbers than one order takes; templated
     :param reuse_existing_order: ``False`` sends the order again although it exists. Meant for clearing a task on
-        purpose; each attempt of the task then sends one, so set ``retries=0`` as well
+        purpose; each attempt of the task then sends one, so set ``retries=0`` as well; templated
     :param reuse_orders_ended_since: time with a zone, or ISO 8601 text. An order that ended before this time is sent
         again instead of being reused, because its work has been undone since. Give the time at which you saw that, less
-        a margin for clock differences
+        a margin for clock differences; templated
     :param order_api: which of Bandwidth's order APIs to submit through: ``externalTns``, ``importTnOrders`` or
-        ``importTnOrders/messaging``; the connection's by default. What an API does not take is not sent
-    :param account_id: Bandwidth account; the connection's by default
-    :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
-    :return: (XCom) the order id
+        ``importTnOrders/messaging``; the connection's by default. What an API does not take is not sent; templated
+    :param chunk_size: the most numbers in one order, at most 5,000. More are cut in ascending order, so that the same
+        numbers always make the same orders
+    :param wait_for_completion: whether to wait until all orders are COMPLETE, PARTIAL or FAILED
+    :param deferrable: whether to wait in the triggerer; by default what ``[operators] default_deferrable`` says
+    :param poke_interval: seconds between two looks at the orders
+    :param timeout: seconds to wait, by default a week, 72 hours for orders of importTnOrders; the task then fails
+        without retries
+    :param allowed_statuses: terminal statuses that let the task succeed; PARTIAL is logged as a warning
+    :param ignore_error_codes: Bandwidth error codes that count as done, as the sensor's
+    :param log_telephone_numbers: whether the log names the first ten telephone numbers that failed
+    :param account_id: Bandwidth account; the connection's by default; templated
+    :param bandwidth_conn_id: Airflow connection of type ``bandwidth``; templated
+    :return: (XCom) the order id, the list of order ids, or the sensor's summary
     :raises AirflowFailException: a parameter or a telephone number is wrong; names the parameter, or every number.
         Nothing was sent. The task is not retried: it would fail again
     """
@@ -114,11 +177,21 @@ class BandwidthTnOrderOperator(BaseOperator):
         reuse_existing_order: bool | str = True,
         reuse_orders_ended_since: datetime | str | None = None,
         order_api: str | None = None,
+        chunk_size: int = DEFAULT_CHUNK_SIZE,
+        wait_for_completion: bool = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: float = 60.0,
+        timeout: float | None = None,
+        allowed_statuses: Iterable[str] | str = (ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL),
+        ignore_error_codes: Iterable[str | int] | str | int | None = (),
+        log_telephone_numbers: bool = True,
         account_id: str | None = None,
         bandwidth_conn_id: str = BandwidthHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not 1 <= chunk_size <= MAX_CHUNK_SIZE:
+            raise ValueError(f"chunk_size: expected 1 to {MAX_CHUNK_SIZE}, got {chunk_size}")
         self.action = action
         # What can be iterated only once would be empty, and the task skipped, when dag.test() tries it again.
         self.telephone_numbers = repeatable(telephone_numbers)
@@ -131,56 +204,85 @@ class BandwidthTnOrderOperator(BaseOperator):
         self.reuse_existing_order = reuse_existing_order
         self.reuse_orders_ended_since = reuse_orders_ended_since
         self.order_api = order_api
+        self.chunk_size = chunk_size
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poke_interval = poke_interval
+        self.timeout = timeout
+        self.allowed_statuses = parse_allowed_statuses(allowed_statuses)
+        self.ignore_error_codes = parse_error_codes(ignore_error_codes)
+        self.log_telephone_numbers = log_telephone_numbers
         self.account_id = account_id
         self.bandwidth_conn_id = bandwidth_conn_id
         self.order_url: str | None = None
         self._order: TnOrder | None = None
+        self._completed_count: int | None = None
 
     @cached_property
     def hook(self) -> BandwidthHook:
         """The hook, for the rendered connection and account; a test may set its own."""
         return BandwidthHook(self.bandwidth_conn_id, self.account_id, self.order_api)
 
-    def execute(self, context: Context) -> str:
-        """Submit the order, or find it."""
+    def execute(self, context: Context) -> Any:
+        """Submit the orders, or find them; and wait for them if asked."""
         try:
-            request = self._build_request(self._read_telephone_numbers())
-            if self.customer_order_id in (None, ""):
-                request = replace(request, customer_order_id=self._derive_id(request, context))
+            asked = self._ask(context)
             reuse = parse_flag("reuse_existing_order", self.reuse_existing_order)
-            ended_since = parse_time("reuse_orders_ended_since", self.reuse_orders_ended_since)
         except (InvalidParameterError, InvalidTelephoneNumbersError) as error:
             # What was given is as wrong at the next try.
             raise AirflowFailException(str(error)) from error
-        self.log.info(
-            "Connection %r, account %s: %s of %d telephone numbers, CustomerOrderId %s.",
-            self.bandwidth_conn_id,
-            self.hook.account_id,
-            request.action,
-            len(request.telephone_numbers),
-            request.customer_order_id,
+        self._log_asked(asked)
+        started_at = time.time()
+        since = earliest_order(context)
+        looks = SharedLooks(
+            [each.request for each in asked],
+            self._get_calls(asked[0].request.action),
+            since=self._earliest_order(context) or self.hook.bandwidth_now(),
+            may_be_older=[each.request.customer_order_id for each in asked if since is None or each.may_be_older],
         )
-        self._order = self.hook.submit_tn_order(
-            request,
+        outcomes = submit_side_by_side(
+            [each.request for each in asked],
+            looks,
+            self._make_journals(asked, looks, context),
             reuse_existing_order=reuse,
-            reuse_orders_ended_since=ended_since,
-            journal=self._make_journal(self.hook, request, context),
+            ended_since=[each.ended_since for each in asked],
+            log=self.log,
         )
-        self.order_url = self.hook.order_url(self._order.order_id, request.action)
-        context["ti"].xcom_push(key=ORDER_URL_KEY, value=self.order_url)
-        return self._order.order_id
+        placed = [self._place(each, outcome) for each, outcome in zip(asked, outcomes, strict=True)]
+        self._order = next((outcome for outcome in outcomes if isinstance(outcome, TnOrder)), None)
+        self._push_orders(placed, context)
+        self._raise_failed_submissions(outcomes, placed, context)
+        if self.wait_for_completion:
+            made = [outcome.created_at for outcome in outcomes if isinstance(outcome, TnOrder) and outcome.created_at]
+            made_since = day_before(min([self.hook.bandwidth_now(), *made]))
+            return self._wait(placed, context, started_at, made_since)
+        order_ids = [each.order_id for each in placed]
+        return order_ids[0] if len(order_ids) == 1 else order_ids
 
-    def _make_journal(self, hook: BandwidthHook, request: TnOrderRequest, context: Context) -> SubmissionJournal:
-        """What the submission is remembered by, and asked before each POST."""
-        return _MappedTaskJournal(request.customer_order_id, self._derive_id(request, context), context)
+    # --- what is asked for ---
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """What the order changes; called by Airflow's OpenLineage provider, also after a failure."""
-        if self._order is None:
-            return None
-        from airflow_provider_bandwidth.lineage import order_lineage
-
-        return order_lineage(self.hook, self._order)
+    def _ask(self, context: Context) -> list[AskedOrder]:
+        """The orders that this task asks for."""
+        ended_since = parse_time("reuse_orders_ended_since", self.reuse_orders_ended_since)
+        numbers = self._read_telephone_numbers()
+        parts = [numbers] if len(numbers) <= self.chunk_size else list(chunk(tuple(sorted(numbers)), self.chunk_size))
+        own_id = None
+        if self.customer_order_id not in (None, ""):
+            own_id = validate_customer_order_id(self.customer_order_id)
+        if own_id is not None and len(parts) > 1:
+            raise InvalidParameterError(
+                "CustomerOrderId",
+                f"{own_id!r} can name one order, but {len(numbers)} telephone numbers make {len(parts)}. Leave it out, "
+                f"or raise chunk_size ({self.chunk_size})",
+            )
+        asked = []
+        for part in parts:
+            request = self._build_request(part, own_id)
+            content = self._derive_id(request, context)
+            if own_id is None:
+                request = replace(request, customer_order_id=content)
+            asked.append(AskedOrder(request, content, ended_since))
+        return asked
 
     def _read_telephone_numbers(self) -> tuple[str, ...]:
         numbers = normalize_telephone_numbers(() if self.telephone_numbers is None else self.telephone_numbers)
@@ -192,7 +294,7 @@ class BandwidthTnOrderOperator(BaseOperator):
             self.log.info("Dropped %d duplicate telephone numbers.", numbers.duplicate_count)
         return numbers.telephone_numbers
 
-    def _build_request(self, telephone_numbers: tuple[str, ...]) -> TnOrderRequest:
+    def _build_request(self, telephone_numbers: tuple[str, ...], customer_order_id: str | None) -> TnOrderRequest:
         return self.hook.build_order_request(
             self.action,
             telephone_numbers,
@@ -201,7 +303,7 @@ class BandwidthTnOrderOperator(BaseOperator):
             loa_type=self.loa_type,
             subscriber=self.subscriber,
             loa_authorizing_person=self.loa_authorizing_person,
-            customer_order_id=self.customer_order_id,
+            customer_order_id=customer_order_id,
         )
 
     def _derive_id(self, request: TnOrderRequest, context: Context) -> str:
@@ -214,126 +316,207 @@ class BandwidthTnOrderOperator(BaseOperator):
             request=request,
         )
 
+    def _log_asked(self, asked: Sequence[AskedOrder]) -> None:
+        first, more = asked[0].request, f" and {len(asked) - 1} more" if len(asked) > 1 else ""
+        self.log.info(
+            "Connection %r, account %s: %s of %d telephone numbers, CustomerOrderId %s%s.",
+            self.bandwidth_conn_id,
+            self.hook.account_id,
+            first.action,
+            sum(len(each.request.telephone_numbers) for each in asked),
+            first.customer_order_id,
+            more,
+        )
 
-class TaskJournal(SubmissionJournal):
-    """Remembers in Airflow's task state store (3.3+) since when an order may have been sent, and what its id is.
+    # --- submitting ---
 
-    The store survives retry and *clear*, but not every setting of it does (``clear_on_success``, retention), and
-    Airflow 2.11 to 3.2 have none. Without an entry all that is known is whether this can be the first to send it.
+    def _get_calls(self, action: Action | None) -> OrderCalls:
+        """The calls to Bandwidth of a submission."""
+        return self.hook._order_calls(action)  # noqa: SLF001 - no call for users
 
-    :param customer_order_id: the order's
-    :param derived_id: what the CustomerOrderId would be if none were given; it stands for the order's content
-    :param context: the task's
-    """
+    def _earliest_order(self, context: Context) -> datetime | None:
+        """A time before which none of the orders was made, but those that may be older."""
+        return earliest_order(context)
 
-    def __init__(self, customer_order_id: str, derived_id: str, context: Context) -> None:
-        self._store = context.get("task_state_store")
-        self._context = context
-        self._key = {"customer_order_id": customer_order_id, "content": derived_id}
-        stored: Any = None if self._store is None else self._store.get(_STORE_KEY)
-        entry: Mapping[str, Any] = stored if isinstance(stored, Mapping) else {}
-        # An entry for another CustomerOrderId is of a cleared task whose order asked for something else.
-        self._entry = entry if entry.get("customer_order_id") == customer_order_id else {}
+    def _make_journals(
+        self, asked: Sequence[AskedOrder], looks: SharedLooks, context: Context
+    ) -> Sequence[SubmissionJournal]:
+        """What each submission is remembered by, and asked before each POST."""
+        return MappedTaskJournal.for_orders([(each.request.customer_order_id, each.content) for each in asked], context)
 
-    def earlier_attempt(self) -> EarlierAttempt | None:
-        """What the store holds; without an entry, whether this can be the first to send the order."""
-        if not self._entry and is_first(self._context):
-            return None
-        # An own CustomerOrderId may stand for other numbers now: then the order that is known is not this one.
-        order_id = self._entry.get("order_id") if self._entry.get("content") == self._key["content"] else None
-        since = self._entry.get("sent_since")
-        if since is None:
-            return EarlierAttempt(first_start(self._context["dag_run"]), order_id, is_airflow_time=True)
-        return EarlierAttempt(datetime.fromisoformat(since), order_id)
+    def _place(self, asked: AskedOrder, outcome: TnOrder | Exception) -> PlacedOrder:
+        placed = PlacedOrder(asked.request.customer_order_id, str(asked.request.action))
+        if isinstance(outcome, TnOrder):
+            placed.order_id = outcome.order_id
+            placed.processing_status = str(outcome.processing_status)
+            placed.order_url = self.hook.order_url(outcome.order_id, placed.action)
+        else:
+            placed.error = str(outcome) or type(outcome).__name__
+        return placed
 
-    def record_sending(self, at: datetime) -> None:
-        """Note that the order may exist from now on."""
-        # Forget the id of an earlier, FAILED order: from here on a new order may exist.
-        self._write(sent_since=at.isoformat())
+    def _push_orders(self, placed: Sequence[PlacedOrder], context: Context) -> None:
+        """Leave what is known of the orders, and the link to the first that did not end well, or to the first."""
+        known = [each for each in placed if each.order_url is not None]
+        known.sort(key=lambda each: not each.has_ended or each.processing_status == ProcessingStatus.COMPLETE)
+        self.order_url = known[0].order_url if known else None
+        if self.order_url is not None:
+            context["ti"].xcom_push(key=ORDER_URL_KEY, value=self.order_url)
+        if self.wait_for_completion:
+            push_list(context["ti"], ORDERS_KEY, [each.to_dict() for each in placed])
 
-    def record_order(self, order_id: str) -> None:
-        """Note the order's id."""
-        self._write(**{**self._entry, "order_id": order_id})
-
-    def _write(self, **entry: Any) -> None:
-        self._entry = {**entry, **self._key}
-        if self._store is not None:
-            self._store.set(_STORE_KEY, self._entry)
-
-
-class _MappedTaskJournal(TaskJournal):
-    """Says to the other task instances of a mapped task what this one is about to send.
-
-    Two of them may have the same numbers, and at the same moment Bandwidth's search shows neither the other's order.
-    """
-
-    def record_sending(self, at: datetime) -> None:
-        super().record_sending(at)
-        ti = self._context["ti"]
-        if ti.map_index is None or ti.map_index < 0:
+    def _raise_failed_submissions(
+        self, outcomes: Sequence[TnOrder | Exception], placed: Sequence[PlacedOrder], context: Context
+    ) -> None:
+        """Fail for what could not be submitted; where nothing else can mend it, only once the others have ended."""
+        errors, ti = [outcome for outcome in outcomes if isinstance(outcome, Exception)], context["ti"]
+        if not errors:
             return
-        order_id = self._key["customer_order_id"]
-        key = _SENDING_KEY.format(order_id.replace(" ", "_"))
-        # First said, then asked: so of two at least one sees the other.
-        ti.xcom_push(key=key, value=str(ti.map_index))
-        said = ti.xcom_pull(task_ids=ti.task_id, key=key)
-        others = {said} if isinstance(said, str) else set(said or ())
-        others -= {str(ti.map_index), None}
-        if others:
-            ti.xcom_push(key=key, value=None)
-            raise AmbiguousSubmissionError(
-                order_id,
-                f"task instance {min(others)} of this mapped task sends the same order: the same action and telephone "
-                "numbers. This one sent nothing. A retry takes over that order; give each number to one task instance",
-            )
+        lasting = all(isinstance(error, UnsafePlanError) for error in errors)
+        if self.wait_for_completion and len(errors) < len(placed) and (lasting or ti.try_number > ti.max_tries):
+            return
+        if len(placed) == 1 and not lasting:
+            raise errors[0]
+        message = describe_failures([each for each in placed if each.order_id is None], len(placed))
+        if lasting:
+            raise AirflowFailException(message) from errors[0]
+        raise BandwidthError(message) from errors[0]
 
+    # --- waiting ---
 
-def is_first(context: Context) -> bool:
-    """Whether nothing of this run can have sent the order before.
+    def _get_time_limit(self) -> float:
+        """Seconds that the wait may take."""
+        limit = self._get_timeout()
+        return limit if self.execution_timeout is None else min(limit, self.execution_timeout.total_seconds())
 
-    A mapped task instance may hold what another index held before its run was cleared. Airflow before 3.2 does not
-    count the clears of a run that has not ended.
-    """
-    ti: Any = context["ti"]
-    if ti.try_number > 1 or getattr(context.get("dag_run"), "clear_number", 0):
-        return False
-    is_mapped = ti.map_index is not None and ti.map_index >= 0
-    return AIRFLOW_V_3_2_PLUS or not is_mapped
+    def _get_timeout(self) -> float:
+        """What the caller says, or as long as an order of this API can take."""
+        if self.timeout is not None:
+            return float(self.timeout)
+        return min(DEFAULT_TIMEOUT, self.hook.order_api.longest_wait)
 
+    def _wait(self, placed: list[PlacedOrder], context: Context, started_at: float, made_since: date) -> Any:
+        """Wait for those that are open, and finish when none is; to be read are those that have ended.
 
-def first_start(run: Any) -> datetime:
-    """A time before any task of this run can have started; the latest such that Airflow still knows."""
-    if run.start_date is not None and not run.clear_number:
-        return cast(datetime, run.start_date)
-    # Clearing moves the start. 2.11's manual runs have a logical date only, 3.x's may have none.
-    return cast(datetime, getattr(run, "run_after", None) or run.logical_date)
+        :param started_at: epoch seconds at which the wait began
+        :param made_since: a day before any of the orders was made
+        """
+        deadline = started_at + self._get_time_limit()
+        read: dict[str, TnOrder] = {}
+        while True:
+            open_orders = [each for each in placed if each.is_open]
+            if open_orders and self.deferrable:
+                self._wait_on(placed, open_orders, context, started_at, made_since)
+            if open_orders:
+                poller = OrdersPoller(
+                    lambda: self.hook,
+                    open_orders,
+                    poke_interval=self.poke_interval,
+                    deadline=deadline,
+                    made_since=made_since,
+                )
+                read |= poller.wait()
+            unread = [each for each in placed if each.has_ended and each.order_id not in read]
+            if unread:
+                found, failures = read_orders(self.hook, unread, made_since)
+                read |= {order_id: order for order_id, order in found.items() if order.is_terminal}
+                take_unread(unread, read, failures, has_time=time.time() < deadline, log=self.log)
+            if not any(each.is_open for each in placed):
+                return self._finish(placed, read, context)
 
+    def _wait_on(
+        self,
+        placed: Sequence[PlacedOrder],
+        open_orders: Sequence[PlacedOrder],
+        context: Context,
+        started_at: float,
+        made_since: date,
+    ) -> NoReturn:
+        """Defer until those that are open have ended, or until the deadline of the wait."""
+        deadline = started_at + self._get_time_limit()
+        self._push_orders(placed, context)
+        self.log.info("Waiting for %d orders in the triggerer.", len(open_orders))
+        self.defer(
+            trigger=BandwidthTnOrdersTrigger(
+                order_ids=[str(each.order_id) for each in open_orders[:_MOST_ORDERS_IN_A_TRIGGER]],
+                bandwidth_conn_id=self.bandwidth_conn_id,
+                account_id=self.account_id,
+                order_api=self.hook.order_api.name,
+                action=placed[0].action,
+                poke_interval=self.poke_interval,
+                started_at=started_at,
+                deadline=deadline,
+            ),
+            method_name="execute_complete",
+            kwargs={
+                "try_number": context["ti"].try_number,
+                "started_at": started_at,
+                "made_since": made_since.isoformat(),
+            },
+            timeout=timedelta(seconds=max(0.0, deadline - time.time()) + self.poke_interval + DEFERRAL_MARGIN),
+        )
 
-def parse_time(name: str, value: datetime | str | None) -> datetime | None:
-    """A time with a zone, or the text that a template rendered it to; ``None`` if there is none.
+    def execute_complete(
+        self,
+        context: Context,
+        event: Any,
+        try_number: int | None = None,
+        started_at: float | None = None,
+        made_since: str | None = None,
+    ) -> Any:
+        """Read the orders that the trigger's event says have ended, and judge them.
 
-    :param name: the parameter, for the error
-    :raises InvalidParameterError: it is something else
-    """
-    if value in (None, "", "None"):
-        return None
-    try:
-        time = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise InvalidParameterError(name, f"expected an ISO 8601 time with a zone, got {value!r}")
-    return time
+        :param event: the trigger's
+        :param try_number: of the try that deferred. A retry on Airflow 3.0 gets the event that failed the one before,
+            and has to begin anew
+        :param started_at: epoch seconds at which the wait began
+        :param made_since: a day before any of the orders was made, ISO 8601
+        """
+        ti = context["ti"]
+        pushed = pull_list(ti, ti.task_id, ORDERS_KEY, -1 if ti.map_index is None else ti.map_index)
+        if try_number not in (None, ti.try_number) or pushed is None:
+            return self.execute(context)
+        began = time.time() if started_at is None else started_at
+        since = date.fromisoformat(made_since) if made_since else day_before(self.hook.bandwidth_now())
+        placed = [PlacedOrder.from_dict(each) for each in pushed]
+        seen = OrdersEvent.from_payload(event)
+        if seen.error is not None:
+            raise BandwidthError(f"Waiting for {len(placed)} orders was given up: {seen.error}")
+        for each in placed:
+            each.take_event(seen)
+        return self._wait(placed, context, began, since)
 
+    # --- ending ---
 
-def parse_flag(name: str, value: bool | str) -> bool:
-    """A flag, or the text that a template rendered it to.
+    def _finish(self, placed: Sequence[PlacedOrder], read: Mapping[str, TnOrder], context: Context) -> dict[str, Any]:
+        """Push the XComs of all orders, then succeed or fail by the policy."""
+        outcomes = judge_placed_orders(
+            placed, read, allowed_statuses=self.allowed_statuses, ignore_error_codes=self.ignore_error_codes
+        )
+        self._order = outcomes[0].order if outcomes else None
+        self._completed_count = sum(each.completed_count for each in placed)
+        push_outcomes(context["ti"], outcomes)
+        self._push_orders(placed, context)
+        log_outcomes(self.log, outcomes, names_numbers=self.log_telephone_numbers)
+        summary = summarise(placed)
+        failed = [each for each in placed if each.error is not None]
+        if failed:
+            context["ti"].xcom_push(key="return_value", value=summary)
+            self._raise_failed_orders(failed, len(placed))
+        return summary
 
-    :param name: the parameter, for the error
-    :raises InvalidParameterError: neither true nor false
-    """
-    flags = {"true": True, "false": False}
-    try:
-        return flags[str(value).strip().lower()]
-    except KeyError:
-        raise InvalidParameterError(name, f"expected true or false, got {value!r}") from None
+    def _raise_failed_orders(self, failed: Sequence[PlacedOrder], count: int) -> NoReturn:
+        message = describe_failures(failed, count)
+        if all(str(each.error).startswith(TIMED_OUT) for each in failed):
+            limit = self._get_time_limit()
+            message = f"{message} The wait took {limit:.0f} seconds. They may still end: clear this task to wait on."
+            # Airflow retries a task that ran into its execution_timeout, and none that ran into its timeout.
+            raise AirflowSensorTimeout(message) if limit >= self._get_timeout() else AirflowTaskTimeout(message)
+        raise AirflowFailException(message)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """What the orders change; called by Airflow's OpenLineage provider, also after a failure."""
+        if self._order is None:
+            return None
+        from airflow_provider_bandwidth.lineage import order_lineage
+
+        return order_lineage(self.hook, self._order, self._completed_count)

@@ -21,9 +21,14 @@ from airflow_provider_bandwidth.messaging.requests import (
     InternationalMessageRequest,
     MessageRequest,
 )
-from airflow_provider_bandwidth.operators.bandwidth import TaskJournal, first_start, is_first, parse_flag, parse_time
+from airflow_provider_bandwidth.operators._task_journal import TaskJournal, first_start, is_first
 from airflow_provider_bandwidth.order_apis import TN_OPTIONS
-from airflow_provider_bandwidth.orders import CampaignAssignmentRequest, derive_customer_order_id
+from airflow_provider_bandwidth.orders import (
+    CampaignAssignmentRequest,
+    derive_customer_order_id,
+    parse_flag,
+    parse_time,
+)
 from airflow_provider_bandwidth.telephone_numbers import normalize_telephone_numbers
 from airflow_provider_bandwidth.values import repeatable
 
@@ -244,7 +249,7 @@ class BandwidthCampaignAssignmentOperator(BaseOperator):
         except (InvalidParameterError, InvalidTelephoneNumbersError) as error:
             # What was given is as wrong at the next try.
             raise AirflowFailException(str(error)) from error
-        journal = TaskJournal(request.customer_order_id, derived_id, context)
+        (journal,) = TaskJournal.for_orders([(request.customer_order_id, derived_id)], context)
         return self.hook.submit_tn_order(request, journal=journal).order_id
 
     def _read_telephone_numbers(self) -> tuple[str, ...]:

@@ -17,7 +17,6 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     Asset,
     BaseOperator,
-    task,
 )
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
@@ -50,18 +49,23 @@ from airflow_provider_bandwidth.operators._peer_reader import PeerReader
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord, PlanRecord
 from airflow_provider_bandwidth.operators._peer_turn import LOOK_AGAIN_AFTER, AirflowRescheduleException, PeerTurn
 from airflow_provider_bandwidth.operators._planning import MadePlan, PlanRequest, failing_at_once, make_plan
-from airflow_provider_bandwidth.operators._sync_order import LABEL_KEY, BandwidthNumberSyncOrderOperator
+from airflow_provider_bandwidth.operators._sync_order import (
+    LABEL_KEY,
+    BandwidthNumberSyncOrdersOperator,
+    list_sync_orders,
+)
 from airflow_provider_bandwidth.operators._sync_report import BandwidthNumberSyncReportOperator
-from airflow_provider_bandwidth.operators.bandwidth import parse_flag
-from airflow_provider_bandwidth.orders import LoaType
+from airflow_provider_bandwidth.operators.bandwidth import DEFAULT_CHUNK_SIZE
+from airflow_provider_bandwidth.orders import LoaType, parse_flag
 from airflow_provider_bandwidth.values import repeatable
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 __all__ = [
+    "DEFAULT_CHUNK_SIZE",
     "LABEL_KEY",
-    "BandwidthNumberSyncOrderOperator",
+    "BandwidthNumberSyncOrdersOperator",
     "BandwidthNumberSyncPlanOperator",
     "BandwidthNumberSyncReportOperator",
     "list_sync_orders",
@@ -69,7 +73,6 @@ __all__ = [
     "read_telephone_number_column",
 ]
 
-DEFAULT_CHUNK_SIZE: Final = 1000
 DEFAULT_RESEND_ERRORS_AFTER: Final = 7
 _NOT_PLANNED_AGAIN: Final = "what to send now could not be planned: see the log of the plan task"
 
@@ -101,16 +104,6 @@ class _Turn:
     mine: PlanRecord | None
     request: PlanRequest
     made: MadePlan
-
-
-@task
-def list_sync_orders(plan: Mapping[str, Any], action: str) -> list[str | None]:
-    """What to map over: the CustomerOrderId of each order of the plan, ``None`` where it is a new one.
-
-    :param plan: the return value of the plan task
-    :param action: ``IMPORT`` or ``REMOVE``
-    """
-    return list(plan["orders"][action]) if Handover.from_dict(plan).is_sent else []
 
 
 class BandwidthNumberSyncPlanOperator(BaseOperator):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -18,11 +18,6 @@ from airflow.providers.common.compat.sdk import (
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-#: XCom key beside ``return_value``; a contract with the tasks downstream.
-ERRORS_KEY: Final = "errors"
-#: Seconds that the trigger's own deadline event has to arrive before Airflow ends the deferral.
-DEFERRAL_MARGIN: Final = 120.0
 
 
 class WaitingSensor(BaseSensorOperator):

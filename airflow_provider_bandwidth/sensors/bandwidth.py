@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import reprlib
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -18,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_bandwidth.error_codes import explain_error_code, parse_error_codes
+from airflow_provider_bandwidth.error_codes import parse_error_codes
 from airflow_provider_bandwidth.exceptions import (
     BandwidthError,
     InvalidConnectionError,
@@ -29,8 +27,15 @@ from airflow_provider_bandwidth.exceptions import (
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
-from airflow_provider_bandwidth.order_records import TERMINAL_STATUSES, Action, ProcessingStatus, TnOrder, judge_order
-from airflow_provider_bandwidth.sensors._waiting import DEFERRAL_MARGIN, ERRORS_KEY, WaitingSensor
+from airflow_provider_bandwidth.order_outcomes import (
+    COMPLETED_KEY,
+    DEFERRAL_MARGIN,
+    ERRORS_KEY,
+    log_outcomes,
+    parse_allowed_statuses,
+)
+from airflow_provider_bandwidth.order_records import Action, ProcessingStatus, TnOrder, judge_order
+from airflow_provider_bandwidth.sensors._waiting import WaitingSensor
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
 from airflow_provider_bandwidth.triggers.waiting import (
     LONG_WAIT,
@@ -48,11 +53,6 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_bandwidth.order_records import OrderOutcome
-
-#: XCom keys beside ``return_value``; a contract with the tasks downstream.
-COMPLETED_KEY: Final = "completed_telephone_numbers"
-#: How many of the failing telephone numbers the log names.
-_LOGGED_NUMBERS: Final = 10
 
 
 class BandwidthTnOrderSensor(WaitingSensor):
@@ -110,7 +110,7 @@ class BandwidthTnOrderSensor(WaitingSensor):
         super().__init__(**kwargs)
         self._has_own_timeout = "timeout" in kwargs
         self.order_id = order_id
-        self.allowed_statuses = _parse_allowed_statuses(allowed_statuses)
+        self.allowed_statuses = parse_allowed_statuses(allowed_statuses)
         self.ignore_error_codes = parse_error_codes(ignore_error_codes)
         self.order_api = order_api
         self.account_id = account_id
@@ -334,7 +334,7 @@ class BandwidthTnOrderSensor(WaitingSensor):
         ti.xcom_push(key=ERRORS_KEY, value=[error.to_dict() for error in outcome.errors])
         ti.xcom_push(key=COMPLETED_KEY, value=list(outcome.completed_telephone_numbers))
         ti.xcom_push(key=ORDER_URL_KEY, value=self._find_order_url(order.order_id, order.action))
-        self._log_outcome(outcome)
+        log_outcomes(self.log, [outcome], names_numbers=self.log_telephone_numbers)
         if not outcome.is_allowed:
             ti.xcom_push(key="return_value", value=summary)
             failure = OrderFailedError(
@@ -352,49 +352,3 @@ class BandwidthTnOrderSensor(WaitingSensor):
             except Exception as error:  # noqa: BLE001  # a hiccup of a secrets backend hides no outcome
                 self.log.warning("The link to the order is left out: %s", error)
         return self.order_url
-
-    def _log_outcome(self, outcome: OrderOutcome) -> None:
-        """Log what a person looks for: how it ended, how many numbers went wrong and why, and where the rest is."""
-        log = (
-            self.log.warning
-            if outcome.errors or outcome.processing_status != ProcessingStatus.COMPLETE
-            else self.log.info
-        )
-        log(
-            "%s. Telephone numbers completed: %d, errors: %d, ignored errors: %d. Order %s.",
-            outcome.processing_status,
-            len(outcome.completed_telephone_numbers),
-            len(outcome.errors),
-            outcome.ignored_count,
-            outcome.order.order_id,
-        )
-        for code, count in Counter(error.code for error in outcome.errors).most_common():
-            known = explain_error_code(code)
-            what = f"{known.meaning}. What to do: {known.advice}." if known else "no advice is known for this code."
-            log("%d x %s: %s", count, code or "no code", what)
-        self._log_failing_numbers(outcome)
-        if outcome.errors:
-            log("What Bandwidth says of each number is in XCom %r.", ERRORS_KEY)
-        if outcome.processing_status == ProcessingStatus.PARTIAL:
-            log("Only the numbers in XCom %r can be used.", COMPLETED_KEY)
-
-    def _log_failing_numbers(self, outcome: OrderOutcome) -> None:
-        failing = {error.telephone_number: error.code for error in outcome.errors if error.telephone_number}
-        if failing and self.log_telephone_numbers:
-            shown = [f"{number} ({code or 'no code'})" for number, code in list(failing.items())[:_LOGGED_NUMBERS]]
-            self.log.warning("Failing telephone numbers, %d of %d: %s.", len(shown), len(failing), ", ".join(shown))
-
-
-def _parse_allowed_statuses(statuses: Iterable[str] | str) -> tuple[str, ...]:
-    try:
-        given = [statuses] if isinstance(statuses, str) else list(statuses)
-    except TypeError:
-        given = [repr(statuses)]
-    allowed = tuple(str(ProcessingStatus.parse(str(status))) for status in given)
-    unknown = [status for status in allowed if status not in TERMINAL_STATUSES]
-    if unknown or not allowed:
-        raise ValueError(
-            f"allowed_statuses: expected some of {', '.join(sorted(TERMINAL_STATUSES))}, got {reprlib.repr(given)}. "
-            "This parameter takes neither templates nor the output of a task."
-        )
-    return allowed

@@ -31,7 +31,8 @@ from airflow_provider_bandwidth.messaging.records import (
     MessageVerdict,
     judge_message,
 )
-from airflow_provider_bandwidth.sensors._waiting import DEFERRAL_MARGIN, ERRORS_KEY, WaitingSensor
+from airflow_provider_bandwidth.order_outcomes import DEFERRAL_MARGIN, ERRORS_KEY
+from airflow_provider_bandwidth.sensors._waiting import WaitingSensor
 from airflow_provider_bandwidth.triggers._message_poller import NOT_SHOWN_GRACE, MessageWaitEvent, not_shown
 from airflow_provider_bandwidth.triggers.messages import BandwidthMessageTrigger
 from airflow_provider_bandwidth.triggers.waiting import MAX_REFUSALS, REFUSAL_GRACE, Refusals, is_refusal

@@ -6,20 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Literal, cast
 
-from airflow.providers.common.compat.sdk import TaskGroup, task_group
+from airflow.providers.common.compat.sdk import TaskGroup
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.operators._approval import Approval, Callback
 from airflow_provider_bandwidth.operators.number_sync import (
     LABEL_KEY,
-    BandwidthNumberSyncOrderOperator,
+    BandwidthNumberSyncOrdersOperator,
     BandwidthNumberSyncPlanOperator,
     BandwidthNumberSyncReportOperator,
     list_sync_orders,
     number_sync_asset,
 )
 from airflow_provider_bandwidth.orders import TERMINAL_STATUSES, Action, LoaType
-from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 
 #: Stands for a parameter that the caller did not give: then ``default_args``, or the operator's own default, decides.
 _NOT_GIVEN: Final = cast(Any, None)
@@ -52,6 +51,7 @@ def bandwidth_number_sync(
     first_load: bool | str | None = _NOT_GIVEN,
     max_errors: float | None = _NOT_GIVEN,
     chunk_size: int | None = _NOT_GIVEN,
+    orders_per_task: int | None = _NOT_GIVEN,
     preflight: bool | None = _NOT_GIVEN,
     resend_errors_after: int | None = _NOT_GIVEN,
     dry_run: bool | str | None = _NOT_GIVEN,
@@ -76,8 +76,8 @@ def bandwidth_number_sync(
 ) -> TaskGroup:
     """Make the numbers at Bandwidth those of an extract, and tell what became of each.
 
-    ``plan`` -> for each action a list of orders and, mapped over it, ``submit`` -> ``wait`` -> ``report``. All are
-    public operators that can be used alone. The branches are independent, a failing order stops no other, and
+    ``plan`` -> for each action a list of batches of orders and, mapped over it, ``import`` and ``remove``, which submit
+    a batch and wait for it -> ``report``. The branches are independent, a failing order stops no other, and
     ``report`` runs whatever happened and decides how the run ends. To run it again, clear it or start another run:
     what was done is unchanged then, what is open is waited for, and what is left is sent.
 
@@ -111,6 +111,7 @@ def bandwidth_number_sync(
     :param max_errors: fail if more numbers error, by default `0`; a count, or a share of the numbers that are desired
         or to be removed
     :param chunk_size: the most numbers in one order, by default 1,000
+    :param orders_per_task: how many orders one mapped task submits and waits for, by default 50
     :param preflight: whether to ask importTnChecker first and not to send what it refuses; no by default
     :param resend_errors_after: days after which a number is sent again that Bandwidth refused for good, by default 7,
         or at most 3 if the error may pass; until then it counts as errored and is not sent. ``0`` sends it every time
@@ -187,8 +188,7 @@ def bandwidth_number_sync(
             **account,
             **always,
         )
-        submits: dict[str, str] = {}
-        waits: dict[str, str] = {}
+        of_batches = _given(orders_per_task=orders_per_task)
         of_wait = _given(
             ignore_error_codes=ignore_error_codes,
             deferrable=deferrable,
@@ -197,45 +197,31 @@ def bandwidth_number_sync(
             log_telephone_numbers=log_telephone_numbers,
         )
         wait_defaults = {name: value for name, value in _WAIT_DEFAULTS.items() if name not in inherited}
-
-        def add_branch(action: Action) -> Any:
-            @task_group(group_id=action.lower())
-            def order(customer_order_id: Any) -> None:
-                submit = BandwidthNumberSyncOrderOperator(
-                    task_id="submit",
-                    plan_task_id=plan.task_id,
-                    action=action.value,
-                    customer_order_id=customer_order_id,
-                    map_index_template=_template(group, LABEL_KEY),
-                    **_given(plan_valid_for=plan_valid_for),
-                    **account,
-                    **always,
-                )
-                wait = BandwidthTnOrderSensor(
-                    task_id="wait",
-                    order_id=cast(str, submit.output),
-                    # How the order ended is for the report to judge: it knows how many errors are tolerated.
-                    allowed_statuses=TERMINAL_STATUSES,
-                    map_index_template=_template(group, "task.order_id"),
-                    **{**wait_defaults, **of_wait},
-                    **account,
-                    **always,
-                )
-                submits[action.value] = submit.task_id
-                waits[action.value] = wait.task_id
-
+        batches: dict[str, Any] = {}
+        for action in Action:
             list_orders = list_sync_orders.override(task_id=f"{action.lower()}_orders", **always)
-            return order.expand(customer_order_id=list_orders(cast(Any, plan.output), action.value))
-
-        branches = [add_branch(Action.IMPORT), add_branch(Action.REMOVE)]
+            batches[action.value] = BandwidthNumberSyncOrdersOperator.partial(
+                task_id=action.lower(),
+                plan_task_id=plan.task_id,
+                action=action.value,
+                wait_for_completion=True,
+                # How an order ended is for the report to judge: it knows how many errors are tolerated.
+                allowed_statuses=TERMINAL_STATUSES,
+                map_index_template=_template(group, LABEL_KEY),
+                **of_batches,
+                **_given(plan_valid_for=plan_valid_for),
+                **{**wait_defaults, **of_wait},
+                **account,
+                **always,
+            ).expand(customer_order_ids=list_orders(cast(Any, plan.output), action.value, **of_batches))
         place = {"site_id": site_id, "sip_peer_id": sip_peer_id, "bandwidth_conn_id": bandwidth_conn_id}
         defaults = {"bandwidth_conn_id": BandwidthHook.default_conn_name, **inherited}
         asset = number_sync_asset(**{**{name: defaults.get(name) for name in place}, **_given(**place)})
         report = BandwidthNumberSyncReportOperator(
             task_id="report",
             plan_task_id=plan.task_id,
-            submit_task_ids=submits,
-            wait_task_ids=waits,
+            order_task_ids={action: batch.task_id for action, batch in batches.items()},
+            **of_batches,
             outlets=[asset],
             **_given(
                 max_errors=max_errors,
@@ -245,7 +231,7 @@ def bandwidth_number_sync(
             ),
             **always,
         )
-        [plan, *branches] >> report
+        [plan, *batches.values()] >> report
     return group
 
 

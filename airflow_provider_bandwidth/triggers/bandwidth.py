@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, Final
@@ -16,6 +17,7 @@ from airflow_provider_bandwidth.triggers.waiting import (
     DEADLINE_GRACE,
     LONG_WAIT,
     OrderEvent,
+    OrdersEvent,
     Waiter,
     explain_long_wait,
 )
@@ -23,6 +25,8 @@ from airflow_provider_bandwidth.triggers.waiting import (
 #: Seconds that a trigger runs in a triggerer at the least. Airflow's scheduler learns late, under load, that the task
 #: process has ended. If the task was queued again by then, it counts as killed from outside and is tried anew.
 MIN_DEFERRAL: Final = 15.0
+#: Seconds between two lines of the log on how many of many orders are where.
+_LOG_INTERVAL: Final = 60.0
 
 
 def get_earliest_event(trigger: BaseTrigger) -> float:
@@ -152,3 +156,126 @@ class BandwidthTnOrderTrigger(BaseTrigger):
 
     def _log_status(self, status: str) -> None:
         self.log.info("Order %s is %s.", self.order_id, status)
+
+
+class BandwidthTnOrdersTrigger(BaseTrigger):
+    """Wait until each of many orders is terminal, and say so in one event. Sends GETs only, and blocks no event loop.
+
+    It looks through the poller that all triggers of the connection and account share. The event has ids and statuses
+    only: whoever gets it reads the orders.
+
+    :param order_ids: the orders
+    :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
+    :param account_id: Bandwidth account; the connection's by default, also when that changes
+    :param poke_interval: as of :class:`BandwidthTnOrderTrigger`
+    :param started_at: when the wait began, epoch seconds; now by default
+    :param deadline: when the wait ends for the orders that are open then, epoch seconds; never by default
+    :param order_api: as of :class:`BandwidthTnOrderTrigger`
+    :param action: likewise; the same for all orders
+    """
+
+    def __init__(
+        self,
+        *,
+        order_ids: list[str],
+        bandwidth_conn_id: str = BandwidthHook.default_conn_name,
+        account_id: str | None = None,
+        poke_interval: float = 60.0,
+        started_at: float | None = None,
+        deadline: float | None = None,
+        order_api: str | None = None,
+        action: str | None = None,
+        **_from_another_release: Any,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.order_ids = order_ids
+        self.bandwidth_conn_id = bandwidth_conn_id
+        self.account_id = account_id
+        self.poke_interval = poke_interval
+        self.started_at = time.time() if started_at is None else started_at
+        self.deadline = deadline
+        self.order_api = order_api
+        self.action = action
+        self._has_changes = False
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Class path and JSON to make this trigger again in another process."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "order_ids": self.order_ids,
+                "bandwidth_conn_id": self.bandwidth_conn_id,
+                "account_id": self.account_id,
+                "poke_interval": self.poke_interval,
+                "started_at": self.started_at,
+                "deadline": self.deadline,
+                "order_api": self.order_api,
+                "action": self.action,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event: :class:`OrdersEvent` as JSON."""
+        not_before = get_earliest_event(self)
+        waiters = [
+            Waiter(
+                order_id,
+                poke_interval=self.poke_interval,
+                started_at=self.started_at,
+                deadline=self.deadline,
+                on_change=self._note_change,
+            )
+            for order_id in self.order_ids
+        ]
+        explanation = self._explain_later(waiters)
+        pollers = [
+            OrderPoller.join(self.bandwidth_conn_id, self.account_id, waiter, self.order_api, self.action)
+            for waiter in waiters
+        ]
+        try:
+            await self._wait(waiters)
+        finally:
+            if explanation is not None:
+                explanation.cancel()
+            for poller, waiter in zip(pollers, waiters, strict=True):
+                poller.leave(waiter)
+        await asyncio.sleep(not_before - asyncio.get_running_loop().time())
+        events = (waiter.future.result() if _has_ended(waiter) else waiter.timeout_event() for waiter in waiters)
+        yield TriggerEvent(OrdersEvent.of(events).to_payload())
+
+    async def _wait(self, waiters: list[Waiter]) -> None:
+        """Until all have ended, or not even the look at the deadline is waited for; a line a minute in the log."""
+        pending: set[asyncio.Future[OrderEvent]] = {waiter.future for waiter in waiters}
+        give_up_at = float("inf") if self.deadline is None else self.deadline + DEADLINE_GRACE
+        while pending and (remaining := give_up_at - time.time()) > 0:
+            _, pending = await asyncio.wait(pending, timeout=min(remaining, _LOG_INTERVAL))
+            if self._has_changes and pending:
+                self._has_changes = False
+                counts = Counter(waiter.status or "not seen" for waiter in waiters if not waiter.future.done())
+                counts["ended"] = len(waiters) - len(pending)
+                described = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+                self.log.info("Waiting for %d orders: %s.", len(waiters), described)
+        for waiter in waiters:
+            if waiter.future.cancelled():
+                # The poller ends with its event loop, and so does this trigger.
+                raise asyncio.CancelledError
+
+    def _note_change(self, _: str) -> None:
+        self._has_changes = True
+
+    def _explain_later(self, waiters: list[Waiter]) -> asyncio.TimerHandle | None:
+        remaining = self.started_at + LONG_WAIT - time.time()
+        if remaining <= 0:
+            return None
+        return asyncio.get_running_loop().call_later(remaining, self._explain_long_wait, waiters)
+
+    def _explain_long_wait(self, waiters: list[Waiter]) -> None:
+        for waiter in waiters:
+            explanation = None if waiter.future.done() else explain_long_wait(waiter.order_id, waiter.status)
+            if explanation is not None:
+                self.log.info(explanation)
+                return
+
+
+def _has_ended(waiter: Waiter) -> bool:
+    return waiter.future.done() and not waiter.future.cancelled()

@@ -13,10 +13,10 @@ import contextlib
 import contextvars
 import json
 import reprlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
@@ -109,6 +109,56 @@ class OrderEvent:
         if not (event.processing_status or event.timed_out or event.error):
             return cls(event.order_id, error=f"the trigger sent an event without an outcome: {reprlib.repr(payload)}")
         return event
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersEvent:
+    """How the waits for many orders ended. It carries no telephone numbers: the task reads the orders.
+
+    :param ended: the terminal status of each order that ended, by order id
+    :param given_up: why waiting for an order was given up
+    :param timed_out: for each order whose deadline passed first, in which status it was last seen, and why the last
+        look failed; either may be ``None``
+    :param error: why nothing is known of any order
+    """
+
+    ended: Mapping[str, str] = field(default_factory=dict)
+    given_up: Mapping[str, str] = field(default_factory=dict)
+    timed_out: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    error: str | None = None
+
+    @classmethod
+    def of(cls, events: Iterable[OrderEvent]) -> OrdersEvent:
+        """What the events of single orders come to."""
+        event = cls({}, {}, {})
+        for each in events:
+            if each.processing_status is not None:
+                cast(dict[str, str], event.ended)[each.order_id] = each.processing_status
+            elif each.error is not None:
+                cast(dict[str, str], event.given_up)[each.order_id] = each.error
+            else:
+                timed_out = cast(dict[str, Sequence[str | None]], event.timed_out)
+                timed_out[each.order_id] = (each.last_status, each.last_failure)
+        return event
+
+    def to_payload(self) -> dict[str, Any]:
+        """JSON for Airflow's database; :meth:`from_payload` reads it back."""
+        timed_out = {order_id: list(last) for order_id, last in self.timed_out.items()}
+        return {"ended": dict(self.ended), "given_up": dict(self.given_up), "timed_out": timed_out}
+
+    @classmethod
+    def from_payload(cls, payload: Any) -> OrdersEvent:
+        """Read an event. Anything else becomes an error that shows it, never a success."""
+        try:
+            return cls(
+                ended={str(order_id): str(status) for order_id, status in payload["ended"].items()},
+                given_up={str(order_id): str(error) for order_id, error in payload["given_up"].items()},
+                timed_out={
+                    str(order_id): (status, failure) for order_id, (status, failure) in payload["timed_out"].items()
+                },
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return cls(error=f"the trigger sent an event that cannot be read: {reprlib.repr(payload)}")
 
 
 def is_refusal(error: Exception) -> bool:

@@ -37,7 +37,7 @@ def test_failing_order_stops_no_other_and_a_rerun_finishes_what_was_left(sandbox
     sandbox.inject("refuse", operation="submit", after=1)
     run = sync(*NUMBERS)
     assert run.state == "failed"
-    assert sorted(run.states("sync.import.submit")) == ["failed", "success", "success"]
+    assert sorted(run.states("sync.import")) == ["failed", "success"]
     assert run.states("sync.report") == ["failed"]
     (summary,) = run.pull("sync.report")
     assert (summary["imported"], summary["unaccounted"]) == (6, 3)
@@ -57,7 +57,7 @@ def test_removal_that_somebody_elses_order_is_at_leaves_imports_alone(sandbox: S
     sandbox.add_order(NUMBERS[:2], action="REMOVE", status="PROCESSING")
     run = sync(*NUMBERS[2:4])
     assert run.state == "success"
-    assert run.states("sync.remove.submit") == ["skipped"]
+    assert run.states("sync.remove") == ["skipped"]
     assert set(NUMBERS[2:4]) <= hosted(sandbox)
     (summary,) = run.pull("sync.report")
     assert (summary["imported"], summary["to_remove"], summary["removal_rejected"]) == (2, 2, 2)
@@ -73,13 +73,13 @@ def test_dry_run_tells_and_sends_nothing(sandbox: Sandbox) -> None:
     assert sandbox.orders == []
 
 
-def test_orders_are_mapped_in_their_own_task(sandbox: Sandbox) -> None:
+def test_batches_of_orders_are_mapped(sandbox: Sandbox) -> None:
     run = sync(*NUMBERS)
-    by_index = run.pull("sync.import.submit")
-    sent = [set(sandbox.order(order_id).telephone_numbers) for order_id in by_index]
-    assert sent == [set(NUMBERS[:3]), set(NUMBERS[3:6]), set(NUMBERS[6:])]
-    waited = [set(numbers) for numbers in run.pull("sync.import.wait", "completed_telephone_numbers")]
-    assert waited == sent
+    by_index = [[each["order_id"] for each in orders] for orders in run.pull("sync.import", "orders")]
+    sent = [[set(sandbox.order(order_id).telephone_numbers) for order_id in batch] for batch in by_index]
+    assert sent == [[set(NUMBERS[:3]), set(NUMBERS[3:6])], [set(NUMBERS[6:])]]
+    completed = [set(numbers) for numbers in run.pull("sync.import", "completed_telephone_numbers")]
+    assert completed == [set().union(*batch) for batch in sent]
 
 
 def test_run_made_anew_imports_again_what_was_removed_since(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,8 +77,8 @@ class Nights:
 
 def waited_for(run: DagFileRun, action: str) -> tuple[set[str], dict[str, str]]:
     """What the sensors say: numbers that completed, and codes of those that did not."""
-    completed = [n for numbers in run.pull(f"sync.{action}.wait", "completed_telephone_numbers") for n in numbers or ()]
-    errors = [e for errors in run.pull(f"sync.{action}.wait", "errors") for e in errors or ()]
+    completed = [n for numbers in run.pull(f"sync.{action}", "completed_telephone_numbers") for n in numbers or ()]
+    errors = [e for errors in run.pull(f"sync.{action}", "errors") for e in errors or ()]
     assert len(completed) == len(set(completed))
     return set(completed), {error["telephone_number"]: error["code"] for error in errors}
 
@@ -159,7 +159,7 @@ def test_five_nights(sandbox: Sandbox, tmp_path: Path) -> None:
     run = nights.run(wanted)
     assert run.state == "success"
     assert len(sandbox.orders) == 3
-    assert run.states("sync.import.submit") == run.states("sync.remove.submit") == ["skipped"]
+    assert run.states("sync.import") == run.states("sync.remove") == ["skipped"]
     assert nights.fates(run) == {**dict.fromkeys(GOOD, "unchanged"), **refused, **rejected}
 
     # Night 3: 100 more, 40 fewer.

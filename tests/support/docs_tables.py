@@ -31,6 +31,7 @@ PARAMETER_TABLES: dict[str, str] = {
     "BandwidthTnOrderSensor": "sensors.bandwidth",
     "BandwidthTnOrderTrigger": "triggers.bandwidth",
     "BandwidthCampaignAssignmentOperator": "operators.messages",
+    "BandwidthTnOrdersTrigger": "triggers.bandwidth",
     "BandwidthHook": "hooks.bandwidth",
     "BandwidthMessageSensor": "sensors.messages",
     "BandwidthMessageTrigger": "triggers.messages",
@@ -39,7 +40,7 @@ PARAMETER_TABLES: dict[str, str] = {
     "BandwidthSmsNotifier": "notifications.bandwidth",
     "bandwidth_number_sync": "task_groups.bandwidth",
     "BandwidthNumberSyncPlanOperator": "operators.number_sync",
-    "BandwidthNumberSyncOrderOperator": "operators.number_sync",
+    "BandwidthNumberSyncOrdersOperator": "operators.number_sync",
     "BandwidthNumberSyncReportOperator": "operators.number_sync",
 }
 

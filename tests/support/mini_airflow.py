@@ -142,6 +142,7 @@ class Run:
     state: str = "queued"
     start_date: datetime | None = None
     clear_number: int = 0
+    conf: dict[str, Any] = field(default_factory=dict)
     instances: dict[tuple[str, int], TaskInstance] = field(default_factory=dict)
     xcoms: dict[tuple[str, int, str], str] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
@@ -281,6 +282,8 @@ class MiniAirflow:
                     for each in run.instances.values()
                     if each.task_id == task_id and each.map_index >= 0 and each.state != "removed"
                 ]
+                if expanded:  # among them may be one that was removed, and cleared since
+                    run.instances.pop((task_id, -1), None)
                 return expanded or [run.instances.setdefault((task_id, -1), TaskInstance(run, task_id, -1))]
             reader = TaskInstance(run, task_id, -1)
             lengths = [

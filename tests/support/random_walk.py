@@ -134,7 +134,7 @@ def _send(request: TnOrderRequest) -> None:
 
 
 class _Walk:
-    def __init__(self, outcome: Outcome, sandbox: Sandbox, rng: random.Random, action: str) -> None:
+    def __init__(self, outcome: Outcome, sandbox: Sandbox, rng: random.Random, action: str, *, several: bool) -> None:
         self._outcome = outcome
         self._sandbox = sandbox
         self._rng = rng
@@ -163,16 +163,17 @@ class _Walk:
             sandbox.add_order(numbers, customer_order_id="airflow-of-another-task", created_at=hour_ago, **others)
             sandbox.add_order([*numbers, "9195550999"], **others)
         self._store = _DyingStore() if rng.random() < 0.5 else None
-        self._task = AirflowTask(numbers, self._time, store=self._store, ahead=ahead, action=action)
+        chunks = {"chunk_size": 1} if several else {}
+        self._task = AirflowTask(numbers, self._time, store=self._store, ahead=ahead, action=action, **chunks)
 
     def run(self) -> str | None:
         """What went wrong, if anything."""
         for episode in range(self._rng.choice((1, 1, 2, 3))):
             if episode:
-                (order,) = live(self._task.orders(self._sandbox))
                 self._sandbox.clear_faults()
-                if not order.is_terminal:
-                    self._sandbox.finish(order.order_id, self._rng.choice(("FAILED", "COMPLETE")))
+                for order in live(self._task.orders(self._sandbox)):
+                    if not order.is_terminal:
+                        self._sandbox.finish(order.order_id, self._rng.choice(("FAILED", "COMPLETE")))
                 self._task.clear()
             problem = self._run_until_success()
             if problem is not None:
@@ -182,21 +183,23 @@ class _Walk:
 
     def _run_until_success(self) -> str | None:
         for remaining in reversed(range(12)):
-            order_id = self._attempt(in_peace=remaining < 4)
-            ids = [order.order_id for order in live(self._task.orders(self._sandbox))]
-            if len(ids) > 1:
+            returned = self._attempt(in_peace=remaining < 4)
+            orders = {part: [] for part in self._task.parts}
+            for order in live(self._task.orders(self._sandbox)):
+                orders[frozenset(order.telephone_numbers)].append(order.order_id)
+            if any(len(ids) > 1 for ids in orders.values()):
                 return "duplicated"
-            if order_id is not None and not ids:
+            if returned is not None and not all(orders.values()):
                 return "lost"
-            if order_id is not None and [order_id] != ids:
+            if returned is not None and [*returned] != [order_id for (order_id,) in orders.values()]:
                 return "wrong ids"
-            if order_id is not None:
+            if returned is not None:
                 return None
             self._time.sleep(self._rng.choice((0, 1, 30, 300)))
         return "stuck"
 
-    def _attempt(self, *, in_peace: bool) -> str | None:
-        """The order id that Airflow gets to see."""
+    def _attempt(self, *, in_peace: bool) -> list[str] | None:
+        """The order ids that Airflow gets to see."""
         self._outcome.attempts += 1
         self._sandbox.clear_faults()
         death = None
@@ -218,7 +221,7 @@ class _Walk:
             return None
         except BandwidthError:
             return None
-        return order_id
+        return [order_id] if isinstance(order_id, str) else order_id
 
     def _put_up_faults(self) -> None:
         for fault, operation, options in self._rng.choices(FAULTS, k=self._rng.choice((0, 1, 1, 2, 3))):
@@ -249,16 +252,18 @@ def walk(
     over_http: bool = True,
     order_api: str = "externalTns",
     action: str = "IMPORT",
+    several: bool = False,
 ) -> Outcome:
     """So many walks; each hangs on the seed and its number alone, so that one can be repeated.
 
     :param order_api: the one order API of the account
+    :param several: whether the task makes an order of each number, up to five of them
     :param over_http: false for calls without sockets, which take a third of the time
     """
     outcome = Outcome(seed)
     with _sandbox(over_http, order_api) as sandbox:
         for number in range(first, first + count):
-            problem = _Walk(outcome, sandbox, random.Random(f"{seed} {number}"), action).run()
+            problem = _Walk(outcome, sandbox, random.Random(f"{seed} {number}"), action, several=several).run()
             outcome.walks += 1
             if problem is not None:
                 outcome.failures.append((number, problem))

@@ -242,6 +242,7 @@ class _Walk:
                     remove_missing=True,
                     max_errors=1.0,
                     chunk_size=self._chunk_size,
+                    orders_per_task=rng.choice((1, 2, 50)),
                     deferrable=False,
                     poke_interval=500,
                     timeout=2 * DAY if is_peaceful else rng.choice((600.0, 4 * 3600.0)),

@@ -29,7 +29,7 @@ from airflow_provider_bandwidth.sandbox import Sandbox
 
 NUMBERS = [f"919666{last:04d}" for last in range(6)]
 ORDERS = 2
-PLAN, WAIT = "sync.plan", "sync.import.wait"
+PLAN, WAIT = "sync.plan", "sync.import"
 #: What the user interface does when a person marks a run as failed; the same on every line.
 MARK_AS_FAILED = """
 import sys

@@ -25,8 +25,8 @@ operators._peer_record
 operators.messages notifications.bandwidth
 notifications._limit
 operators.bandwidth sensors.bandwidth sensors.messages
-sensors._waiting
-lineage
+sensors._waiting operators._order_wait operators._task_journal
+order_outcomes lineage
 triggers.messages
 triggers.bandwidth triggers._message_poller
 triggers._poller
@@ -48,11 +48,11 @@ order_fields order_apis
 exceptions
 order_records
 telephone_numbers error_codes delivery_codes readiness links.bandwidth get_provider_info
-assets values airflow_variables
+assets values airflow_variables xcom_lists
 """
 FLOOR = {name: number for number, line in enumerate(FLOORS.splitlines()) for name in line.split()}
 #: These import neither Airflow nor requests; ``wire`` needs lxml.
-PURE = ("number_sync", "messaging", "delivery_codes",
+PURE = ("number_sync", "messaging", "xcom_lists", "order_outcomes", "delivery_codes",
         "wire", "order_apis", "order_fields", "orders", "values", "exceptions", "order_records", "telephone_numbers",
         "error_codes", "assets", "get_provider_info", "hooks._connection", "hooks._inventory", "hooks._orders",
         "hooks._submission", "hooks._sending", "hooks._readiness", "hooks._shared_looks", "hooks._journal",

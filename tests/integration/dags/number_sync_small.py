@@ -25,6 +25,7 @@ def number_sync_small():
         max_removals=1.0,
         min_desired=0,
         chunk_size=3,
+        orders_per_task=2,
     )
 
 

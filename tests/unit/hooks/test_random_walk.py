@@ -31,6 +31,15 @@ def test_the_same_on_the_other_order_apis(order_api: str, action: str) -> None:
     assert outcome.faults > 50
 
 
+#: Up to five orders in a task: from four on they share their look-ups.
+@pytest.mark.parametrize("part", range(4))
+def test_no_order_of_several_is_duplicated_lost_or_mistaken(part: int) -> None:
+    outcome = walk(seed=SEED, count=50, first=50 * part, over_http=False, several=True)
+
+    assert outcome.failures == [], str(outcome)
+    assert outcome.orders > 80
+
+
 def test_calls_over_http_come_to_the_same() -> None:
     outcome = walk(seed=SEED, count=20)
 

@@ -88,7 +88,8 @@ def submit(
     **options: Any,
 ) -> list[TnOrder | Exception]:
     looks = SharedLooks(requests, hook._order_calls(Action.IMPORT), since=datetime.now(UTC) - since, **options)
-    return submit_side_by_side(requests, looks, journals or [SubmissionJournal() for _ in requests], log=hook.log)
+    given = journals or [SubmissionJournal() for _ in requests]
+    return submit_side_by_side(requests, looks, given, ended_since=[None] * len(requests), log=hook.log)
 
 
 def assert_each_once(sandbox: Sandbox, requests: Sequence[ExternalTnsOrderRequest]) -> None:
@@ -276,5 +277,8 @@ def test_few_orders_take_no_list(hook: BandwidthHook, sandbox: Sandbox) -> None:
 
     requests = make_requests(sandbox, 2)
     looks = SharedLooks(requests, replace(hook._order_calls(Action.IMPORT), list_since=fail), since=datetime.now(UTC))
-    assert len(ids(submit_side_by_side(requests, looks, [SubmissionJournal()] * 2, log=hook.log))) == 2
+    assert (
+        len(ids(submit_side_by_side(requests, looks, [SubmissionJournal()] * 2, ended_since=[None] * 2, log=hook.log)))
+        == 2
+    )
     assert_each_once(sandbox, requests)

@@ -25,21 +25,21 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidResponseError,
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY
 from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate
 from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.operators.number_sync import (
-    BandwidthNumberSyncOrderOperator,
+    BandwidthNumberSyncOrdersOperator,
     BandwidthNumberSyncPlanOperator,
     BandwidthNumberSyncReportOperator,
     list_sync_orders,
     number_sync_asset,
     read_telephone_number_column,
 )
+from airflow_provider_bandwidth.orders import Action
 from airflow_provider_bandwidth.sandbox import Location, OrderError, Sandbox
 
 NUMBERS = [f"919666{last:04d}" for last in range(20)]
-PLAN, SUBMIT, WAIT = "sync.plan", "sync.import.submit", "sync.import.wait"
+PLAN, ORDERS = "sync.plan", "sync.import"
 
 
 class OutletEvents(dict[str, Any]):
@@ -58,6 +58,7 @@ class XComs:
         self.task_id = task_id
         self.map_index = map_index
         self.try_number = 1
+        self.max_tries = 0
         self.values = {} if values is None else values
         self.dag_id, self.run_id = "dag", "run"
         #: States that are not what the XComs suggest.
@@ -128,10 +129,16 @@ class SyncRun:
         return self.values[PLAN, "return_value", -1]
 
     def submit(self, action: str, index: int, **parameters: Any) -> str:
+        """The order of this index, by a task of its own."""
         taken_over = self.values[PLAN, "return_value", -1]["orders"][action][index]
-        task_id = f"sync.{action.lower()}.submit"
-        operator = BandwidthNumberSyncOrderOperator(
-            task_id=task_id, plan_task_id=PLAN, action=action, customer_order_id=taken_over, **parameters
+        task_id = f"sync.{action.lower()}"
+        operator = BandwidthNumberSyncOrdersOperator(
+            task_id=task_id,
+            plan_task_id=PLAN,
+            action=action,
+            customer_order_ids=[taken_over],
+            orders_per_task=1,
+            **parameters,
         )
         order_id = operator.execute(self.context(task_id, index))
         self.values[task_id, "return_value", index] = order_id
@@ -199,7 +206,7 @@ def test_guard_fails_for_good_and_sends_nothing(
 def test_dry_run_plans_and_lists_no_orders(bandwidth: Sandbox, given: bool | str, dry: bool) -> None:
     returned, xcoms = plan(NUMBERS, dry_run=given)
     assert xcoms["import_00000"].split(",") == NUMBERS
-    assert list_sync_orders.function(returned, "IMPORT") == ([] if dry else [None])
+    assert list_sync_orders.function(returned, "IMPORT") == ([] if dry else [[None]])
 
 
 def test_preflight_reports_what_bandwidth_would_refuse_and_leaves_it_out(bandwidth: Sandbox) -> None:
@@ -566,17 +573,20 @@ class Run:
             (PLAN, "return_value", -1): plan.to_dict(),
             (PLAN, "import_00000", -1): ",".join(numbers),
         }
+        self.customer_order_id = plan.new_order_id(XComs(PLAN), PLAN, Action.IMPORT, numbers)
         self.events: dict[Any, Any] = {}
         self.states: dict[str, str] = {}
 
     def ended(
         self, status: str, completed: list[str], errors: list[tuple[str | None, str]] = (), **changes: Any
     ) -> Run:  # type: ignore[assignment]
-        self.values[SUBMIT, "return_value", 0] = "o-1"
-        self.values[WAIT, "return_value", 0] = {"order_id": "o-1", "processing_status": status, **changes}
-        self.values[WAIT, "completed_telephone_numbers", 0] = completed
-        self.values[WAIT, "errors", 0] = [
-            {"telephone_number": number, "code": code, "description": "why"} for number, code in errors
+        order = {"order_id": "o-1", "processing_status": status, "was_read": True, "action": "IMPORT"}
+        self.values[ORDERS, "return_value", 0] = {}
+        self.values[ORDERS, "orders", 0] = [{"customer_order_id": self.customer_order_id, **order, **changes}]
+        self.values[ORDERS, "completed_telephone_numbers", 0] = completed
+        self.values[ORDERS, "errors", 0] = [
+            {"telephone_number": number, "code": code, "description": "why", "order_id": "o-1"}
+            for number, code in errors
         ]
         return self
 
@@ -585,8 +595,7 @@ class Run:
         operator = BandwidthNumberSyncReportOperator(
             task_id="report",
             plan_task_id=PLAN,
-            submit_task_ids={"IMPORT": SUBMIT, "REMOVE": "sync.remove.submit"},
-            wait_task_ids={"IMPORT": WAIT, "REMOVE": "sync.remove.wait"},
+            order_task_ids={"IMPORT": ORDERS, "REMOVE": "sync.remove"},
             outlets=[asset],
             **parameters,
         )
@@ -634,15 +643,14 @@ def test_unaccounted_numbers_fail_the_run_whatever_is_allowed() -> None:
 
 
 def test_order_that_nobody_waited_for_leaves_its_numbers_unaccounted() -> None:
-    run = Run(NUMBERS[:3])
-    run.values[SUBMIT, "return_value", 0] = "o-1"
+    run = Run(NUMBERS[:3]).ended("PROCESSING", [], was_read=False)
     with pytest.raises(AirflowFailException, match="3 telephone numbers are unaccounted for"):
         run.report()
     assert run.pushed["order_ids"] == ["o-1"]
 
 
 def test_what_an_earlier_attempt_waited_for_does_not_count() -> None:
-    run = Run(NUMBERS[:3]).ended("COMPLETE", NUMBERS[:3], order_id="o-0")
+    run = Run(NUMBERS[:3]).ended("COMPLETE", NUMBERS[:3], customer_order_id="airflow-0")
     with pytest.raises(AirflowFailException, match="3 telephone numbers are unaccounted for"):
         run.report()
 
@@ -654,10 +662,9 @@ def test_plan_of_an_earlier_attempt_does_not_count() -> None:
         run.report()
 
 
-@pytest.mark.parametrize("task_id", [f"{SUBMIT}_0", f"{WAIT}_0"])
-def test_orders_of_an_earlier_attempt_do_not_count(task_id: str) -> None:
+def test_orders_of_an_earlier_attempt_do_not_count() -> None:
     run = Run(NUMBERS[:3]).ended("COMPLETE", NUMBERS[:3])
-    run.states = {task_id: "upstream_failed"}
+    run.states = {f"{ORDERS}_0": "upstream_failed"}
     with pytest.raises(AirflowFailException, match="3 telephone numbers are unaccounted for"):
         run.report()
 
@@ -718,7 +725,7 @@ def test_file_has_a_line_for_every_number(tmp_path: Path, name: str) -> None:
 
 def test_page_for_people_says_what_happened_and_links_the_order(tmp_path: Path) -> None:
     run = Run(NUMBERS[:3]).ended("PARTIAL", NUMBERS[:2], [(NUMBERS[2], "25060")])
-    run.values[SUBMIT, ORDER_URL_KEY, 0] = "https://dashboard.example/orders/o-1"
+    run.values[ORDERS, "orders", 0][0]["order_url"] = "https://dashboard.example/orders/o-1"
     path = tmp_path / "night.html"
     assert run.report(report_path=str(path), max_errors=1)["report_path"] == str(path)
     page = path.read_text(encoding="utf-8")
@@ -748,7 +755,7 @@ def test_page_is_left_for_airflows_web_server_also_when_the_run_fails(tmp_path: 
 
 
 def test_report_parameters_are_checked_when_the_dag_is_parsed() -> None:
-    needed = {"plan_task_id": PLAN, "submit_task_ids": {}, "wait_task_ids": {}}
+    needed = {"plan_task_id": PLAN, "order_task_ids": {}}
     with pytest.raises(ValueError, match="report_path"):
         BandwidthNumberSyncReportOperator(task_id="report", report_path="report.xlsx", **needed)
     with pytest.raises(ValueError, match="max_errors"):

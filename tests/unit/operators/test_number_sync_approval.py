@@ -16,7 +16,7 @@ from support.variables import replace_variables
 from airflow_provider_bandwidth.number_sync.question import Question
 from airflow_provider_bandwidth.operators import number_sync as operators
 from airflow_provider_bandwidth.operators.number_sync import (
-    BandwidthNumberSyncOrderOperator,
+    BandwidthNumberSyncOrdersOperator,
     BandwidthNumberSyncPlanOperator,
     BandwidthNumberSyncReportOperator,
     list_sync_orders,
@@ -114,14 +114,18 @@ class Run:
         for action in ("IMPORT", "REMOVE"):
             mapped = list_sync_orders.function(self.handover, action)
             for index in range(len(mapped)):
-                operator = BandwidthNumberSyncOrderOperator(
-                    task_id=f"sync.{action}.submit", plan_task_id=PLAN, action=action
+                operator = BandwidthNumberSyncOrdersOperator(
+                    task_id=f"sync.{action}",
+                    plan_task_id=PLAN,
+                    action=action,
+                    customer_order_ids=[None],
+                    orders_per_task=1,
                 )
                 operator.execute(self.context(operator.task_id, index))
 
     def report(self, **parameters: Any) -> None:
         operator = BandwidthNumberSyncReportOperator(
-            task_id="sync.report", plan_task_id=PLAN, submit_task_ids={}, wait_task_ids={}, **parameters
+            task_id="sync.report", plan_task_id=PLAN, order_task_ids={}, **parameters
         )
         operator.execute(self.context("sync.report"))
 

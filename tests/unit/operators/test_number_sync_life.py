@@ -18,7 +18,7 @@ from airflow_provider_bandwidth.exceptions import InvalidResponseError
 from airflow_provider_bandwidth.operators import _peer_reader, _peer_record, _peer_turn
 from airflow_provider_bandwidth.operators.number_sync import (
     AirflowRescheduleException,
-    BandwidthNumberSyncOrderOperator,
+    BandwidthNumberSyncOrdersOperator,
     BandwidthNumberSyncPlanOperator,
     BandwidthNumberSyncReportOperator,
     list_sync_orders,
@@ -26,7 +26,7 @@ from airflow_provider_bandwidth.operators.number_sync import (
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 NUMBERS = [f"919666{last:04d}" for last in range(200)]
-PLAN, SUBMIT = "sync.plan", "sync.import.submit"
+PLAN, SUBMIT = "sync.plan", "sync.import"
 DAY = datetime(2026, 11, 3, tzinfo=UTC)
 
 
@@ -45,6 +45,7 @@ class FakeTask:
         self.dag_id, self.run_id, self.task_id, self.map_index = run.dag_id, run.run_id, task_id, map_index
         self._run = run
         self.try_number = 1
+        self.max_tries = 0
 
     def xcom_push(self, key: str, value: Any) -> None:
         self._run.xcoms[self.task_id, key, self.map_index] = json.loads(json.dumps(value))
@@ -79,13 +80,20 @@ class Run:
         return self.xcoms[PLAN, "return_value", -1]
 
     def submit(self, index: int = 0, **parameters: Any) -> str:
-        operator = BandwidthNumberSyncOrderOperator(task_id=SUBMIT, plan_task_id=PLAN, action="IMPORT", **parameters)
+        operator = BandwidthNumberSyncOrdersOperator(
+            task_id=SUBMIT,
+            plan_task_id=PLAN,
+            action="IMPORT",
+            customer_order_ids=[None],
+            orders_per_task=1,
+            **parameters,
+        )
         return operator.execute(self.context(SUBMIT, index))
 
     def report(self, plan_state: str, **parameters: Any) -> dict[str, Any]:
         self.scheduler.tasks[self.run_id] = {PLAN: plan_state}
         operator = BandwidthNumberSyncReportOperator(
-            task_id="sync.report", plan_task_id=PLAN, submit_task_ids={}, wait_task_ids={}, **parameters
+            task_id="sync.report", plan_task_id=PLAN, order_task_ids={}, **parameters
         )
         return operator.execute(self.context("sync.report"))
 

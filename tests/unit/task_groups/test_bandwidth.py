@@ -22,17 +22,21 @@ def make_dag(of_dag: dict[str, Any] | None = None, **parameters: Any) -> DAG:
     return dag
 
 
+def get_batch(dag: Any, task_id: str) -> Any:
+    """A task as one of its mapped instances has it."""
+    task = dag.get_task(task_id)
+    return task.unmap({"customer_order_ids": [None]}) if hasattr(task, "unmap") and task_id[-7:] != "_orders" else task
+
+
 def test_group_is_plan_then_orders_by_action_then_report() -> None:
     dag = make_dag()
     downstream = {task_id: sorted(dag.get_task(task_id).downstream_task_ids) for task_id in dag.task_ids}
     assert downstream == {
         "sync.plan": ["sync.import_orders", "sync.remove_orders", "sync.report"],
-        "sync.import_orders": ["sync.import.submit"],
-        "sync.import.submit": ["sync.import.wait"],
-        "sync.import.wait": ["sync.report"],
-        "sync.remove_orders": ["sync.remove.submit"],
-        "sync.remove.submit": ["sync.remove.wait"],
-        "sync.remove.wait": ["sync.report"],
+        "sync.import_orders": ["sync.import"],
+        "sync.import": ["sync.report"],
+        "sync.remove_orders": ["sync.remove"],
+        "sync.remove": ["sync.report"],
         "sync.report": [],
     }
 
@@ -45,9 +49,11 @@ def test_defaults_are_safe() -> None:
     assert (plan.max_imports, plan.if_running) == (None, "wait")
     assert report.max_errors == 0
     assert report.trigger_rule == "all_done"
-    wait = dag.get_task("sync.import.wait")
-    assert (wait.deferrable, wait.poke_interval, wait.timeout) == (True, 30, 72 * 3600)
-    assert dag.get_task("sync.remove.submit").plan_valid_for == timedelta(hours=2)
+    orders = get_batch(dag, "sync.import")
+    assert (orders.wait_for_completion, orders.deferrable) == (True, True)
+    assert (orders.poke_interval, orders.timeout) == (30, 72 * 3600)
+    assert get_batch(dag, "sync.remove").plan_valid_for == timedelta(hours=2)
+    assert (orders.orders_per_task, report.orders_per_task) == (50, 50)
 
 
 def test_parameters_reach_their_tasks() -> None:
@@ -60,17 +66,18 @@ def test_parameters_reach_their_tasks() -> None:
         ignore_error_codes=[5124],
         poke_interval=7,
         timeout=70,
+        orders_per_task=4,
         report_path="r.csv",
     )
     plan = dag.get_task("sync.plan")
     assert (plan.site_id, plan.sip_peer_id, plan.account_id, plan.loa_type) == (1, 2, "3", "SUBSCRIBER")
-    for task_id in set(dag.task_ids) - {"sync.report", "sync.import_orders", "sync.remove_orders"}:
-        assert dag.get_task(task_id).bandwidth_conn_id == "uat"
+    assert plan.bandwidth_conn_id == "uat"
     for action in ("import", "remove"):
-        wait = dag.get_task(f"sync.{action}.wait")
-        assert (wait.ignore_error_codes, wait.poke_interval, wait.timeout) == (("5124",), 7, 70)
+        orders = get_batch(dag, f"sync.{action}")
+        assert (orders.ignore_error_codes, orders.poke_interval, orders.timeout) == (("5124",), 7, 70)
+        assert (orders.bandwidth_conn_id, orders.orders_per_task) == ("uat", 4)
     report = dag.get_task("sync.report")
-    assert report.report_path == "r.csv"
+    assert (report.report_path, report.orders_per_task) == ("r.csv", 4)
     assert [asset.uri for asset in report.outlets] == [
         number_sync_asset(site_id=1, sip_peer_id=2, bandwidth_conn_id="uat").uri
     ]
@@ -109,11 +116,11 @@ def test_default_args_reach_every_task_as_they_reach_any_operator() -> None:
     assert (plan.site_id, plan.sip_peer_id, plan.loa_type, plan.ignore_error_codes) == (7, 8, "SUBSCRIBER", ("5124",))
     assert (plan.remove_missing, plan.limits["max_removals"], plan.list_unchanged) == (True, 3, True)
     for action in ("import", "remove"):
-        submit, wait = dag.get_task(f"sync.{action}.submit"), dag.get_task(f"sync.{action}.wait")
-        assert submit.plan_valid_for == timedelta(hours=1)
-        assert (wait.deferrable, wait.poke_interval, wait.timeout) == (False, 3, 99)
-        assert wait.ignore_error_codes == ("5124",)
-        for task in (plan, submit, wait):
+        orders = get_batch(dag, f"sync.{action}")
+        assert orders.plan_valid_for == timedelta(hours=1)
+        assert (orders.deferrable, orders.poke_interval, orders.timeout) == (False, 3, 99)
+        assert orders.ignore_error_codes == ("5124",)
+        for task in (plan, orders):
             assert (task.bandwidth_conn_id, task.account_id) == ("eu", "12")
     assert (report.max_errors, report.report_path) == (5, "r.csv")
     assert [asset.uri for asset in report.outlets] == ["bandwidth://eu/sites/7/sippeers/8/telephone-numbers"]
@@ -122,9 +129,9 @@ def test_default_args_reach_every_task_as_they_reach_any_operator() -> None:
 def test_what_the_caller_gives_wins_over_default_args() -> None:
     given = {"bandwidth_conn_id": "uat", "deferrable": True, "timeout": 5, "site_id": 1, "max_removals": 0}
     dag = make_dag({"default_args": DEFAULT_ARGS}, **given)
-    plan, wait = dag.get_task("sync.plan"), dag.get_task("sync.import.wait")
+    plan, orders = dag.get_task("sync.plan"), get_batch(dag, "sync.import")
     assert (plan.bandwidth_conn_id, plan.site_id, plan.limits["max_removals"]) == ("uat", 1, 0)
-    assert (wait.bandwidth_conn_id, wait.deferrable, wait.timeout, wait.poke_interval) == ("uat", True, 5, 3)
+    assert (orders.bandwidth_conn_id, orders.deferrable, orders.timeout, orders.poke_interval) == ("uat", True, 5, 3)
     (asset,) = dag.get_task("sync.report").outlets
     assert asset.uri == "bandwidth://uat/sites/1/sippeers/8/telephone-numbers"
 
@@ -138,16 +145,15 @@ def test_default_args_of_a_task_group_count_too() -> None:
     ):
         bandwidth_number_sync(group_id="sync", telephone_numbers=["9196660100"])
     assert dag.get_task("all.sync.plan").bandwidth_conn_id == "inner"
-    assert dag.get_task("all.sync.remove.wait").bandwidth_conn_id == "inner"
+    assert get_batch(dag, "all.sync.remove").bandwidth_conn_id == "inner"
     (asset,) = dag.get_task("all.sync.report").outlets
     assert asset.uri == "bandwidth://inner/sites/7/sippeers/8/telephone-numbers"
 
 
 def test_tasks_hand_on_whatever_default_args_say_of_xcoms() -> None:
     dag = make_dag({"default_args": {"do_xcom_push": False}})
-    assert {task_id: dag.get_task(task_id).do_xcom_push for task_id in dag.task_ids} == dict.fromkeys(
-        dag.task_ids, True
-    )
+    pushes = {task_id: get_batch(dag, task_id).do_xcom_push for task_id in dag.task_ids}
+    assert pushes == dict.fromkeys(dag.task_ids, True)
 
 
 def test_mapped_group_is_refused_when_the_dag_is_parsed() -> None:
@@ -167,13 +173,12 @@ def test_mapped_group_is_refused_when_the_dag_is_parsed() -> None:
 def test_labels_are_templates_in_the_delimiters_of_the_dag() -> None:
     brackets = {"variable_start_string": "[[", "variable_end_string": "]]"}
     dag = make_dag({"jinja_environment_kwargs": brackets})
-    assert dag.get_task("sync.import.submit").map_index_template == "[[ bandwidth_order_label ]]"
-    assert dag.get_task("sync.import.wait").map_index_template == "[[ task.order_id ]]"
-    assert make_dag().get_task("sync.import.submit").map_index_template == "{{ bandwidth_order_label }}"
+    assert get_batch(dag, "sync.import").map_index_template == "[[ bandwidth_order_label ]]"
+    assert get_batch(make_dag(), "sync.import").map_index_template == "{{ bandwidth_order_label }}"
 
 
 def test_wait_leaves_it_to_the_report_how_an_order_may_end() -> None:
-    assert set(make_dag().get_task("sync.import.wait").allowed_statuses) == {"COMPLETE", "PARTIAL", "FAILED"}
+    assert set(get_batch(make_dag(), "sync.import").allowed_statuses) == {"COMPLETE", "PARTIAL", "FAILED"}
 
 
 def test_unchanged_numbers_are_listed_for_a_file_only() -> None:
@@ -187,11 +192,14 @@ def test_group_can_be_nested_and_stand_twice_in_a_dag() -> None:
     with DAG("nightly", start_date=datetime(2026, 1, 1, tzinfo=UTC), schedule=None) as dag, TaskGroup("all"):
         for group_id in ("east", "west"):
             bandwidth_number_sync(group_id=group_id, telephone_numbers=["9196660100"])
-    assert dag.get_task("all.west.import.submit").plan_task_id == "all.west.plan"
-    assert dag.get_task("all.west.report").wait_task_ids["REMOVE"] == "all.west.remove.wait"
+    assert get_batch(dag, "all.west.import").plan_task_id == "all.west.plan"
+    assert dag.get_task("all.west.report").order_task_ids["REMOVE"] == "all.west.remove"
 
 
-@pytest.mark.parametrize("parameters", [{"telephone_numbers": None}, {"max_removals": 2.0}, {"chunk_size": 10_000}])
+@pytest.mark.parametrize(
+    "parameters",
+    [{"telephone_numbers": None}, {"max_removals": 2.0}, {"chunk_size": 10_000}, {"orders_per_task": 0}],
+)
 def test_wrong_parameters_fail_when_the_dag_is_parsed(parameters: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(parameters))):
         make_dag(**parameters)
