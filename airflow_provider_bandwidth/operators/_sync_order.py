@@ -15,22 +15,20 @@ from airflow_provider_bandwidth.hooks._shared_looks import SharedLooks
 from airflow_provider_bandwidth.hooks._submission import OrderCalls
 from airflow_provider_bandwidth.hooks.bandwidth import EarlierAttempt, SubmissionJournal
 from airflow_provider_bandwidth.number_sync.handover import DEFAULT_ORDERS_PER_TASK, NUMBERS_PER_XCOM, Handover
+from airflow_provider_bandwidth.operators._asking import derive_order_id
 from airflow_provider_bandwidth.operators._order_wait import AskedOrder
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord
 from airflow_provider_bandwidth.operators._task_journal import TaskJournal
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
-from airflow_provider_bandwidth.orders import (
-    Action,
-    ProcessingStatus,
-    TnOrderRequest,
-    parse_choice,
-)
+from airflow_provider_bandwidth.orders import Action, ProcessingStatus, TnOrderRequest, parse_choice
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 #: What a mapped task of a sync puts into its context for ``map_index_template``.
 LABEL_KEY: Final = "bandwidth_order_label"
+#: How long before its plan a run may have begun for its orders to be listed since then.
+_LONGEST_LIST: Final = timedelta(days=1)
 _WHAT_TO_DO: Final = "Nothing was sent. Clear `plan` with everything downstream, or start a new run."
 
 
@@ -118,6 +116,8 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
             raise AirflowFailException(f"Task {self.plan_task_id!r} left no plan. {_WHAT_TO_DO}")
         self._plan = plan
         self.account_id = plan.account_id
+        # Whatever default_args say: what is sent is the plan's.
+        self.reuse_existing_order = True
         return plan
 
     def _ask(self, context: Context) -> list[AskedOrder]:
@@ -141,7 +141,7 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
                 customer_order_id=taken_over or new_id,
             )
             ended_since = None if taken_over else plan.reuse_orders_ended_since
-            content = self._derive_id(request, context)
+            content = derive_order_id(request, self.hook.account_id, context)
             asked.append(AskedOrder(request, content, ended_since, may_be_older=bool(taken_over)))
         self._label(context, sum(len(each.request.telephone_numbers) for each in asked))
         return asked
@@ -170,9 +170,11 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
             list_since=lambda day: self.hook.iter_tn_orders(statuses=(), created_from=day),
         )
 
-    def _earliest_order(self, context: Context) -> datetime | None:
+    def _list_orders_since(self, earliest: datetime | None) -> datetime:
         assert self._plan is not None
-        return self._plan.orders_made_since
+        since = self._plan.orders_made_since
+        # A run that is cleared later may have made the order long before this plan. A list since then would be long.
+        return since if earliest is None or earliest < since - _LONGEST_LIST else min(earliest, since)
 
     def _make_journals(
         self, asked: Sequence[AskedOrder], looks: SharedLooks, context: Context

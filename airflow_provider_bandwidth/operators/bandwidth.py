@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
-    AirflowSkipException,
     AirflowTaskTimeout,
     BaseOperator,
     conf,
@@ -33,6 +32,7 @@ from airflow_provider_bandwidth.hooks._shared_looks import SharedLooks, submit_s
 from airflow_provider_bandwidth.hooks._submission import OrderCalls
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, SubmissionJournal
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
+from airflow_provider_bandwidth.operators._asking import derive_order_id, read_telephone_numbers
 from airflow_provider_bandwidth.operators._order_wait import (
     TIMED_OUT,
     AskedOrder,
@@ -60,12 +60,11 @@ from airflow_provider_bandwidth.orders import (
     Subscriber,
     TnOrder,
     TnOrderRequest,
-    derive_customer_order_id,
     parse_flag,
     parse_time,
     validate_customer_order_id,
 )
-from airflow_provider_bandwidth.telephone_numbers import chunk, normalize_telephone_numbers
+from airflow_provider_bandwidth.telephone_numbers import chunk
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrdersTrigger
 from airflow_provider_bandwidth.triggers.waiting import OrdersEvent
 from airflow_provider_bandwidth.values import repeatable
@@ -82,6 +81,7 @@ MAX_CHUNK_SIZE: Final = 5000
 DEFAULT_TIMEOUT: Final = timedelta(days=7).total_seconds()
 #: A trigger's parameters are a row of Airflow's database, of 64 KB at most on MySQL.
 _MOST_ORDERS_IN_A_TRIGGER: Final = 1000
+_LONG_IMPORT: Final = " An import may stay PROCESSING for 48 hours, while carriers confirm that messaging moves here."
 
 
 class BandwidthTnOrderOperator(BaseOperator):
@@ -233,12 +233,14 @@ class BandwidthTnOrderOperator(BaseOperator):
             raise AirflowFailException(str(error)) from error
         self._log_asked(asked)
         started_at = time.time()
-        since = earliest_order(context)
+        earliest = earliest_order(context)
+        since = self._list_orders_since(earliest)
+        is_covered = earliest is not None and earliest >= since
         looks = SharedLooks(
             [each.request for each in asked],
             self._get_calls(asked[0].request.action),
-            since=self._earliest_order(context) or self.hook.bandwidth_now(),
-            may_be_older=[each.request.customer_order_id for each in asked if since is None or each.may_be_older],
+            since=since,
+            may_be_older=[each.request.customer_order_id for each in asked if each.may_be_older or not is_covered],
         )
         outcomes = submit_side_by_side(
             [each.request for each in asked],
@@ -246,7 +248,7 @@ class BandwidthTnOrderOperator(BaseOperator):
             self._make_journals(asked, looks, context),
             reuse_existing_order=reuse,
             ended_since=[each.ended_since for each in asked],
-            log=self.log,
+            log=self.hook.log,
         )
         placed = [self._place(each, outcome) for each, outcome in zip(asked, outcomes, strict=True)]
         self._order = next((outcome for outcome in outcomes if isinstance(outcome, TnOrder)), None)
@@ -264,7 +266,7 @@ class BandwidthTnOrderOperator(BaseOperator):
     def _ask(self, context: Context) -> list[AskedOrder]:
         """The orders that this task asks for."""
         ended_since = parse_time("reuse_orders_ended_since", self.reuse_orders_ended_since)
-        numbers = self._read_telephone_numbers()
+        numbers = read_telephone_numbers(self.telephone_numbers, self.log)
         parts = [numbers] if len(numbers) <= self.chunk_size else list(chunk(tuple(sorted(numbers)), self.chunk_size))
         own_id = None
         if self.customer_order_id not in (None, ""):
@@ -278,21 +280,11 @@ class BandwidthTnOrderOperator(BaseOperator):
         asked = []
         for part in parts:
             request = self._build_request(part, own_id)
-            content = self._derive_id(request, context)
+            content = derive_order_id(request, self.hook.account_id, context)
             if own_id is None:
                 request = replace(request, customer_order_id=content)
             asked.append(AskedOrder(request, content, ended_since))
         return asked
-
-    def _read_telephone_numbers(self) -> tuple[str, ...]:
-        numbers = normalize_telephone_numbers(() if self.telephone_numbers is None else self.telephone_numbers)
-        if numbers.rejected:
-            raise InvalidTelephoneNumbersError(numbers.rejected)
-        if not numbers.telephone_numbers:
-            raise AirflowSkipException("No telephone numbers: nothing to submit.")
-        if numbers.duplicate_count:
-            self.log.info("Dropped %d duplicate telephone numbers.", numbers.duplicate_count)
-        return numbers.telephone_numbers
 
     def _build_request(self, telephone_numbers: tuple[str, ...], customer_order_id: str | None) -> TnOrderRequest:
         return self.hook.build_order_request(
@@ -304,16 +296,6 @@ class BandwidthTnOrderOperator(BaseOperator):
             subscriber=self.subscriber,
             loa_authorizing_person=self.loa_authorizing_person,
             customer_order_id=customer_order_id,
-        )
-
-    def _derive_id(self, request: TnOrderRequest, context: Context) -> str:
-        ti = context["ti"]
-        return derive_customer_order_id(
-            dag_id=ti.dag_id,
-            task_id=ti.task_id,
-            run_id=ti.run_id,
-            account_id=self.hook.account_id,
-            request=request,
         )
 
     def _log_asked(self, asked: Sequence[AskedOrder]) -> None:
@@ -334,9 +316,12 @@ class BandwidthTnOrderOperator(BaseOperator):
         """The calls to Bandwidth of a submission."""
         return self.hook._order_calls(action)  # noqa: SLF001 - no call for users
 
-    def _earliest_order(self, context: Context) -> datetime | None:
-        """A time before which none of the orders was made, but those that may be older."""
-        return earliest_order(context)
+    def _list_orders_since(self, earliest: datetime | None) -> datetime:
+        """From when on orders are listed: what was made before is looked for order by order.
+
+        :param earliest: a time before which no order of this DAG run was made; ``None`` if there is no telling
+        """
+        return self.hook.bandwidth_now() if earliest is None else earliest
 
     def _make_journals(
         self, asked: Sequence[AskedOrder], looks: SharedLooks, context: Context
@@ -434,7 +419,8 @@ class BandwidthTnOrderOperator(BaseOperator):
         """Defer until those that are open have ended, or until the deadline of the wait."""
         deadline = started_at + self._get_time_limit()
         self._push_orders(placed, context)
-        self.log.info("Waiting for %d orders in the triggerer.", len(open_orders))
+        hint = _LONG_IMPORT if placed[0].action == Action.IMPORT else ""
+        self.log.info("Waiting for %d orders in the triggerer.%s", len(open_orders), hint)
         self.defer(
             trigger=BandwidthTnOrdersTrigger(
                 order_ids=[str(each.order_id) for each in open_orders[:_MOST_ORDERS_IN_A_TRIGGER]],

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, BaseOperator
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
 from airflow_provider_bandwidth.exceptions import InvalidParameterError, InvalidTelephoneNumbersError
 from airflow_provider_bandwidth.hooks._sending import EarlierSending, SendingJournal
@@ -21,15 +21,14 @@ from airflow_provider_bandwidth.messaging.requests import (
     InternationalMessageRequest,
     MessageRequest,
 )
+from airflow_provider_bandwidth.operators._asking import derive_order_id, read_telephone_numbers
 from airflow_provider_bandwidth.operators._task_journal import TaskJournal, first_start, is_first
 from airflow_provider_bandwidth.order_apis import TN_OPTIONS
 from airflow_provider_bandwidth.orders import (
     CampaignAssignmentRequest,
-    derive_customer_order_id,
     parse_flag,
     parse_time,
 )
-from airflow_provider_bandwidth.telephone_numbers import normalize_telephone_numbers
 from airflow_provider_bandwidth.values import repeatable
 
 if TYPE_CHECKING:
@@ -239,36 +238,18 @@ class BandwidthCampaignAssignmentOperator(BaseOperator):
         """Submit the order, or find it."""
         try:
             request = CampaignAssignmentRequest(
-                self._read_telephone_numbers(),
+                read_telephone_numbers(self.telephone_numbers, self.log),
                 campaign_id=self.campaign_id or None,
                 message_class=self.message_class or None,
                 a2p_action=self.action,
             )
-            derived_id = self._derive_id(request, context)
+            derived_id = derive_order_id(request, self.hook.account_id, context)
             request = replace(request, customer_order_id=self.customer_order_id or derived_id)
         except (InvalidParameterError, InvalidTelephoneNumbersError) as error:
             # What was given is as wrong at the next try.
             raise AirflowFailException(str(error)) from error
         (journal,) = TaskJournal.for_orders([(request.customer_order_id, derived_id)], context)
         return self.hook.submit_tn_order(request, journal=journal).order_id
-
-    def _read_telephone_numbers(self) -> tuple[str, ...]:
-        numbers = normalize_telephone_numbers(() if self.telephone_numbers is None else self.telephone_numbers)
-        if numbers.rejected:
-            raise InvalidTelephoneNumbersError(numbers.rejected)
-        if not numbers.telephone_numbers:
-            raise AirflowSkipException("No telephone numbers: nothing to assign.")
-        return numbers.telephone_numbers
-
-    def _derive_id(self, request: CampaignAssignmentRequest, context: Context) -> str:
-        ti = context["ti"]
-        return derive_customer_order_id(
-            dag_id=ti.dag_id,
-            task_id=ti.task_id,
-            run_id=ti.run_id,
-            account_id=self.hook.account_id,
-            request=request,
-        )
 
 
 class _TaskJournal(SendingJournal):

@@ -131,8 +131,8 @@ def bandwidth_number_sync(
     :param plan_valid_for: how old a plan may be when an order is sent for the first time, by default two hours
     :param report_path: a ``.csv`` or ``.jsonl`` file for a line on every number, or a ``.html`` page for people;
         templated. A file that exists is never overwritten: the next is called name-2
-    :param log_telephone_numbers: whether the logs of ``wait`` and ``report`` name the first ten telephone numbers of
-        each kind, as by default; ``False`` for counts only
+    :param log_telephone_numbers: whether the logs of ``import``, ``remove`` and ``report`` name the first ten telephone
+        numbers of each kind, as by default; ``False`` for counts only
     :param loa_type: LoaType of imports; the connection's by default, else SUBSCRIBER through importTnOrders; through
         externalTns it is left to Bandwidth, which takes CARRIER; templated
     :param ignore_error_codes: error codes that count as done, in imports and removals; not templated

@@ -167,11 +167,11 @@ class BandwidthTnOrdersTrigger(BaseTrigger):
     :param order_ids: the orders
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
     :param account_id: Bandwidth account; the connection's by default, also when that changes
-    :param poke_interval: as of :class:`BandwidthTnOrderTrigger`
+    :param poke_interval: as ``BandwidthTnOrderTrigger`` has it
     :param started_at: when the wait began, epoch seconds; now by default
     :param deadline: when the wait ends for the orders that are open then, epoch seconds; never by default
-    :param order_api: as of :class:`BandwidthTnOrderTrigger`
-    :param action: likewise; the same for all orders
+    :param order_api: which of Bandwidth's order APIs the orders belong to; the connection's if ``None``
+    :param action: what all the orders do, ``IMPORT`` or ``REMOVE``; ``None`` if that is not known
     """
 
     def __init__(

@@ -54,7 +54,7 @@ class _FileStore:
         return json.loads(self._path.read_text()).get(key) if self._path.exists() else None
 
     def set(self, key: str, value: Any) -> None:
-        step = "order id" if "order_id" in value else "sending"
+        step = "order id" if any("order_id" in known for known in value["orders"].values()) else "sending"
         self._reach(f"before {step} is stored")
         self._path.write_text(json.dumps({key: value}))
         self._reach(f"after {step} is stored")

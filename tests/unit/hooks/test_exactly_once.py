@@ -881,7 +881,7 @@ def test_a_new_task_instance_of_a_cleared_run_is_not_the_first(fake_time: FakeTi
 def test_before_3_2_a_mapped_task_instance_cannot_know_that_it_is_the_first(
     knows_clears: bool, fake_time: FakeTime, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_bandwidth.operators.bandwidth.AIRFLOW_V_3_2_PLUS", knows_clears)
+    monkeypatch.setattr("airflow_provider_bandwidth.operators._task_journal.AIRFLOW_V_3_2_PLUS", knows_clears)
 
     AirflowTask(NUMBERS, fake_time, map_index=0).attempt()
     AirflowTask(["9195550105"], fake_time).attempt()

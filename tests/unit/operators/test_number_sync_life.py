@@ -15,6 +15,7 @@ from support.variables import FakeVariables, replace_variables
 
 from airflow_provider_bandwidth import airflow_variables
 from airflow_provider_bandwidth.exceptions import InvalidResponseError
+from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.operators import _peer_reader, _peer_record, _peer_turn
 from airflow_provider_bandwidth.operators.number_sync import (
     AirflowRescheduleException,
@@ -23,6 +24,7 @@ from airflow_provider_bandwidth.operators.number_sync import (
     BandwidthNumberSyncReportOperator,
     list_sync_orders,
 )
+from airflow_provider_bandwidth.orders import Action
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 NUMBERS = [f"919666{last:04d}" for last in range(200)]
@@ -79,13 +81,13 @@ class Run:
         operator.execute(self.context(PLAN))
         return self.xcoms[PLAN, "return_value", -1]
 
-    def submit(self, index: int = 0, **parameters: Any) -> str:
+    def submit(self, index: int = 0, *, orders: int = 1, **parameters: Any) -> Any:
         operator = BandwidthNumberSyncOrdersOperator(
             task_id=SUBMIT,
             plan_task_id=PLAN,
             action="IMPORT",
-            customer_order_ids=[None],
-            orders_per_task=1,
+            customer_order_ids=[None] * orders,
+            orders_per_task=orders,
             **parameters,
         )
         return operator.execute(self.context(SUBMIT, index))
@@ -134,6 +136,29 @@ def test_fresh_plan_is_sent_once(bandwidth: Sandbox, monday: Run) -> None:
     monday.plan(NUMBERS[:3])
     assert monday.submit() == monday.submit()
     assert len(bandwidth.orders) == 1
+
+
+def test_default_args_send_no_order_again(bandwidth: Sandbox, monday: Run) -> None:
+    monday.plan(NUMBERS[:3])
+    assert monday.submit(reuse_existing_order=False) == monday.submit(reuse_existing_order=False)
+    assert len(bandwidth.orders) == 1
+
+
+@pytest.mark.parametrize("age", [timedelta(minutes=5), timedelta(days=5)])
+def test_order_that_this_run_made_before_its_plan_is_found(
+    age: timedelta, bandwidth: Sandbox, scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a run that was cleared as a whole; its look-ups are shared, and a list begins at the plan."""
+    # The last look of several is not shared.
+    monkeypatch.setattr("airflow_provider_bandwidth.hooks._submission._PAUSES", (0.01,))
+    began = datetime.now(UTC) - age - timedelta(hours=1)
+    run = Run(scheduler, f"scheduled__{began.isoformat()}", due=began)
+    plan = Handover.from_dict(run.plan(NUMBERS[:5], chunk_size=1))
+    sent = plan.new_order_id(run.context(SUBMIT)["ti"], PLAN, Action.IMPORT, NUMBERS[:1])
+    made = {"status": "PROCESSING", "created_at": datetime.now(UTC) - age}
+    earlier = bandwidth.add_order(NUMBERS[:1], customer_order_id=sent, **made)
+    assert run.submit(orders=5)[0] == earlier.order_id
+    assert len(bandwidth.orders) == 5
 
 
 def test_plan_after_which_another_run_has_planned_is_not_sent(
