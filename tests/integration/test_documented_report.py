@@ -17,7 +17,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "orders.md"
 @pytest.fixture
 def dag_of_the_page() -> str:
     """The name of the page's DAG, in a file of its own below Airflow's DAGs folder."""
-    (code,) = re.findall(r"^```python\n(.*?import_and_report.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    (code,) = [block for block in blocks if "import_and_report" in block]
     folder = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], "documents")
     folder.mkdir(exist_ok=True)
     (folder / "import_and_report.py").write_text(code, encoding="utf-8")
