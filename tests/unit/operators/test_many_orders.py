@@ -99,7 +99,6 @@ def running_sandbox() -> Iterator[Sandbox]:
 def sandbox(running_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     running_sandbox.reset()
     monkeypatch.setenv(CONN_VARIABLE, running_sandbox.connection_json)
-    monkeypatch.setattr(triggers, "MIN_DEFERRAL", 0.0)
     monkeypatch.setattr("airflow_provider_bandwidth.triggers.waiting.FIRST_POLL_DELAY", 0.0)
     return running_sandbox
 

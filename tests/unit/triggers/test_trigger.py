@@ -14,7 +14,7 @@ from support.raw_server import SILENCE, RawServer
 from support.waiting import add_orders, wait, waits
 
 from airflow_provider_bandwidth.sandbox import OrderError, Sandbox
-from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
+from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrdersTrigger, BandwidthTnOrderTrigger
 from airflow_provider_bandwidth.triggers.waiting import (
     FIRST_POLL_DELAY,
     LONG_WAIT,
@@ -225,15 +225,18 @@ def test_first_poll_comes_after_a_while(bandwidth: Sandbox) -> None:
     assert run_fast(scenario()) == 0
 
 
+@pytest.mark.parametrize("of_many", [False, True])
 @pytest.mark.parametrize(("trigger_id", "at_least", "at_most"), [(7, 15.0, 16.0), (None, 0.0, 4.0)])
 def test_a_triggerer_lets_no_deferral_be_short(
-    trigger_id: int | None, at_least: float, at_most: float, bandwidth: Sandbox
+    trigger_id: int | None, at_least: float, at_most: float, of_many: bool, bandwidth: Sandbox
 ) -> None:
     """A task that is queued again before the scheduler knows that its process ended counts as killed and is retried."""
     (order_id,) = add_orders(bandwidth, 1, status="COMPLETE")
 
     async def scenario() -> float:
-        trigger = BandwidthTnOrderTrigger(order_id=order_id)
+        trigger = (
+            BandwidthTnOrdersTrigger(order_ids=[order_id]) if of_many else BandwidthTnOrderTrigger(order_id=order_id)
+        )
         trigger.trigger_id = trigger_id
         loop = asyncio.get_running_loop()
         started = loop.time()
