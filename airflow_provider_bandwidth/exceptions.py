@@ -9,8 +9,8 @@ Every error says what happened, to which order or field, and what to do. None ca
     +-- InvalidParameterError           a parameter (ValueError, too)
     |   +-- InvalidFieldsError              several of them
     +-- InvalidTelephoneNumbersError    telephone numbers (ValueError, too)
-    +-- InvalidExtractError             a file of telephone numbers (ValueError, too)
-    |   +-- ExtractUnavailableError         its file, which may be late
+    +-- InvalidExtractError             an extract of telephone numbers (ValueError, too)
+    |   +-- ExtractUnavailableError         its file or database, not to be read now
     +-- UnsafePlanError                 the nightly sync stops itself
     +-- InvalidResponseError            an answer that cannot be read
     +-- BandwidthApiError               a refusal, or no answer
@@ -69,7 +69,7 @@ class MissingConnectionError(InvalidConnectionError):
 
 
 class InvalidParameterError(BandwidthError, ValueError):
-    """A field of an order is missing or wrong; nothing was sent.
+    """A parameter, or a field of an order, is missing or wrong; nothing was sent.
 
     :param field: the field, in Bandwidth's spelling (``SiteId``, ``CustomerOrderId``, ...)
     :param problem: what is wrong with it; ``problems`` has this by field
@@ -278,8 +278,8 @@ class UnsafePlanError(BandwidthError):
 
 
 class InvalidExtractError(BandwidthError, ValueError):
-    """An extract of telephone numbers cannot be read, or has not the column it should have; nothing was sent."""
+    """An extract of telephone numbers cannot be read, or lacks the column it should have; nothing was sent."""
 
 
 class ExtractUnavailableError(InvalidExtractError):
-    """The file of an extract cannot be opened or read now: it may be late, so that a retry may find it."""
+    """The file or database of an extract cannot be read now. It may be late, so a retry may succeed."""

@@ -33,13 +33,13 @@ class OrderResource:
     :param action: what all of its orders do; ``None`` where each says so itself
     :param api_version: ``v1`` or ``v2``: under which base URL it is
     :param is_e164: whether it writes telephone numbers as ``+19195550101``, not as ten digits
-    :param customer_order_id_elements: how it may spell this element; the first by default
+    :param customer_order_id_elements: the names that its CustomerOrderId element may have; the first by default
     :param listed_statuses: the statuses by which its lists can be narrowed
     :param lists_whole_orders: whether a list shows whole orders when asked to (``orderDetails`` [iris20]); otherwise
         summaries, which have no numbers
     :param empty_list_statuses: HTTP statuses of an answer without content that means "no order matches"
-    :param numbers_below: the elements, one in the other, that hold the telephone numbers and what is asked for them;
-        none where the order itself does
+    :param numbers_below: the elements, each inside the one before, that hold the telephone numbers and what is asked
+        for them; none where the order itself holds them
     :param unknown_order_codes: error codes of a 400 that means "no such order"; a 404 means it everywhere
     """
 
@@ -75,7 +75,7 @@ class OrderApi:
     :param imports: the resource that takes IMPORT orders
     :param removals: the resource that takes REMOVE orders; the same where an order says what it does
     :param loa_type: LoaType of an import that names none; ``None`` if it is left out, which Bandwidth reads as CARRIER
-    :param longest_wait: seconds that its orders are waited for, unless the caller says so
+    :param longest_wait: seconds that its orders are waited for, unless the caller says how long
     """
 
     name: str
@@ -134,7 +134,7 @@ def _on_v2(resource: OrderResource) -> OrderResource:
     )
 
 
-#: Another customer of Bandwidth may take 48 hours to confirm the transfer of a number's messaging [mtc].
+#: In seconds. Another customer of Bandwidth may take 48 hours to confirm the transfer of a number's messaging [mtc].
 _TRANSFER_WAIT: Final = 72 * 3600.0
 
 #: The rows, by the name that the connection's ``order_api`` has.

@@ -1,4 +1,4 @@
-"""The fields of an order, each made right or refused with words: ids, telephone numbers, choices, the subscriber.
+"""The fields of an order, each normalised or refused with a reason: ids, numbers, choices, the subscriber.
 
 Pure: no Airflow, no XML, no I/O. A key in brackets, such as ``[oas1]``, names the source of a fact about Bandwidth:
 ``docs/development/bandwidth-api.md`` has them all.
@@ -86,7 +86,7 @@ def parse_order_id(value: object) -> str:
         raise InvalidParameterError(
             "OrderId",
             f"expected an order id, got {value!r}. Was the task that submits the order skipped? Has it "
-            "do_xcom_push=False, so that no xcom holds its id? If it is mapped, expand the waiting task, too.",
+            "do_xcom_push=False, so that no XCom holds its id? If it is mapped, expand the waiting task, too.",
         )
     return value.strip()
 
@@ -117,9 +117,9 @@ def parse_choice(name: str, kind: type[_Choice], value: str) -> _Choice:
 
 
 def check_fields(record: Any, checks: Mapping[str, tuple[str, Callable[[Any], Any]]]) -> None:
-    """Put each field of a frozen record right, or say what is wrong with all of them at once.
+    """Normalise each field of a frozen record, or say what is wrong with all of them at once.
 
-    :param checks: for an attribute, Bandwidth's name of it and what makes its value right
+    :param checks: by attribute, Bandwidth's name of it and the function that normalises its value, or raises
     :raises InvalidParameterError: names each field that is missing or wrong
     :raises InvalidTelephoneNumbersError: nothing but telephone numbers is wrong
     """

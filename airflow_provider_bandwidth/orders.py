@@ -106,8 +106,8 @@ def derive_customer_order_id(
     """The CustomerOrderId of this request in this task of this DAG run: the same for every attempt.
 
     It depends on the order's content (account, site, peer, action, LOA type, the set of numbers), so that two contents
-    never share an id. It does not depend on try number or map index, so that a retry finds what an earlier try sent;
-    nor on subscriber and signer, so that it finds it also after one of them was set right.
+    never share an id. It depends neither on try number and map index nor on subscriber and signer, so that a retry
+    finds what an earlier try sent, also after subscriber or signer was corrected.
 
     :return: 40 characters that Bandwidth accepts: ``airflow-`` and 32 hex digits of a SHA-256
     """
@@ -154,7 +154,7 @@ def _find_difference(request: TnOrderRequest, order: TnOrder, **asked_for: objec
 
 
 def _parse_api_with(request: TnOrderRequest, value: object) -> OrderApi:
-    """The row of that name, if it takes such requests."""
+    """The order API of that name, if it takes requests of this kind."""
     api = parse_order_api(value)
     order = api.resource_for(request.action).order
     if not isinstance(request, _REQUESTS[order]):
@@ -223,7 +223,7 @@ class ExternalTnsOrderRequest:
         )
 
     def identity(self) -> tuple[Any, ...]:
-        """What makes it another order: everything but its CustomerOrderId, and the order of the numbers."""
+        """The values that make it another order: all but its CustomerOrderId and the sequence of the numbers."""
         return (self.site_id, self.sip_peer_id, self.action, self.loa_type, sorted(self.telephone_numbers))
 
     def difference(self, order: TnOrder) -> str | None:
@@ -294,7 +294,7 @@ class ImportTnOrderRequest:
         )
 
     def identity(self) -> tuple[Any, ...]:
-        """What makes it another order; the same through v1 and v2. Subscriber and signer do not."""
+        """The values that make it another order, the same through v1 and v2; not subscriber and signer."""
         return (
             "importTnOrders",
             self.site_id,
@@ -354,7 +354,7 @@ class RemoveImportedTnOrderRequest:
         return ()
 
     def identity(self) -> tuple[Any, ...]:
-        """What makes it another order; the same through v1 and v2."""
+        """The values that make it another order, the same through v1 and v2."""
         return ("removeImportedTnOrders", self.action, sorted(self.telephone_numbers))
 
     def difference(self, order: TnOrder) -> str | None:
@@ -416,7 +416,7 @@ class CampaignAssignmentRequest:
         return (("Sms", "on" if self.campaign_id else None), ("A2pSettings", settings))
 
     def identity(self) -> tuple[Any, ...]:
-        """What makes it another order."""
+        """The values that make it another order."""
         return ("tnoptions", self.a2p_action, self.campaign_id, self.message_class, sorted(self.telephone_numbers))
 
     def difference(self, order: TnOrder) -> str | None:

@@ -1,10 +1,10 @@
 """Telephone numbers as CRMs write them, turned into the ten digits Bandwidth takes. Pure: no I/O, no Airflow.
 
-The file is longer than others because it is one verdict: every rule about a value stands beside the rules it is tried
-before and after, and its order is what makes the verdict right.
+The file is longer than others because it is one verdict. The order of its rules is what makes the verdict right, so
+each rule stands beside those that are tried before and after it.
 
 Bandwidth wants ten digits without punctuation [host], of the North American Numbering Plan (NANP), which is country
-code 1; one number that is none can cost the whole order (error 7201 [err]). So every value is judged before it is sent.
+code 1; one that is not can cost the whole order (error 7201 [err]). So every value is judged before it is sent.
 
 **What is valid** is what the installed ``phonenumbers`` library calls valid in any region of country code 1 (United
 States, Canada, the Caribbean, the Pacific territories), less the kinds that take no hosted messages: toll-free,
@@ -92,7 +92,7 @@ class NormalizedTelephoneNumbers:
 
 
 def normalize_telephone_numbers(values: Iterable[object] | str) -> NormalizedTelephoneNumbers:
-    """Normalise many telephone numbers, drop duplicates and tell every value that is none.
+    """Normalise many telephone numbers, drop duplicates, and report every value that is none.
 
     :param values: see :func:`iter_values`. A blank, None or NaN among them is rejected as ``empty``; what cannot be a
         list of telephone numbers is rejected as a whole, as ``not_a_list``
@@ -154,7 +154,7 @@ def chunk(telephone_numbers: Sequence[str], size: int) -> Iterator[tuple[str, ..
 
 # --- one value ---
 
-#: The notation of nearly every row. No two neighbours repeat over the same characters, so no text is slow to fail.
+#: The notation of nearly every row. No two neighbouring parts repeat the same characters, so no text is slow to fail.
 _COMMON_NOTATION = r"(?:\+?1[-./ ()]*)?([2-9]\d\d)[-./ ()]*(\d{3})[-./ ()]*(\d{4})"
 _COMMON_FORM = re.compile(rf"[\s(]*{_COMMON_NOTATION}\s*", re.ASCII)
 _EXTENSION = re.compile(r"(?:ext(?:ensi[oó]n|n)?|x|#)[ .:=#]*+(\d*+) *+#?\Z", re.IGNORECASE)
@@ -173,7 +173,7 @@ _NO_VALUE = frozenset({"", "none", "null", "nan", "nat", "na", "n/a", r"\n"})
 _TOO_LARGE = 10**20
 _LONGEST_SHOWN_LIST = 100
 
-# What may stand beside a number without changing what it is. "Fax", "old" or "do not use" are not among it.
+# What may stand beside a number without changing what it is. "Fax", "old" or "do not use" are no such words.
 _LABELS = frozenset(
     re.findall(
         r"\w+",
@@ -193,7 +193,7 @@ _AFTER_NAME = re.compile(r"[^<>\d]*<([^<>]*)")
 
 
 class _RejectedError(Exception):
-    """The value is no telephone number; :func:`read_telephone_numbers` makes a rejected one of it."""
+    """The value is no telephone number; :func:`read_telephone_numbers` turns this into a rejection."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(code, reason)
@@ -374,7 +374,7 @@ def _reject_by_characters(text: str) -> None:
         )
 
 
-#: A number in a text that is not read, so that people can find it again.
+#: A number in a text that is rejected, to be named in the reason.
 _NUMBER_IN_TEXT = re.compile(rf"(?<![\d+]){_COMMON_NOTATION}(?!\d)", re.ASCII)
 #: From another country's trunk to country code 1.
 _EXIT_CODE = re.compile(r"(?:00|011)(?=1\d{10}\Z)")
@@ -383,7 +383,7 @@ _GROUPS = {10: frozenset({3, 6}), 11: frozenset({1, 4, 7})}
 
 
 def _national_number(text: str) -> str:
-    """The ten digits of a text of digits and punctuation; a plus in it stands in front."""
+    """The ten digits of a text of digits and punctuation, with or without a plus in front."""
     written = "".join(filter(str.isdecimal, text))
     if not written:
         raise _RejectedError("empty", "holds no digits: fill it in or leave the row out")
@@ -490,9 +490,9 @@ def _reject_by_plan(number: str, in_plan: re.Match[str] | None) -> NoReturn:
         raise _RejectedError(kind, f"is a {name} number: only ordinary local and mobile numbers can be hosted{other}")
     for code, name, digits in (("area_code", "area code", area), ("exchange_code", "exchange code", exchange)):
         if digits[0] in "01":
-            raise _RejectedError(code, f"cannot exist: no {name} begins with {digits[0]}, as {digits} does")
+            raise _RejectedError(code, f"cannot exist: no {name} begins with {digits[0]}, as {digits} does; correct it")
         if digits[1:] == "11":
-            raise _RejectedError(code, f"cannot exist: {digits} is a service code, never an {name}")
+            raise _RejectedError(code, f"cannot exist: {digits} is a service code, never an {name}; correct it")
 
     import phonenumbers
 
@@ -516,7 +516,7 @@ def _is_area_code_in_service(area: str) -> bool:
 
 #: The most digits of a telephone number anywhere, country code included (ITU-T E.164).
 _MOST_DIGITS = 15
-#: Not before an extension, which belongs to the number in front.
+#: What separates numbers, but not before an extension, which belongs to the number in front.
 _BETWEEN_NUMBERS = re.compile(r"[,;](?!\s*+(?:ext|x))|[\t\r\n\v\f]", re.IGNORECASE)
 _NUMBER_IN_ROW = re.compile(rf"\(*{_COMMON_NOTATION}(?!\S) ?+(?!ext|x|#)", re.ASCII | re.IGNORECASE)
 _WORD = re.compile(r"\S+")
@@ -533,7 +533,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _split_at_white_space(text: str) -> Iterator[str]:
-    """Take one number after the other; what is none goes, as one piece, up to where a number surely begins."""
+    """Take one number after the other. What is no number is one piece, up to where the next number surely begins."""
     row = " ".join(word for word in text.translate(_CANONICAL).split() if word.lower() not in _BETWEEN_WORDS)
     start = 0
     while start < len(row):

@@ -1,9 +1,9 @@
-"""The front door of everything that takes a list of telephone numbers: what a caller has, made an iterable of values.
+"""Whatever a caller has for a list of telephone numbers, made an iterable of values.
 
 A caller has a list, rows of a database driver, a pandas, polars, numpy or pyarrow object, a generator, a lone number,
 or the text that a template made of any of these. All are read alike, by what the objects can do, and no library is
-imported. What cannot be a list of numbers is refused with what to do, since a list that is read in part looks like a
-wish to remove the rest. Pure.
+imported. What cannot be a list of numbers is refused, with what to do: a list that is read in part looks like a wish to
+remove the rest. Pure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NoReturn, SupportsIndex
 
-#: Rows in rows: more levels than any driver has, and an end for a list that holds itself.
+#: The most rows in rows that are unwrapped: more than any driver has, and an end for a list that holds itself.
 _DEEPEST_ROW: Final = 4
 _NARROW_FLOAT: Final = re.compile(r"(?:float(?:16|32)?|halffloat)(?:\[pyarrow\])?", re.IGNORECASE)
 
