@@ -1,7 +1,7 @@
 """Read what Bandwidth posts to a callback address of yours: delivery events, incoming texts, A2P reports. Pure.
 
-Bandwidth posts an array of one event, answers must come within ten seconds, and an event is posted again for a day
-until one is 2xx: duplicates and disorder are normal [msgdocs]. So answer at once, then::
+Bandwidth posts an array of one event, and expects an answer within ten seconds. It posts an event again, for a day,
+until the answer is a 2xx: duplicates and disorder are normal [msgdocs]. So answer at once, then::
 
     for event in read_callbacks(body):
         if event.key not in seen:  # your table of keys, with a unique index
@@ -44,9 +44,9 @@ class MessageEvent:
     :param at: when it happened; A2P does not say
     :param description: informative only: decide by ``type`` and ``error_code`` [msgdocs]
     :param error_code: why it failed; ``None`` where nothing did
-    :param tag: the sender's
+    :param tag: the tag that the sender gave
     :param from_: the sender
-    :param text: of an incoming message
+    :param text: the text of an incoming message
     :param media: addresses of an incoming message's files, which Bandwidth keeps for two days
     :param part: which part of a long A2P message; a message is delivered when each of its parts is
     :param parts: how many parts it has

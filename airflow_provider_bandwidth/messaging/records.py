@@ -29,7 +29,7 @@ class SentMessage:
     """A message that Bandwidth has taken: queued, neither sent nor delivered yet.
 
     :param message_id: Bandwidth's id
-    :param sent_at: Bandwidth's time of it
+    :param sent_at: when Bandwidth took it
     :param segment_count: as Bandwidth counts; of a group or MMS, 1
     """
 
@@ -48,10 +48,10 @@ class MessageRecord:
     :param status: ``QUEUED``, ``SENDING``, ``SENT``, ``DELIVERED``, ``FAILED``, ...
     :param direction: ``OUTBOUND`` or ``INBOUND``
     :param received_at: when Bandwidth took it
-    :param length: of its text; what counts as one is not documented
+    :param length: the length of its text; in which unit is not documented
     :param error_code: why it failed
     :param segment_count: how many segments it has
-    :param tag: the sender's, where the search shows it
+    :param tag: the tag that the sender gave, where the search shows it
     """
 
     message_id: str
@@ -94,7 +94,7 @@ class MessageVerdict:
 
     :param message_id: Bandwidth's id
     :param outcome: the worst of its receivers: failed, then no receipt, then delivered
-    :param records: all of it
+    :param records: its records, one for each receiver
     """
 
     message_id: str

@@ -77,7 +77,7 @@ class MessageRequest:
 
     @property
     def segment_count(self) -> int:
-        """What it takes of a rate, in segments: an MMS is one for each receiver."""
+        """How many segments it takes of the rate: an MMS takes one for each receiver."""
         if self.media or len(self.to) > 1:
             return len(self.to)
         return count_segments(self.text or "").count
@@ -222,7 +222,7 @@ def _parse_text(value: Any) -> str | None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidParameterError("text", "it has a character that is none, perhaps half of an emoji") from None
+        raise InvalidParameterError("text", "it holds half of a character, such as of an emoji") from None
     return value if value.strip() else None
 
 

@@ -1,10 +1,10 @@
-"""How many texts a receiver gets: so many within a time, whoever sends them, on whatever machine.
+"""How many texts a receiver gets within a time, from whichever processes, on whatever machines.
 
-The times of the texts are kept in an Airflow Variable for each receiver. Variables have no lock. Whoever wants to text
-writes itself into the Variable, waits until everybody who read at the same moment has written, and reads again: of
-those who wrote together, the last one is there, and texts. The others see that one text more was sent, and try again
-until the limit is reached. So of 500 processes that fail together, as many text as the limit allows; one or two more
-where a process takes longer than the pause between its reading and its writing.
+The times of the texts are kept in an Airflow Variable for each receiver. Variables have no lock. So a process that
+wants to text adds itself to the Variable, waits until all processes that read it at the same moment have written it,
+and reads it again. Of those that wrote together, only the last one finds itself there, and texts. The others see one
+text more than before, and try again until the limit is reached. So of 500 processes that fail together, as many text as
+the limit allows; one or two more where a process takes longer than that wait from its reading to its writing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from airflow_provider_bandwidth.airflow_variables import read_variable, write_variable
 
-#: Seconds after which everybody who read a Variable at the same moment has written it.
+#: Seconds after which every process that read a Variable at the same moment has written it.
 _SETTLED_AFTER: Final = 2.0
 #: Texts that are kept in a Variable, newest first: no limit counts more.
 _MOST_KEPT: Final = 500
@@ -43,8 +43,8 @@ class TextLimit:
 
     :param conn_id: Airflow connection that they are sent with
     :param to: the receiver
-    :param max_texts: how many within the time
-    :param seconds: the time
+    :param max_texts: how many the receiver gets within the time
+    :param seconds: the length of that time
     """
 
     def __init__(

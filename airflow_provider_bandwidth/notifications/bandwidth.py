@@ -36,13 +36,13 @@ class BandwidthSmsNotifier(BaseNotifier):
 
     A text that may have been sent is not sent again. An error is logged by Airflow, and changes nothing for the task.
 
-    :param to: telephone number of the receiver; of several, each gets a text of its own; templated
+    :param to: telephone number of the receiver, or several, each of which gets a text of its own; templated
     :param from_: a number of the account, a short code, or an alphanumeric sender; templated
-    :param text: own words, cut to ``max_segments``; templated
+    :param text: your own words, cut to ``max_segments``; templated
     :param application_id: messaging application; the connection's by default; templated
     :param max_segments: how long the text may be; a segment has 160 characters, or 70 outside the GSM alphabet
-    :param max_texts: how many texts a receiver gets at most
-    :param per_minutes: within how many minutes
+    :param max_texts: how many texts a receiver gets at most within ``per_minutes``
+    :param per_minutes: the minutes within which ``max_texts`` counts
     :param account_id: Bandwidth account; the connection's by default; templated
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``; templated
     """
@@ -79,7 +79,7 @@ class BandwidthSmsNotifier(BaseNotifier):
         self.bandwidth_conn_id = bandwidth_conn_id
 
     def __call__(self, *args: Any) -> None:
-        """Notify. Airflow renders templates into the notifier itself, which several callbacks may share."""
+        """Notify, by a copy: Airflow renders templates into the notifier itself, which several callbacks may share."""
         # Through the class: a copy's own __call__ would copy again.
         super(BandwidthSmsNotifier, copy.copy(self)).__call__(*args)
 
@@ -93,7 +93,7 @@ class BandwidthSmsNotifier(BaseNotifier):
 
         hook = self._make_hook()
         await hook.load_settings()
-        # From a thread that asgiref does not know, talk with the supervisor ends the triggerer of Airflow 3.0 and 3.1.
+        # A request to the supervisor from a thread unknown to asgiref ends the triggerer of Airflow 3.0 and 3.1.
         await sync_to_async(self._notify, thread_sensitive=False)(hook, context)
 
     def _make_hook(self) -> BandwidthMessagingHook:

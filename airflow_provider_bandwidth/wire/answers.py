@@ -38,7 +38,7 @@ class Answer:
 
     @property
     def shows_nothing(self) -> bool:
-        """Whether the answer is Bandwidth's "no such order", or of a list "none match": 204, or 404 [oas1].
+        """Whether the answer is Bandwidth's "no such order", or, for a list, "none match": 204, or 404 [oas1].
 
         :raises InvalidResponseError: a 404 that is not Bandwidth's, such as a proxy's page
         """
@@ -57,7 +57,7 @@ def to_error(
     now: float,
     describe: Callable[[Answer], tuple[str | None, str]] | None = None,
 ) -> BandwidthApiError:
-    """The error that a refusal is. Whoever catches it finds its status, Bandwidth's code and text, and what to do.
+    """The error that a refusal becomes, with its status, Bandwidth's code and text, and what to do.
 
     :param conn_id: the connection whose credentials were sent, for the message
     :param account_id: the account asked, for the message
@@ -108,7 +108,7 @@ def _describe(answer: Answer) -> tuple[str | None, str]:
 
 @contextmanager
 def errors_naming_call(answer: Answer) -> Iterator[None]:
-    """Errors of the readers say which call was answered."""
+    """Have the readers' errors say which call was answered."""
     try:
         yield
     except BandwidthApiError as error:
@@ -141,7 +141,7 @@ def read_pause(headers: Mapping[str, str], now: float) -> float | None:
 def read_clock_offset(headers: Mapping[str, str], sent_at: float, received_at: float) -> float | None:
     """Seconds that Bandwidth's clock is ahead of ours, as an answer's ``Date`` shows; ``None`` without one.
 
-    ``Date`` holds whole seconds, and the answer was on its way: what these two explain is no difference.
+    ``Date`` holds whole seconds, and the answer took time: what these two explain counts as no difference.
 
     :param sent_at: epoch seconds by our clock when the request was sent
     :param received_at: the same when the answer's headers were there

@@ -39,7 +39,7 @@ SAFE_PARSER: dict[str, Any] = {
     "remove_pis": True,
     "remove_blank_text": True,
 }
-#: In these, ASCII looks like itself, and every libxml2 knows them. UTF-16 is made one of them; no other is read.
+#: All encodings that are read: ASCII looks like itself in them, and every libxml2 knows them. UTF-16 is made UTF-8.
 _ENCODINGS = frozenset({"utf-8", "us-ascii", "iso-8859-1"})
 UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _DECLARATION = re.compile(rb"""<\?xml(?=\s)[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
@@ -48,9 +48,12 @@ _ROOT_NAME = re.compile(rb"<(?:[^\s:/>!?]+:)?([^\s:/>!?]{1,80})")
 #: Bodies that are no answer of Bandwidth, by how they begin, and what to say about each. The first match counts.
 _FOREIGN = (
     (re.compile(rb"\Z"), "is empty."),
-    (re.compile(rb"<(!doctype\s+)?html\b", re.IGNORECASE), "is an HTML page: a proxy, a login page, a wrong base URL?"),
+    (
+        re.compile(rb"<(!doctype\s+)?html\b", re.IGNORECASE),
+        "is an HTML page, perhaps of a proxy or a login: check the connection's Host.",
+    ),
     (re.compile(rb"<!doctype", re.IGNORECASE), "has a DOCTYPE, which no answer of Bandwidth has."),
-    (re.compile(rb"[{\[]"), "is JSON, not XML: a wrong base URL?"),
+    (re.compile(rb"[{\[]"), "is JSON, not XML: check the connection's Host."),
     (re.compile(rb"(?!<[^\s:/>!?])"), "is not XML: it does not begin with an element."),
 )
 
@@ -59,8 +62,8 @@ _FOREIGN = (
 class Document:
     """A document from its root element on.
 
-    What stands before is not for libxml2: a DOCTYPE makes it open files even with all safety options, and silently
-    empty the texts that use entities.
+    What stands before the root is kept from libxml2: a DOCTYPE would make it open files even with all safety options,
+    and silently empty the texts that use entities.
     """
 
     body: bytes
@@ -69,7 +72,11 @@ class Document:
 
 
 def open_document(body: bytes) -> Document:
-    """:param body: the document or its first kilobytes; in UTF-16 the whole"""
+    """Find where the root element begins, and refuse what is no document of Bandwidth's.
+
+    :param body: the document or its first kilobytes; in UTF-16 the whole
+    :raises InvalidResponseError: says what it is instead
+    """
     body = body.lstrip()
     encoding = "utf-8"
     is_utf_16 = body.startswith(UTF_16_MARKS)
@@ -152,7 +159,7 @@ def local_name(tag: Any) -> str:
     return cast(str, tag).rpartition("}")[2]
 
 
-#: The same in lower case: no answer is refused for the case of its names. Remembered, since it is asked for everywhere.
+#: The same in lower case: no answer is refused for the case of its names. Cached, since it is called everywhere.
 name_of: Callable[[Any], str] = lru_cache(maxsize=256)(lambda tag: local_name(tag).lower())
 
 
@@ -202,7 +209,11 @@ def only_text(levels: Sequence[Children], *names: str) -> str | None:
 
 
 def read_answer(body: bytes, root_name: str, content_name: str) -> tuple[Children, list[Children]]:
-    """The children of a 200 answer's root, and those of each of its content elements, one at least."""
+    """The children of a 200 answer's root, and those of each of its content elements, one at least.
+
+    :raises InvalidResponseError: the root is another, or has no such content
+    :raises BandwidthApiError: the body is a refusal
+    """
     root = parse_document(body)
     answer = children_of(root)
     raise_refusal(answer)
@@ -220,15 +231,15 @@ def read_listed_numbers(level: Children) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chain.from_iterable(map(read_numbers, containers))))
 
 
-#: The numbers of the usual list, read by libxml2 alone since an order may hold thousands; none of any other list. With
-#: as many texts as other nodes, each text is the whole of a TelephoneNumber.
+#: Finds the numbers of a list of the usual form without Python, since an order may hold thousands; in any other form it
+#: finds none. The usual form has as many texts as elements, so that each text is all that its TelephoneNumber holds.
 _PLAIN_LIST = etree.XPath(
     "self::*[count(.//node()) = 2 * count(TelephoneNumber/text())]/TelephoneNumber/text()", smart_strings=False
 )
 
 
 def read_numbers(element: _Element) -> list[str]:
-    """The numbers in an element and below; the texts of other elements between them (a Count, say) are none."""
+    """The numbers in an element and below, without the texts of other elements between them, such as a Count."""
     texts = cast(list[str], _PLAIN_LIST(element))
     if not texts:
         for holder in element.iter():
@@ -268,9 +279,9 @@ def describe_errors(errors: Sequence[TelephoneNumberError]) -> str:
 def read_error_elements(container: _Element) -> Iterator[TelephoneNumberError]:
     """The errors in an element, in any of the shapes of [oas1], [pm20] and [javafix].
 
-    It is an error itself, or holds errors, or both: an error is what has a code, a description or telephone numbers of
-    its own, and what is named so. A number that cannot be read as one could be any number of the order: it counts as
-    not named.
+    The element is an error itself, or holds errors, or both. An error is an element that has a code, a description or
+    telephone numbers of its own, or is called one. A number that cannot be read could be any number of the order, so
+    the error counts as one that names no number.
     """
     elements = [container]
     for element in elements:

@@ -91,7 +91,7 @@ class Page(NamedTuple):
 def read_page(body: bytes) -> Page:
     """Read a page of the search for messages.
 
-    :raises InvalidResponseError: it is none; a row without its id is none, either
+    :raises InvalidResponseError: it is no such page, or has a row without an id
     """
     data = read_json_object(body)
     rows = data.get("messages")

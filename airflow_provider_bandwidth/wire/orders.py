@@ -111,7 +111,7 @@ def write_order_filters(
     Every value is checked, since Bandwidth may answer a bad one as it answers no match: 404 [iris20].
 
     :param resource: the resource that is asked
-    :param status: those by which its lists cannot be narrowed are left out; all orders are asked for if none is left
+    :param status: the statuses to list; those that its lists cannot be asked for are left out. If none is left, all are
     :param order_id_fragment: the first characters of the OrderId [oas1]
     :param in_full: ask for whole orders (``orderDetails`` [iris20])
     :raises InvalidParameterError: a filter that Bandwidth would not understand
@@ -195,7 +195,7 @@ def iter_order_list(stream: IO[bytes], resource: OrderResource, *, in_full: bool
     list_roots = _list_roots(resource)
     if document.root_name.lower() not in list_roots:
         raise InvalidResponseError(f"The answer's root element is <{document.root_name}>, not a list of orders.")
-    # These are looked for by libxml2, which knows case; in any other spelling they count as not recognised.
+    # libxml2 looks for these as they are spelled: in another spelling, orders count as not recognised.
     entries = (f"{{*}}{resource.order}", f"{{*}}{resource.order}Summary")
     summary = f"{resource.order}Summary".lower()
     parser = etree.XMLPullParser(("end",), tag=entries, encoding=document.encoding, **SAFE_PARSER)
@@ -239,15 +239,15 @@ def _check_and_drop_before(entry: _Element) -> None:
 
 
 def _list_roots(resource: OrderResource) -> frozenset[str]:
-    """The like-named resource tnoptions wraps its list once more in a ...ReportResponse [oas1] [iris20]."""
+    """The names that a list's root may have: tnoptions wraps its list in a ...ReportResponse [oas1] [iris20]."""
     order, orders = resource.order.lower(), resource.orders.lower()
     return frozenset({orders, f"{order}reportresponse", f"{orders}reportresponse"})
 
 
 def _check_list_end(root: _Element, list_roots: frozenset[str], *, is_empty: bool) -> None:
-    """That the list is no refusal, and that one without orders is really empty.
+    """Check that the list is no refusal, and that one without orders is really empty.
 
-    To take orders that were not recognised for none would have them submitted again.
+    If orders that were not recognised counted as none, they would be submitted again.
     """
     for level in (root, *(child for child in root if name_of(child.tag) in list_roots)):
         children = children_of(level)
@@ -365,7 +365,7 @@ def _read_order_warnings(levels: Sequence[Children]) -> tuple[TelephoneNumberWar
 
 
 def _find_error_containers(order: _Element) -> Iterator[_Element]:
-    """Wherever they stand: an error that is overlooked makes a failed number look done."""
+    """What may hold errors, wherever it stands: an error that is overlooked makes a failed number look done."""
     elements = [order]
     for element in elements:
         for child in element:

@@ -55,7 +55,7 @@ def test_senders(sender: str) -> None:
         ("text", None, "text: give a text, media, or both"),
         ("text", "  ", "text: give a text, media, or both"),
         ("text", 7, "text: expected text, got a int"),
-        ("text", "\ud83d", "half of an emoji"),
+        ("text", "\ud83d", "half of a character"),
         ("media", "ftp://x/y.png", "media: expected http or https"),
         ("media", ["https://x.example/" + "y" * 4096], "media: expected http or https"),
         ("application_id", " ", "extra.application_id"),
