@@ -35,7 +35,7 @@ _PAGE_PATH: Final = re.compile(r"/|/sandbox(?:/.*)?|(?:/accounts/[^/]+)?/orders/
 
 
 class SandboxApp:
-    """One API request after another, each under the faults that hit it."""
+    """Answers API requests, each under the faults that hit it."""
 
     #: Answers the paths that are not the API's; set before the first request.
     pages: ASGIApp
@@ -97,7 +97,7 @@ class SandboxApp:
         return answer
 
     async def pause(self, go_on: Callable[[], bool]) -> bool:
-        """Wait until ``go_on``; false if the sandbox stops first."""
+        """Wait until ``go_on()`` is true; return ``False`` if the sandbox stops first."""
         while not go_on():
             if self.stopping:
                 return False
@@ -109,7 +109,7 @@ class SandboxApp:
 class _Hit:
     """A fault that plays now.
 
-    :param answer: what it happens to; ``None`` before there is one
+    :param answer: the answer that it changes; ``None`` before there is one
     """
 
     app: SandboxApp

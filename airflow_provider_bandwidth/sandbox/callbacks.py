@@ -23,7 +23,7 @@ class Target:
     """Where callbacks go.
 
     :param credentials: ``user:password`` for Basic; empty for none
-    :param retry_seconds: how long they are sent again until they are answered 2xx; 0 for once
+    :param retry_seconds: seconds for which one is sent again until it is answered 2xx; 0 sends it once
     """
 
     url: str
@@ -57,9 +57,9 @@ class _Callback:
 
 
 class Callbacks:
-    """Callbacks that are due by the clock of the store, sent one after another in the event loop of who schedules them.
+    """Callbacks that are due by the store's clock, sent one after another in the event loop that schedules them.
 
-    :param clock: the store's
+    :param clock: the store's clock, monotonic seconds
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -22,8 +22,8 @@ class Call:
     """A request on its way: what its path named, the settings it is handled under, and what it is about.
 
     :param names: what the path names, by the groups of the route's pattern
-    :param login: who calls
-    :param accepts: whether a login and a password are good
+    :param login: the name of the user
+    :param accepts: tells whether a login and a password are good
     """
 
     request: Request
@@ -91,12 +91,12 @@ Handler = Callable[[Call], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation: its method, the pattern of its path without prefix, and who answers.
+    """One operation: its method, the pattern of its path without prefix, and its handler.
 
-    :param version: of the API: 1 or 2
+    :param version: the version of the API: 1 or 2
     :param kind: the kind of order it is about, if any
     :param role: the role that a user needs for it (setting ``roles``); empty for none
-    :param family: whose manners it has: of ``numbers`` (XML), ``messaging`` or ``international`` (JSON)
+    :param family: the API whose forms it has: ``numbers`` (XML), ``messaging`` or ``international`` (JSON)
     """
 
     operation: str
@@ -125,7 +125,7 @@ def make_routes(
     role: str = "",
     family: str = "numbers",
 ) -> list[Route]:
-    """A route for each version; paths are read without case, and the server's own are [iris20]."""
+    """A route for each version. Paths match in any case, as they do at Bandwidth [iris20]."""
     pattern = re.compile(path, re.IGNORECASE)
     return [Route(operation, method, version, pattern, handler, kind, role, family) for version in versions]
 

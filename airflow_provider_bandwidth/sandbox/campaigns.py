@@ -10,9 +10,9 @@ from typing import Final
 class Campaign:
     """A campaign that fails.
 
-    :param code: what a tnoptions order says of it; empty if it takes it
-    :param status: of the campaign in the registry
-    :param number_status: of a number on it, where the order takes it
+    :param code: the error that a tnoptions order gets for it; empty if the order takes it
+    :param status: the campaign's status in the registry
+    :param number_status: the status there of a number on it, where the order takes it
     :param delivery_code: what becomes of texts from such a number; 0 if nothing stands in their way
     """
 

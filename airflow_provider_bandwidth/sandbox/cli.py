@@ -162,7 +162,7 @@ _API: Final = """\
 API
   Base URL: http://HOST:PORT, with /api, /api/v1, /v1.0 or nothing behind it for version 1, with /api/v2 for version 2,
   which writes and wants E.164 (+19195550101). Paths are read without case. Where Accept names application/json first,
-  JSON comes that nobody can use.
+  the answer is JSON without content.
   POST /api/v1/oauth2/token                                 client credentials; then Bearer, or Basic, everywhere
   POST /accounts/{account}/ORDERS                           201 with Location; 400
   GET  /accounts/{account}/ORDERS/{order}[/history]

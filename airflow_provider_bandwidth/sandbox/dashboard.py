@@ -1,4 +1,4 @@
-"""Bandwidth's API: which path does what, who may call, and what is said to whoever may not."""
+"""Bandwidth's API: which path does what, who may call, and how all others are refused."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _deny(route: Route) -> Answer:
 def _check_order_api(call: Call) -> None:
     """Refuse an order API that the account does not have (setting ``order_apis``).
 
-    :raises Refused: with 400 to an order, as documented; with 403 to a question, which is our guess
+    :raises Refused: with 400 to an order, as documented; with 403 to a GET, which is our guess
     """
     kind = call.route.kind
     if kind is None or kind.order_api not in ORDER_APIS or kind.order_api in call.settings.order_apis.split(","):

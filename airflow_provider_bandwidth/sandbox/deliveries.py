@@ -102,7 +102,7 @@ _CODES: Final[tuple[tuple[int, str], ...]] = (
     (9999, "The fate is unknown."),
 )
 
-#: After so long without a receipt 9902 is the fate.
+#: Seconds without a receipt after which a text's fate is 9902.
 RECEIPT_SECONDS: Final = 2 * 3600.0
 
 DELIVERED: Final = Delivery(0, "The message was delivered.", leaves=True)

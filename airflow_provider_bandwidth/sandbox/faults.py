@@ -24,9 +24,9 @@ class FaultKind:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
-#: Every kind of fault by its name. ``when`` is before or after the order is stored.
 _WHEN_BEFORE: Final[Mapping[str, object]] = {"when": "before"}
 
+#: Every kind of fault by its name. ``when`` is before or after the order is stored.
 FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "drop": FaultKind("reset the connection without an answer", _WHEN_BEFORE),
     "status": FaultKind(

@@ -113,7 +113,7 @@ def _is_closing(scope: Scope) -> bool:
 
 
 async def _send_interim(answer: Answer, scope: Scope) -> None:
-    """Send the answers that come before the answer; ASGI has no word for them."""
+    """Send the interim answers, for which ASGI has no message."""
     transport: Any = scope["state"][CONNECTION].transport
     for _ in range(answer.interim):
         if _is_closing(scope):

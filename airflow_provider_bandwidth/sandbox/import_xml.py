@@ -43,13 +43,13 @@ class ImportForm:
     """The names of one kind of order.
 
     :param order: the element of an order, and the root of GET
-    :param documented_root: of the 201 and the 400, as documented
-    :param real_root: of the 201, as captured
-    :param report_root: of an unknown order
-    :param list_root: of a list
-    :param order_type: the word of a summary
-    :param title: how a history's notes call it
-    :param created_delay: what LastModifiedDate is later than OrderCreateDate, at first [nodefix]
+    :param documented_root: the root of the 201 and the 400, as documented
+    :param real_root: the root of the 201, as captured
+    :param report_root: the root of the refusal of an unknown order
+    :param list_root: the root of a list
+    :param order_type: the OrderType of a summary
+    :param title: the order's name in the notes of its history
+    :param created_delay: how much later LastModifiedDate is than OrderCreateDate, at first [nodefix]
     """
 
     order: str
@@ -99,7 +99,7 @@ class ImportForm:
         return write_repeated_errors(root, refused.errors, failed=True)
 
     def find_unknown(self, call: Call) -> Refused:
-        """What is said of an order that does not exist (reference, 15.2); of an import that is unknown."""
+        """The refusal of an order that does not exist (reference, 15.2); how imports refuse it is not documented."""
         order_id = call.names["order"]
         try:
             uuid.UUID(order_id)

@@ -46,7 +46,7 @@ _UNDELIVERED: Final = frozenset(
     (1, 9, 11, 13, 15, 19, 20, 21, 22, 29, 30, 36, 44, 60, 61, 63, 64, 70, 72, 75, *range(80, 91), 112, 113, 114, 500)
 ) | {988, 990, 992, 995, 996}
 _REJECTED: Final = frozenset((989, 991, 993, 994, 997, 998, 999))
-#: ``...555 0 CODE`` is refused so, ``...555 1 CODE`` gets such a receipt.
+#: ``...555 0 CODE`` is refused with that code; ``...555 1 CODE`` gets a receipt with it.
 _MAGIC: Final = re.compile(r"\d+555([01])(\d{3})")
 _INTERNAL_ERROR: Final = "500"
 
@@ -125,7 +125,7 @@ def _read_magic(receiver: str) -> tuple[str, str]:
 
 
 def _schedule_receipts(call: Call, sent: dict[str, Any], message_id: str, parts: int, code: int) -> None:
-    """Receipts of each part, as the mask asks for them: nobody says that one is ever sent again."""
+    """Send the receipts of each part that the mask asks for, once: a repetition is not documented."""
     settings, target = call.settings, Target(sent["dlrUrl"])
     sent_clock = call.store.clock() + settings.message_sending_seconds
     ended_clock = sent_clock + settings.message_delivery_seconds

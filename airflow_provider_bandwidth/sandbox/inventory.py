@@ -36,7 +36,7 @@ class HostedNumber(NamedTuple):
 class NumberOptions(NamedTuple):
     """What a tnoptions order set at a number.
 
-    :param since: when, in the monotonic seconds of the store; for a number without any, when it was imported
+    :param since: when they were set, in the monotonic seconds of the store; by default when the number was imported
     """
 
     since: float = -math.inf
@@ -74,7 +74,7 @@ class Inventory:
         self._numbers: dict[str, HostedNumber] = {}
         #: How often a number was imported while it was there already: each such import resets its attributes.
         self.resets: Counter[str] = Counter()
-        #: An import, also of a number that is there, and a removal forget them: whether they do is unknown.
+        #: By number. Imports (also of a number that is there) and removals drop them: a guess, since nobody says.
         self.options: dict[str, NumberOptions] = {}
 
     def get(self, telephone_number: str) -> HostedNumber | None:

@@ -27,8 +27,8 @@ EXTENSIONS: Final = {
 class LoaFile:
     """A file at an order.
 
-    :param name: the server's
-    :param document_type: one of ``DOCUMENT_TYPES``; ``None``, as the name is, until metadata is there
+    :param name: the name that the server gave it
+    :param document_type: one of ``DOCUMENT_TYPES``; ``None``, like ``document_name``, until metadata is given
     """
 
     order_id: str

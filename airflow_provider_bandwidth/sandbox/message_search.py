@@ -1,4 +1,4 @@
-"""The search of messages: what may be asked, and what is told (reference, section 21.4)."""
+"""The search of messages: its filters and its answers (reference, section 21.4)."""
 
 from __future__ import annotations
 

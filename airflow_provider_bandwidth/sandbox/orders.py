@@ -25,8 +25,8 @@ class OrderError:
 class Subscriber:
     """Whose numbers are imported: element names and texts, as sent.
 
-    :param fields: of the subscriber itself
-    :param address: of its ServiceAddress
+    :param fields: those of the subscriber itself
+    :param address: those of its ServiceAddress
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -88,10 +88,10 @@ class Order:
     :param asked: what was asked for
     :param errors: one entry per code and number, in the order of the telephone numbers
     :param missing: numbers that are done but left out of the order's list
-    :param warned: numbers that had what they were to have
+    :param warned: numbers that had the option that they were to get
     :param history: every status with the time it was reached
     :param created_clock: monotonic seconds at which it was created
-    :param fragments: renderings of this object, kept by whoever renders it
+    :param fragments: renderings of this object, kept for its next answer
     """
 
     order_id: str

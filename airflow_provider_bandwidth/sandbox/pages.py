@@ -15,8 +15,8 @@ from airflow_provider_bandwidth.sandbox.controls import Controls
 from airflow_provider_bandwidth.sandbox.magic import MAGIC_NUMBERS
 from airflow_provider_bandwidth.sandbox.orders import Order, format_time
 
-#: Rows of a table on the overview, at most.
 _HELP_COMMAND: Final = "python -m airflow_provider_bandwidth.sandbox --help"
+#: The most rows of a table on the overview, and the most numbers in a cell.
 _SHOWN: Final = 200
 
 

@@ -29,7 +29,7 @@ from airflow_provider_bandwidth.sandbox.settings import (
 #: How long stopping waits, in seconds, for connections that do not end; twice at most.
 _SHUTDOWN_SECONDS: Final = 5.0
 
-#: What takes no time in a test unless it says so.
+#: Settings that are 0 for a test unless it gives them.
 _AT_ONCE: Final = ("received_seconds", "processing_seconds", "message_sending_seconds", "message_delivery_seconds")
 
 
@@ -90,7 +90,7 @@ class Sandbox(Controls):
         """
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         listener = socket.create_server((self._host, self._port), family=family, backlog=2048)
-        # Else an answer whose head and body leave apart waits 40 ms for the client's acknowledgement.
+        # Without this, an answer whose head and body leave apart waits 40 ms for the client's acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._port = listener.getsockname()[1]
         self._app.stopping = False
@@ -122,7 +122,7 @@ class Sandbox(Controls):
             self._app.stopping = True
             self._server.should_exit = True
             self._thread.join(_SHUTDOWN_SECONDS)
-            # Something keeps its connection: end without it.
+            # A client keeps its connection open: end without waiting for it.
             self._server.force_exit = True
             self._thread.join(_SHUTDOWN_SECONDS)
             self._server = self._thread = None

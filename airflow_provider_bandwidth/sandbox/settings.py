@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-#: The addresses the sandbox listens on: it has no secrets, so nobody else may reach it.
 DEFAULT_ACCOUNT: Final = "9900000"
 DEFAULT_SITES: Final[Mapping[str, Sequence[str]]] = {"743": ("303716",)}
 DEFAULT_LOGIN: Final = "sandbox"
 DEFAULT_PASSWORD: Final = "sandbox"  # noqa: S105 - it is printed on start, so it is no secret
+#: The addresses that the sandbox may listen on: it has no secrets, so no other machine may reach it.
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 

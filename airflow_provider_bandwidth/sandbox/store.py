@@ -27,7 +27,7 @@ _TRANSFER_SECONDS: Final = 47 * 3600.0
 class Store:
     """Orders and numbers of all accounts. Safe to use from any thread.
 
-    Time passes when somebody looks: every reading first applies, in order of time, what has fallen due.
+    Time passes when the store is read: each reading first applies what has fallen due, in the order of time.
 
     :param accounts: account ids
     :param sites: SIP peer ids by site id; the first of a site is its default
@@ -53,8 +53,9 @@ class Store:
             self._held: set[str] = set()
             self._holding_all = False
             self._overdue: list[str] = []
-            #: What losing carriers said, and which orders wait for them, by order id.
+            #: Whether the losing carrier approved, by order id.
             self._transfers: dict[str, bool] = {}
+            #: The ids of orders that wait for a losing carrier.
             self._waiting_for_transfer: set[str] = set()
             self._inventory = Inventory()
             self.loa_files.clear()

@@ -124,7 +124,7 @@ def _parse_filter(call: Call) -> OrderFilter:
 
 
 def _parse_number(call: Call) -> str | None:
-    """The ``tn`` filter in the version's notation: what is in the other one is in no order (reference, 24)."""
+    """The ``tn`` filter in the version's notation; in the other one it matches no order (reference, 24)."""
     number = call.request.parameter("tn")
     if number is None or not call.view.e164:
         return number

@@ -72,7 +72,7 @@ def check_numbers(numbers: Sequence[str], limit: int, codes: tuple[str, str, str
 
 
 def read_numbers(numbers: Sequence[str], settings: Settings, *, e164: bool) -> tuple[str, ...]:
-    """Telephone numbers as sent, to ten digits where they are of the North American plan.
+    """Telephone numbers as sent, made ten digits where they are North American.
 
     :param e164: whether they are written ``+1...``, as version 2 of the API wants
     :raises Refused: for a number without the plus sign there, unless the setting ``ten_digits_on_v2`` allows it
