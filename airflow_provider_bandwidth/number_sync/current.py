@@ -33,16 +33,10 @@ class PeerNumbers:
     def lay_over(self, orders: Iterable[TnOrder], *, site_id: int, sip_peer_id: int, since: datetime) -> PeerNumbers:
         """The numbers with the effects of orders that ended lately: what was imported is there, what was removed gone.
 
-        :param orders: in any state; those of other places and those that ended before ``since`` are passed over
+        :param orders: in any state and of any place; those that ended before ``since`` are passed over
         """
         imported = set(self.imported)
-        for order in _in_order_of_their_end(orders, site_id, sip_peer_id):
-            if _ended_at(order) < since:
-                continue
-            if order.action == Action.IMPORT:
-                imported.update(order.completed_telephone_numbers)
-            else:
-                imported.difference_update(order.completed_telephone_numbers)
+        _replay(orders, imported, site_id=site_id, sip_peer_id=sip_peer_id, since=since)
         return PeerNumbers(frozenset(imported), self.others - imported)
 
     def agrees(self, counts: Collection[int], moving: Collection[str]) -> bool:
@@ -76,10 +70,10 @@ def find_moving(orders: Iterable[TnOrder], *, site_id: int, sip_peer_id: int, si
 
 
 def find_imported_before(orders: Iterable[TnOrder], *, site_id: int, sip_peer_id: int) -> frozenset[str]:
-    """The numbers that orders brought to a SIP peer and that no later order took away."""
-    nothing = PeerNumbers(frozenset(), frozenset())
-    beginning = datetime.min.replace(tzinfo=UTC)
-    return nothing.lay_over(orders, site_id=site_id, sip_peer_id=sip_peer_id, since=beginning).imported
+    """The numbers that orders brought to a SIP peer and that no later order took away, also to another one."""
+    there: set[str] = set()
+    _replay(orders, there, site_id=site_id, sip_peer_id=sip_peer_id, since=datetime.min.replace(tzinfo=UTC))
+    return frozenset(there)
 
 
 def is_at(order: TnOrder, site_id: int, sip_peer_id: int) -> bool:
@@ -91,9 +85,18 @@ def is_at(order: TnOrder, site_id: int, sip_peer_id: int) -> bool:
     return (is_everywhere or order.site_id == site_id) and order.sip_peer_id in (None, sip_peer_id)
 
 
-def _in_order_of_their_end(orders: Iterable[TnOrder], site_id: int, sip_peer_id: int) -> list[TnOrder]:
-    ended = [order for order in orders if order.is_terminal and is_at(order, site_id, sip_peer_id)]
-    return sorted(ended, key=_ended_at)
+def _replay(orders: Iterable[TnOrder], there: set[str], *, site_id: int, sip_peer_id: int, since: datetime) -> None:
+    """Do to the numbers at a SIP peer what orders did that ended at that time or later.
+
+    An import at another SIP peer takes its numbers away from here: a number is at one of them.
+    """
+    ended = [order for order in orders if order.is_terminal and _ended_at(order) >= since]
+    for order in sorted(ended, key=_ended_at):
+        is_here = is_at(order, site_id, sip_peer_id)
+        if order.action == Action.IMPORT and is_here:
+            there.update(order.completed_telephone_numbers)
+        elif order.action == Action.IMPORT or is_here:
+            there.difference_update(order.completed_telephone_numbers)
 
 
 def _ended_at(order: TnOrder) -> datetime:

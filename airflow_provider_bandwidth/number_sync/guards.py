@@ -23,6 +23,10 @@ DEFAULT_MIN_DESIRED: Final = 0.5
 DEFAULT_MAX_IMPORTS: Final = 0.5
 #: ... or they are no more than this: a small fleet may grow by more than half.
 ALWAYS_ALLOWED_IMPORTS: Final = 100
+#: Orders may have brought this share of the current numbers, or so many, that the inventory no longer shows and that
+#: are wanted again. More look like an inventory and a count that are cut alike, or equally old.
+_MAX_VANISHED: Final = 0.1
+_ALWAYS_ALLOWED_VANISHED: Final = 2
 #: A run with removals may have this share of desired values that cannot be read, unless the caller says otherwise.
 DEFAULT_MAX_UNREADABLE: Final = 0.01
 
@@ -50,10 +54,10 @@ def check_plan(
         never fewer than 100. Where no number is there yet, only a count limits
     :param max_unreadable: the most unreadable desired values that a plan with removals may have, a repeated one
         counted each time; a share is of the desired values
-    :param first_load: whether this run may import any number of telephone numbers, also where the inventory is empty
-        although orders imported numbers there
-    :param vanished: numbers that orders brought to this SIP peer and did not take away again, where the inventory
-        shows none at all
+    :param first_load: whether this run may import any number of telephone numbers, also where the inventory lacks
+        numbers that orders imported there
+    :param vanished: numbers that orders brought to this SIP peer and did not take away again, and that its inventory
+        does not show: those that the plan imports or, where it shows none at all, any
     :raises UnsafePlanError: says what was found, what the limits are, and how to go on; nothing was sent
     :raises InvalidParameterError: a limit is neither a count nor a share
     """
@@ -66,6 +70,16 @@ def check_plan(
         texts = [each.text for each in findings]
         sentences = ["Nothing was sent.", *texts, describe_rejected(plan.rejected)]
         raise UnsafePlanError(" ".join(filter(None, sentences)), texts, [each.limit for each in findings])
+
+
+def count_vanished_allowed(current_count: int) -> int:
+    """How many numbers may have vanished, so that they can be imported again without a person.
+
+    :param current_count: numbers at Bandwidth; where there are none, none may have vanished
+    """
+    if not current_count:
+        return 0
+    return max(_ALWAYS_ALLOWED_VANISHED, parse_limit("max_vanished", _MAX_VANISHED, current_count))
 
 
 class _Finding(NamedTuple):
@@ -123,12 +137,14 @@ def _judge_imports(plan: NumberSyncPlan, max_imports: float | None, vanished: Co
         if allowed < ALWAYS_ALLOWED_IMPORTS:
             allowed, shown = ALWAYS_ALLOWED_IMPORTS, str(ALWAYS_ALLOWED_IMPORTS)
     is_first_load = not plan.current_count and isinstance(limit, float)
-    if vanished and plan.to_import:
+    if plan.to_import and len(vanished) > count_vanished_allowed(plan.current_count):
+        is_shown = f"only {plan.current_count:,} imported numbers" if plan.current_count else "no imported number"
+        more = " more" if plan.current_count else ""
         yield _Finding(
             "first_load",
-            "The SIP peer's inventory shows no imported number, although orders of this account imported "
-            f"{len(vanished):,} there that no order took away ({_show_first(sorted(vanished))}): importing a live "
-            "number again would reset it. If they are gone, set first_load=True for one run.",
+            f"The SIP peer's inventory shows {is_shown}, although orders of this account imported {len(vanished):,}"
+            f"{more} there that no order took away ({_show_first(sorted(vanished))}): importing a live number again "
+            "would reset it. If they are gone, set first_load=True for one run.",
         )
     elif len(plan.to_import) > allowed and not is_first_load:
         yield _Finding(

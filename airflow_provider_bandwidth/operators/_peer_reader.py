@@ -51,7 +51,7 @@ class Look:
     open_orders: Sequence[TnOrder]
     recent_orders: Sequence[TnOrder]
     numbers: PeerNumbers
-    moving: Collection[str]
+    moving: frozenset[str]
     doubt: str = ""
 
     @property
@@ -66,15 +66,19 @@ class Look:
         since = self.known_since
         return [order.order_id for order in self.recent_orders if order.created_at and order.created_at >= since]
 
-    def check_new(self, to_import: Iterable[str]) -> None:
-        """Refuse to import what may be at the SIP peer already.
-
-        Numbers of orders are beyond doubt: their orders say what became of them.
+    def find_new(self, to_import: Iterable[str]) -> frozenset[str]:
+        """The numbers that no order is working on, or was lately: of the others, their orders say what became.
 
         :param to_import: numbers about to be imported
+        """
+        return frozenset(to_import).difference(self.moving)
+
+    def check_new(self, new: Collection[str]) -> None:
+        """Refuse to import what may be at the SIP peer already.
+
+        :param new: what :meth:`find_new` found
         :raises InvalidResponseError: the inventory may leave out some of them
         """
-        new = set(to_import).difference(self.moving)
         if self.doubt and new:
             raise InvalidResponseError(
                 f"{self.doubt}, and orders are open or ended lately. They may be why; but as many live numbers may be "
@@ -197,7 +201,10 @@ class PeerReader:
         return before, PeerNumbers(frozenset(imported), frozenset(others - imported)), after
 
     def find_vanished(self) -> frozenset[str]:
-        """The numbers that orders brought to the peer and that no order took away: they should be in its inventory."""
+        """The numbers that orders brought to the peer and that no order took away: they should be in its inventory.
+
+        Bandwidth lists the newest orders only: older ones are not known.
+        """
         ended = self._list_orders(status=(ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL))
         return find_imported_before(ended, site_id=self.site_id, sip_peer_id=self.sip_peer_id)
 

@@ -21,7 +21,7 @@ from airflow_provider_bandwidth.exceptions import (
     UnsafePlanError,
 )
 from airflow_provider_bandwidth.number_sync.current import SETTLED_AFTER
-from airflow_provider_bandwidth.number_sync.guards import check_plan, describe_rejected
+from airflow_provider_bandwidth.number_sync.guards import check_plan, count_vanished_allowed, describe_rejected
 from airflow_provider_bandwidth.number_sync.handover import NUMBERS_PER_XCOM, Handover, digest_changes
 from airflow_provider_bandwidth.number_sync.layout import Layout, lay_out
 from airflow_provider_bandwidth.number_sync.plan import NumberSyncPlan, plan_number_sync
@@ -182,10 +182,11 @@ def make_plan(reader: PeerReader, request: PlanRequest, log: Any) -> MadePlan:
     look = reader.look()
     plan = _compare(request, look, log)
     log.info("The plan: %s.", ", ".join(f"{name} {count:,}" for name, count in plan.counts().items()))
-    unsafe = _judge(request, plan, look, reader)
     layout = _lay_out(request, plan, look, reader)
+    new = look.find_new(layout.telephone_numbers(Action.IMPORT))
     if not request.first_load:
-        look.check_new(layout.telephone_numbers(Action.IMPORT))
+        look.check_new(new)
+    unsafe = _judge(request, plan, look, new, reader)
     if unsafe is None:
         return MadePlan(planned_at, look, plan, layout)
     return MadePlan(planned_at, look, plan, layout, str(unsafe), unsafe.findings, unsafe.limits)
@@ -208,10 +209,15 @@ def _compare(request: PlanRequest, look: Look, log: Any) -> NumberSyncPlan:
     )
 
 
-def _judge(request: PlanRequest, plan: NumberSyncPlan, look: Look, reader: PeerReader) -> UnsafePlanError | None:
+def _judge(
+    request: PlanRequest, plan: NumberSyncPlan, look: Look, new: frozenset[str], reader: PeerReader
+) -> UnsafePlanError | None:
     """Why a person has to look at the plan first; ``None`` if it is safe."""
-    is_empty = bool(plan.to_import) and not look.numbers.imported
-    vanished = reader.find_vanished() if is_empty and not request.first_load else ()
+    vanished = frozenset[str]()
+    if len(new) > count_vanished_allowed(plan.current_count) and not request.first_load:
+        vanished = reader.find_vanished() - look.numbers.imported - look.moving
+        if plan.current_count:
+            vanished &= new
     try:
         check_plan(plan, **request.limits, first_load=request.first_load, vanished=vanished)
     except UnsafePlanError as error:

@@ -141,8 +141,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         and never fewer than 100. The first load of an empty SIP peer is limited by a count only
     :param max_unreadable: the most desired values that cannot be read in a run with removals, as a count or a share of
         the desired values
-    :param first_load: whether this run may import any number of telephone numbers, also where the inventory is empty
-        although orders brought numbers there; templated
+    :param first_load: whether this run may import any number of telephone numbers, also where the inventory lacks
+        numbers that orders brought there; templated
     :param chunk_size: the most numbers in one order, at most 5,000; fewer, smaller orders fail less at once
     :param preflight: whether to ask importTnChecker first and leave out what it refuses
     :param resend_errors_after: days after which a number is sent again that Bandwidth refused for good, say 25060

@@ -58,6 +58,12 @@ def test_a_removal_without_a_site_takes_its_numbers_from_anywhere() -> None:
     assert laid_over({A}, order(B, place=nowhere)) == ({A}, set())
 
 
+def test_an_import_at_another_peer_takes_its_numbers_away_from_here() -> None:
+    assert laid_over({A, B}, order(B, place=(744, 303720))) == ({A}, set())
+    assert laid_over({A, B}, order(B, place=(743, 303717))) == ({A}, set())
+    assert laid_over({A, B}, order(B, place=(743, None))) == ({A, B}, set())
+
+
 def test_the_later_end_decides() -> None:
     first, second = timedelta(minutes=9), timedelta(minutes=3)
     assert laid_over({A}, removal(B, ended=second), order(B, ended=first))[0] == {A}
@@ -73,9 +79,19 @@ def test_the_later_end_decides() -> None:
         order(A, B, status=ProcessingStatus.PARTIAL, failed=(B,)),
         order(B, place=(744, 303716)),
         order(B, place=(743, 303717)),
+        order(A, action=Action.REMOVE, place=(744, None)),
         order(B, ended=None, made=timedelta(hours=26)),
     ],
-    ids=["long ago", "open", "failed", "its number failed", "other site", "other peer", "made long ago"],
+    ids=[
+        "long ago",
+        "open",
+        "failed",
+        "its number failed",
+        "other site",
+        "other peer",
+        "removal elsewhere",
+        "made long ago",
+    ],
 )
 def test_other_orders_change_nothing(passed_over: TnOrder) -> None:
     assert laid_over({A}, passed_over) == ({A}, set())
@@ -127,3 +143,6 @@ def test_what_orders_brought_and_did_not_take_away_should_be_there() -> None:
     years = timedelta(days=900)
     orders = [order(A, B, C, ended=years), removal(B, ended=years / 2), order(D, ended=years, place=(1, 1))]
     assert find_imported_before(orders, **PLACE) == {A, C}
+    moved = order(C, ended=years / 3, place=(744, 303720))
+    assert find_imported_before([*orders, moved], **PLACE) == {A}
+    assert find_imported_before([*orders, moved, order(C, ended=years / 4)], **PLACE) == {A, C}

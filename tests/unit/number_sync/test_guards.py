@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bandwidth.exceptions import InvalidParameterError, UnsafePlanError
-from airflow_provider_bandwidth.number_sync.guards import check_plan, parse_limit
+from airflow_provider_bandwidth.number_sync.guards import check_plan, count_vanished_allowed, parse_limit
 from airflow_provider_bandwidth.number_sync.plan import NumberSyncPlan, plan_number_sync
 
 
@@ -123,6 +123,27 @@ def test_empty_inventory_that_orders_contradict_is_unsafe_whatever_is_allowed() 
     ):
         check_plan(plan, max_imports=1000, vanished={"9846660009", "9846660000"})
     check_plan(plan, first_load=True, vanished={"9846660000"})
+
+
+def test_numbers_that_orders_brought_and_that_the_inventory_does_not_show_are_no_new_ones() -> None:
+    """The peer's own count is no witness where it is as old, or as wrong, as the inventory."""
+    plan = plan_of(current=80, kept=80, fresh=70)
+    brought = sorted(plan.to_import)
+    check_plan(plan)
+    check_plan(plan, vanished=brought[:8])
+    with pytest.raises(
+        UnsafePlanError, match=r"shows only 80 imported numbers, although .* imported 9 more there.*first_load=True"
+    ):
+        check_plan(plan, vanished=brought[:9])
+    check_plan(plan, vanished=brought, first_load=True)
+
+
+def test_a_few_numbers_may_be_imported_again_however_small_the_fleet() -> None:
+    assert [count_vanished_allowed(current) for current in (0, 1, 29, 30, 1000)] == [0, 2, 2, 3, 100]
+    small = plan_of(current=3, kept=3, fresh=3)
+    check_plan(small, vanished=small.to_import[:2])
+    with pytest.raises(UnsafePlanError, match="imported 3 more there"):
+        check_plan(small, vanished=small.to_import)
 
 
 def test_every_finding_is_told_with_the_commonest_reasons() -> None:

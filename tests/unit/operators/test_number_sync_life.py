@@ -347,6 +347,30 @@ def test_empty_peer_that_orders_contradict_is_unsafe(bandwidth: Sandbox, schedul
     assert monday.submit()
 
 
+def test_peer_that_shows_a_part_of_what_orders_brought_is_unsafe(bandwidth: Sandbox, monday: Run) -> None:
+    """An inventory and a count that are equally wrong agree, and a live fleet would be imported again."""
+    old = datetime.now(UTC) - timedelta(days=60)
+    for numbers in (NUMBERS[:60], NUMBERS[60:70]):
+        bandwidth.add_order(numbers, status="COMPLETE", location=bandwidth.default_location, created_at=old)
+    bandwidth.seed(imported=NUMBERS[:20])
+    with pytest.raises(AirflowFailException, match=r"shows only 20 imported numbers, although .* imported 40 more"):
+        monday.plan([*NUMBERS[:60], *NUMBERS[100:105]])
+    assert monday.plan([*NUMBERS[:22], *NUMBERS[100:120]])["to_import"] == 22
+    assert monday.plan(NUMBERS[:60], first_load=True)["to_import"] == 40
+
+
+def test_numbers_that_are_on_their_way_again_have_not_vanished(bandwidth: Sandbox, monday: Run) -> None:
+    """Once a person has let them through, nobody is asked again while their order is open."""
+    old = datetime.now(UTC) - timedelta(days=60)
+    bandwidth.add_order(NUMBERS[:30], status="COMPLETE", location=bandwidth.default_location, created_at=old)
+    bandwidth.hold()
+    monday.plan(NUMBERS[:30], first_load=True)
+    monday.submit()
+    assert monday.plan(NUMBERS[:30])["to_import"] == 30
+    bandwidth.seed(imported=NUMBERS[40:45])
+    assert monday.plan([*NUMBERS[:30], *NUMBERS[40:50]])["to_import"] == 35
+
+
 # --- unsafe plans and dry runs ---
 
 
