@@ -24,6 +24,8 @@ from airflow.utils.state import DagRunState
 from support.airflow_task import StateStore
 from support.virtual_time import Actor, KilledError, VirtualTime
 
+from airflow_provider_bandwidth.operators.number_sync import AirflowRescheduleException
+
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 _BAD = frozenset({"failed", "upstream_failed"})
 
@@ -195,13 +197,14 @@ class MiniAirflow:
 
     def clear(self, run: Run, chosen: Callable[[TaskInstance], bool], *, downstream: bool) -> None:
         """Clear task instances, as the UI does; those that run are killed."""
-        cleared = {key: each for key, each in run.instances.items() if each.state is not None and chosen(each)}
+        there = {key: each for key, each in run.instances.items() if each.state not in (None, "removed")}
+        cleared = {key: each for key, each in there.items() if chosen(each)}
         if downstream:
             below = {task_id for task_id, _ in cleared}
             for task_id in list(below):
                 below |= run.dag.get_task(task_id).get_flat_relative_ids(upstream=False)
             direct = {task_id for task_id, _ in cleared}
-            for key, each in run.instances.items():
+            for key, each in there.items():
                 if key[0] in below and (key[0] not in direct or key in cleared):
                     cleared[key] = each
         if not cleared:
@@ -297,9 +300,13 @@ class MiniAirflow:
             return [run.instances.setdefault((task_id, -1), TaskInstance(run, task_id, -1))]
         run.instances.pop((task_id, -1), None)
         self._remove_from(run, task_id, length)
-        return [
+        expanded = [
             run.instances.setdefault((task_id, index), TaskInstance(run, task_id, index)) for index in range(length)
         ]
+        for each in expanded:
+            if each.state == "removed":  # by a shorter list before
+                each.state = None
+        return expanded
 
     def _remove_from(self, run: Run, task_id: str, length: int) -> None:
         for each in run.instances.values():
@@ -358,6 +365,8 @@ class MiniAirflow:
             state = "success"
         except AirflowSkipException as error:
             state, instance.error = "skipped", str(error)
+        except AirflowRescheduleException as error:
+            state, wait = "up_for_reschedule", max(0.0, error.reschedule_date.timestamp() - self.world.now)
         except (AirflowFailException, AirflowSensorTimeout) as error:
             instance.error = f"{type(error).__name__}: {error}"
         except Exception as error:  # noqa: BLE001 - Airflow catches it, too
