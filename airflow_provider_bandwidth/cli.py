@@ -42,7 +42,7 @@ _EXIT_USAGE: Final = 2
 _EXIT_NOTHING_FOUND: Final = 3
 #: Enough for two ids of up to 40 characters, a time, and the small columns.
 _ORDER_LINE: Final = 170
-#: ``error_codes.ALL_ORDERS``, which is a while to import.
+#: ``error_codes.ALL_ORDERS``, which takes a while to import.
 _ALL_ORDERS: Final = "orders"
 #: The order APIs that codes are explained for.
 _CODE_TABLES: Final = (*ORDER_APIS, TN_OPTIONS.name)
@@ -164,13 +164,13 @@ def get_cli_commands() -> list[GroupCommand]:
 
 
 def _plan_arguments() -> Iterator[Any]:
-    """What the sync's parameters of the same names say, with the same defaults."""
+    """The sync's parameters of the same names, with the same defaults."""
     from airflow.cli.cli_config import Arg
 
     a_limit = "as a count (500) or a share (0.1)"
     yield Arg(("--extract",), help="a .csv, .jsonl or .parquet file, also s3://...", required=True, metavar="FILE")
     yield Arg(("--column",), help="the column with the telephone numbers", required=True, metavar="NAME")
-    yield Arg(("--encoding",), help="of a text file, instead of a guess")
+    yield Arg(("--encoding",), help="the encoding of a text file (default: guessed)")
     yield Arg(("--html",), help="also write the report as a page for people", metavar="FILE")
     yield Arg(("--exclude",), help="a number to leave alone; may be given several times", action="append", default=[])
     yield Arg(("--remove-missing",), help="remove current numbers that are not desired", action="store_true")
@@ -189,7 +189,7 @@ def _plan_arguments() -> Iterator[Any]:
 
 
 def _count_or_share(text: str) -> float:
-    """As in Python, ``1`` is one telephone number and ``1.0`` is all of them."""
+    """A limit, as in Python: ``1`` is one telephone number and ``1.0`` is all of them."""
     return int(text) if text.isdecimal() else float(text)
 
 
@@ -473,7 +473,10 @@ def _print_json(value: Any) -> None:
 
 
 def _print_table(rows: list[dict[str, Any]], width: int | None = None) -> None:
-    """:param width: characters a line may have; the terminal's by default"""
+    """Print rows of the same keys as a table.
+
+    :param width: characters a line may have; the terminal's by default
+    """
     from airflow.cli.simple_table import AirflowConsole
 
     AirflowConsole(width=width).print_as_table(rows)

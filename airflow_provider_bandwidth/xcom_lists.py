@@ -29,10 +29,10 @@ def pack(items: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def push_list(ti: Any, key: str, items: Iterable[Any]) -> None:
-    """Push a list under *key*; one that does not fit there in parts, under ``key_00000`` and on.
+    """Push a list under ``key``; one that does not fit there in parts, under ``key_00000`` and on.
 
-    Then ``key`` itself is ``None``, and ``key_parts`` says how many there are: whoever pulls ``key`` alone gets nothing
-    rather than a part.
+    Then ``key`` itself is ``None``, so that a pull of it alone gives nothing rather than a part, and ``key_parts`` says
+    how many parts there are.
     """
     parts = list(pack(items))
     if len(parts) <= 1:

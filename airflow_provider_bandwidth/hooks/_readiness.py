@@ -186,7 +186,7 @@ class Readiness:
     ) -> _Shown | _Absent | Finding:
         """What a GET shows, or that it could not be found out.
 
-        :param absent: what an answer stands for that says there is nothing
+        :param absent: what to return for an answer that says there is nothing
         :raises BandwidthApiError: what every other call would raise, too: credentials, or no answer at all
         """
         try:
@@ -206,7 +206,10 @@ class Readiness:
 
 
 def _judge_sms(feature: str | Finding | None, sip_peer_id: str) -> Iterator[Finding]:
-    """:param feature: how A2P is set up, empty if that is not shown; ``None`` if SMS is off"""
+    """What the SMS feature of a SIP peer means for its texts.
+
+    :param feature: how A2P is set up, empty if that is not shown; ``None`` if SMS is off
+    """
     if isinstance(feature, Finding):
         yield feature
     elif feature is None:

@@ -1,4 +1,4 @@
-"""Many submissions side by side: their look-ups are shared lists of the account's orders, not a call an order.
+"""Many submissions side by side: their look-ups share lists of the account's orders.
 
 Pure: knows no HTTP. The words used here, beside those of :mod:`._submission`:
 
@@ -29,7 +29,7 @@ from airflow_provider_bandwidth.orders import MAX_LISTED_ORDERS, TnOrder, TnOrde
 if TYPE_CHECKING:
     from airflow_provider_bandwidth.wire.orders import OrderListEntry
 
-#: So few submissions are looked up one by one: a list may be long.
+#: Up to so many submissions are looked up one by one: a list may be long.
 _FEW: Final = 3
 #: Seconds after which a list is read again, also within a turn; more for one that takes long to read.
 _MAX_AGE: Final = 10.0
@@ -92,7 +92,7 @@ class SharedLooks:
         return replace(self._calls, create=self._create, get=self._get, list=self._search, alone=self._calls)
 
     def begin_turn(self, size: int) -> None:
-        """What was read before answers nothing any more.
+        """Begin a turn, in which what was read before answers nothing any more.
 
         :param size: how many submissions take their turn
         """
@@ -219,7 +219,7 @@ def submit_side_by_side(
 ) -> list[TnOrder | Exception]:
     """Submit each of many requests as ``BandwidthHook.submit_tn_order`` does, exactly once each.
 
-    :param looks: for the same requests
+    :param looks: the look-ups of the same requests
     :param journals: one for each request
     :param reuse_existing_order: ``False`` sends each although it exists
     :param ended_since: for each request an aware time, or ``None``; an order that ended before it is not taken over
@@ -241,7 +241,7 @@ def run_side_by_side(
     A pause may take longer than it was asked for, never shorter: those that end soon after each other share a turn.
 
     :param sleep: pauses for so many seconds
-    :return: what each came to, in their order
+    :return: for each, in their order, its order or its error
     """
     outcomes: dict[int, TnOrder | Exception] = {}
     #: The seconds that each of those that still run has to wait.

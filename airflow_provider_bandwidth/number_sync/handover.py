@@ -20,7 +20,7 @@ from airflow_provider_bandwidth.orders import Action
 from airflow_provider_bandwidth.telephone_numbers import chunk
 from airflow_provider_bandwidth.xcom_lists import pack
 
-#: A number takes eleven bytes in an XCom, a fate as many as its texts.
+#: The most numbers of one XCom, at eleven bytes each.
 NUMBERS_PER_XCOM: Final = 5000
 #: How many orders one mapped task submits and waits for, unless the caller says otherwise.
 DEFAULT_ORDERS_PER_TASK: Final = 50
@@ -43,8 +43,8 @@ class Handover:
         sent
     :param reuse_orders_ended_since: an order of this plan that ended before this time, by Bandwidth's clock, has been
         undone since
-    :param nonce: of the attempt that made the plan
-    :param digest: of the plan's changes: two plans with the same digest change the same
+    :param nonce: a random text for the attempt that made the plan
+    :param digest: a digest of the plan's changes: two plans with the same digest change the same
     :param dry_run: whether nothing is to be sent
     :param unsafe: why a person has to look first; empty if the plan is safe
     :param findings: the same, one text a reason
@@ -90,7 +90,7 @@ class Handover:
 
     @property
     def place(self) -> str:
-        """Where the plan is for, for people."""
+        """The SIP peer that the plan is for, in words."""
         return f"account {self.account_id}, site {self.site_id}, SIP peer {self.sip_peer_id}"
 
     @property

@@ -72,7 +72,7 @@ def ask_person(
     """Park the task until a person has answered: it goes on in its ``execute_complete``.
 
     :param approvers: ids of the users who may answer; whoever may answer such questions in this Airflow if empty
-    :param timeout: how long an answer is waited for, then the plan counts as rejected; for ever if ``None``
+    :param timeout: how long to wait for an answer before the plan counts as rejected; for ever if ``None``
     """
     # Imported here: it costs 66 ms, and DAG files are parsed again at every task start.
     from airflow.providers.standard.operators.hitl import HITLOperator
@@ -106,7 +106,7 @@ def ask_person(
 def call_all(callbacks: Iterable[Callback], context: Context, figures: Mapping[str, Any], log: Any) -> None:
     """Tell of an unsafe plan.
 
-    :param figures: of the plan: ``bandwidth_plan`` in the context
+    :param figures: the plan's figures: ``bandwidth_plan`` in the context
     :param log: gets the errors of callbacks, which change nothing
     """
     cast("dict[str, Any]", context)["bandwidth_plan"] = figures
@@ -120,8 +120,8 @@ def call_all(callbacks: Iterable[Callback], context: Context, figures: Mapping[s
 def read_answer(event: Mapping[str, Any], digest: str, *, is_first_question: bool) -> Decision:
     """What a person answered.
 
-    :param event: with which Airflow resumed the task
-    :param digest: of the question
+    :param event: what Airflow resumed the task with
+    :param digest: the question's digest
     :param is_first_question: whether nobody can have seen another text: then an answer through the REST API need not
         bring the digest along
     """

@@ -38,7 +38,7 @@ class DryRun:
 def make_dry_run(reader: PeerReader, request: PlanRequest, max_errors: float, log: Any) -> DryRun:
     """Plan as the sync does, and report.
 
-    :param reader: of the SIP peer to plan for
+    :param reader: reads the SIP peer to plan for
     :param max_errors: as the report operator takes it
     :param log: gets warnings
     :raises InvalidExtractError: what is desired cannot be read

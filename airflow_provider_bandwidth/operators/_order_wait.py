@@ -35,7 +35,7 @@ _SHOWN_FAILURES: Final = 5
 class AskedOrder:
     """An order that a task asks for.
 
-    :param content: what its CustomerOrderId would be if none were given; it stands for the order's content
+    :param content: the CustomerOrderId that is derived from the order's content, and stands for it
     :param ended_since: aware time; an order that ended before it is sent again
     :param may_be_older: whether the order may have been made before the DAG run
     """
@@ -53,9 +53,9 @@ class PlacedOrder:
     :param customer_order_id: its CustomerOrderId
     :param action: ``IMPORT`` or ``REMOVE``
     :param order_id: Bandwidth's id; ``None`` if it could not be submitted
-    :param processing_status: in which it was last seen
-    :param completed_count: once it has been read
-    :param error_count: likewise
+    :param processing_status: the status in which it was last seen
+    :param completed_count: how many of its numbers completed; 0 until it has been read
+    :param error_count: how many errors it has; likewise
     :param was_read: whether the whole order was read after its end
     :param order_url: where a person can look at it
     :param error: why it could not be submitted, or why it is not known how it ended
@@ -91,7 +91,7 @@ class PlacedOrder:
         return self.order_id is not None and self.error is None and self.processing_status in TERMINAL_STATUSES
 
     def take_event(self, event: OrdersEvent) -> None:
-        """What the trigger saw of it."""
+        """Take what the trigger saw of it."""
         order_id = self.order_id or ""
         if order_id in event.ended:
             self.processing_status = event.ended[order_id]
@@ -103,12 +103,12 @@ class PlacedOrder:
             self.error = timed_out(self.processing_status, failure)
 
 
-#: How the error of an order begins for which there was no time left.
+#: How the error of an order begins that did not end in time.
 TIMED_OUT: Final = "it was not terminal in time"
 
 
 def timed_out(status: str | None, failure: str | None) -> str:
-    """Why it is not known how an order ended for which there was no time left."""
+    """The error of an order that did not end in time."""
     seen = f"last seen {status}" if status else "never seen"
     return f"{TIMED_OUT}, {seen}" + (f"; the last look failed: {failure}" if failure else "")
 
@@ -116,7 +116,7 @@ def timed_out(status: str | None, failure: str | None) -> str:
 def read_orders(
     hook: BandwidthHook, orders: Sequence[PlacedOrder], made_since: date, *, at_most: int | None = None
 ) -> tuple[dict[str, TnOrder], dict[str, Exception]]:
-    """Orders that are thought to have ended: many from a list, the others one by one.
+    """Read orders that are thought to have ended: many from a list, the others one by one.
 
     :param made_since: a day before any of them was made
     :param at_most: how many to read one by one
@@ -153,7 +153,7 @@ def take_unread(
     has_time: bool,
     log: Any,
 ) -> None:
-    """An order that has ended and cannot be read is waited for on, while there is time.
+    """Go on waiting for an order that has ended but cannot be read, while there is time.
 
     :param log: of the task; Airflow 2.11's and 3's loggers share no type
     """
@@ -194,11 +194,11 @@ class OrdersPoller:
         self._made_since = made_since
         self._refusals = {order_id: Refusals() for order_id in self._orders}
         self._last_failure: str | None = None
-        #: Those that have waited longest for a look of their own come first.
+        #: The orders in the order in which they get a look of their own: the one that has waited longest comes first.
         self._turns = deque(self._orders)
 
     def wait(self) -> dict[str, TnOrder]:
-        """Look until each has ended, was given up, or the deadline is over; what became of each stands in it.
+        """Look until each has ended, was given up, or the deadline is over; each order keeps what became of it.
 
         :return: those of the orders that have been read
         """
@@ -316,9 +316,9 @@ def describe_failures(failed: Sequence[PlacedOrder], count: int) -> str:
 
     :param count: how many orders the task has
     """
-    errors = {str(each.error) for each in failed}
+    errors = {str(each.error).rstrip(".") for each in failed}
     if len(errors) == 1:
-        return f"{len(failed)} of {count} orders failed: {errors.pop()}"
+        return f"{len(failed)} of {count} orders failed: {errors.pop()}."
     shown = [
         f"order {each.order_id or f'with CustomerOrderId {each.customer_order_id}'}: {each.error}"
         for each in failed[:_SHOWN_FAILURES]

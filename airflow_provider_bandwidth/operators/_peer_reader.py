@@ -31,7 +31,7 @@ from airflow_provider_bandwidth.orders import (
 #: Looks at the inventory before it is not believed, and the seconds between them.
 _INVENTORY_LOOKS: Final = 3
 _INVENTORY_PAUSE: Final = 10.0
-#: Orders that were made so long before a look are known to it by their ids, older ones by their age.
+#: An order that was made within this time before a look is recognised by its id, an older one by its age.
 _KNOWN_BY_ID: Final = timedelta(minutes=10)
 
 
@@ -56,13 +56,13 @@ class Look:
 
     @property
     def known_since(self) -> datetime:
-        """An order that is made after the look is made later than this, by Bandwidth's clock."""
+        """A time before any order that is made after the look, by Bandwidth's clock."""
         made = [order.created_at for order in self.recent_orders if order.created_at is not None]
         return max(made, default=self.now) - _KNOWN_BY_ID
 
     @property
     def known_order_ids(self) -> list[str]:
-        """The orders made since then that the look showed."""
+        """The ids of the orders made since that time that the look showed."""
         since = self.known_since
         return [order.order_id for order in self.recent_orders if order.created_at and order.created_at >= since]
 
@@ -93,14 +93,14 @@ class PeerReader:
     :param hook: calls Bandwidth
     :param site_id: SiteId
     :param sip_peer_id: SipPeerId
-    :param log: the task's
+    :param log: the task's log
     """
 
     def __init__(self, hook: BandwidthHook, site_id: int, sip_peer_id: int, log: Any) -> None:
         self._hook = hook
         self.account_id = hook.account_id
         self.order_api = hook.order_api.name
-        #: What the account's other order APIs are asked with; those that it has not are dropped.
+        #: The hooks of the account's other order APIs; those that it does not have are dropped.
         self._others = hook.make_hooks_of_other_order_apis()
         self.site_id = site_id
         self.sip_peer_id = sip_peer_id
@@ -127,7 +127,7 @@ class PeerReader:
                 len(recent),
             )
         known = {order.order_id for order in open_orders}
-        # A status that Bandwidth has not documented is not one to ask for.
+        # Orders in a status that Bandwidth has not documented cannot be asked for by it.
         open_orders += [order for order in recent if not order.is_terminal and order.order_id not in known]
         _refuse_blank(open_orders)
         since = now - SETTLED_AFTER

@@ -1,4 +1,4 @@
-"""Who syncs a SIP peer: a record of each peer in an Airflow Variable, so that one sync of it runs at a time.
+"""Which run syncs a SIP peer: a record of each peer in an Airflow Variable, so that one sync of it runs at a time.
 
 The *holder* is the run that planned last. It holds the peer until its report has ended, or until its run does not go on
 any more: a killed run holds nothing for ever. The record outlives the holder: a plan is sent only while nobody has
@@ -26,13 +26,13 @@ from airflow_provider_bandwidth.number_sync.handover import Handover
 
 #: How old a plan may be when one of its orders is sent for the first time.
 DEFAULT_PLAN_VALID_FOR: Final = timedelta(hours=2)
-#: Two plans that begin in the same moment have both written after so many seconds.
+#: Seconds after which two plans that begin in the same moment have both written.
 _SETTLED_AFTER_SECONDS: Final = 2.0
-#: Bandwidth's search shows an order so long after it was sent, and its POST may have taken its time.
+#: How long after a POST began Bandwidth's search shows its order at the latest.
 SEARCH_SHOWS_AFTER: Final = timedelta(seconds=90)
-#: A plan is as old as its look at Bandwidth, which comes after it has taken the peer.
+#: How long it may take to make a plan. Its age counts from its look at Bandwidth, which is after it took the peer.
 _PLANNING_TIME: Final = timedelta(minutes=10)
-#: Ids of a plan's orders that are kept: a Variable should stay small.
+#: The most ids of a plan's orders that are kept: a Variable should stay small.
 _MOST_ORDER_IDS: Final = 500
 _GOING_ON: Final = frozenset({"queued", "running", "restarting"})
 _ENDED: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
@@ -42,14 +42,14 @@ _ENDED: Final = frozenset({"success", "failed", "skipped", "upstream_failed", "r
 class PlanRecord:
     """The latest plan for a SIP peer.
 
-    :param dag_id: of the run that made it
-    :param run_id: likewise
-    :param plan_task_id: likewise
+    :param dag_id: the DAG of the run that made it
+    :param run_id: that run
+    :param plan_task_id: its plan task
     :param report_task_id: the task with which the sync ends; ``None`` if it ends with the run
-    :param nonce: of the attempt
+    :param nonce: a random text for the attempt that made it
     :param planned_at: when it began, ISO 8601
     :param sends_until: when the plan is too old to be sent, ISO 8601; then it holds nothing, whatever its run says
-    :param newest: the time that the newest run that planned was due, by DAG
+    :param newest: by DAG, the time at which the newest run that planned was due
     :param order_ids: CustomerOrderIds of its new orders, or those of the plan before while it is being made; ``None``
         if they are too many to keep
     """
@@ -164,7 +164,7 @@ class PeerRecord:
             write_variable(self._key, replace(mine, sends_until=datetime.now(UTC).isoformat()).to_json())
 
     def is_latest(self, nonce: str) -> bool:
-        """Whether nobody has planned for this peer since."""
+        """Whether no other plan has taken this peer since."""
         record = self.read()
         return record is not None and record.nonce == nonce
 

@@ -1,4 +1,4 @@
-"""Waits for a plan's turn at its SIP peer: until no other sync is at it, and until Bandwidth shows what one sent."""
+"""Waits for a plan's turn at its SIP peer: until no other sync has it, and Bandwidth shows what the last one sent."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _SEARCH_PAUSE: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PeerTurn:
-    """One plan, and the others that may be at its SIP peer.
+    """One plan, and the others that may have its SIP peer.
 
-    :param record: of the SIP peer
-    :param reader: asks Bandwidth
-    :param context: the plan task's
+    :param record: the record of the SIP peer
+    :param reader: reads the SIP peer at Bandwidth
+    :param context: the plan task's context
     :param plan_task_id: the plan task
     :param report_task_id: the task with which the sync ends; ``None`` if it ends with the run
     :param plan_valid_for: how long the plan may be sent
     :param if_running: what to do while another run syncs the peer
     :param is_older_run_allowed: whether a run may plan after a newer run of its DAG has; asked only where one has
-    :param log: the task's
+    :param log: the task's log
     """
 
     record: PeerRecord
@@ -56,8 +56,8 @@ class PeerTurn:
     def take(self) -> PlanRecord:
         """Become the one sync of this SIP peer, and wait until the orders of the one before show.
 
-        :raises AirflowRescheduleException: another sync is at it
-        :raises AirflowFailException: likewise, if that is to fail; or a newer run of the DAG has planned
+        :raises AirflowRescheduleException: another sync has the peer
+        :raises AirflowFailException: likewise, if ``if_running`` is ``fail``; or a newer run of the DAG has planned
         """
         ti = self.context["ti"]
         due = _due_time(self.context)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: What a mapped task of a sync puts into its context for ``map_index_template``.
 LABEL_KEY: Final = "bandwidth_order_label"
-#: How long before its plan a run may have begun for its orders to be listed since then.
+#: Orders are listed since their run began, unless that was longer than this before the plan.
 _LONGEST_LIST: Final = timedelta(days=1)
 _WHAT_TO_DO: Final = "Nothing was sent. Clear `plan` with everything downstream, or start a new run."
 
@@ -65,9 +65,9 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
 
     :param plan_task_id: the plan task
     :param action: ``IMPORT`` or ``REMOVE``
-    :param customer_order_ids: of each order of the batch the CustomerOrderId of the open order that is taken over, or
+    :param customer_order_ids: for each order of the batch the CustomerOrderId of the open order that is taken over, or
         ``None`` for a new order
-    :param orders_per_task: how many orders the batches before this one have
+    :param orders_per_task: how many orders each batch before this one has
     :param plan_valid_for: how old a plan may be when an order is sent
     """
 
@@ -94,7 +94,7 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
         """Submit the orders, or find them; and wait for them if asked."""
         plan = self._pull_plan(context)
         if not plan.is_sent:
-            raise AirflowSkipException("The plan is not to be sent: it is a dry run, or unsafe.")
+            raise AirflowSkipException("The plan is not to be sent: it is a dry run, unsafe, or not approved.")
         self.log.info(
             "%s orders for %s (connection %r), planned at %s.",
             self.action,
@@ -151,7 +151,7 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
         return max(0, int(context["ti"].map_index or 0)) * self.orders_per_task
 
     def _label(self, context: Context, numbers: int | None = None) -> None:
-        """What the batch holds, for people."""
+        """Say in Airflow's UI what the batch holds."""
         first = self._first_order(context)
         count = len(self.customer_order_ids)
         orders = f"{first + 1}-{first + count}" if count > 1 else str(first + 1)
@@ -164,7 +164,7 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
         cast("dict[str, Any]", context)[LABEL_KEY] = f"{label}: {numbers:,} numbers"
 
     def _get_calls(self, action: Action | None) -> OrderCalls:
-        """Those of a submission, with lists of all orders: a plan is out of date whatever touches its numbers."""
+        """A submission's calls, with lists of all orders: one of any action puts a plan out of date."""
         return replace(
             super()._get_calls(action),
             list_since=lambda day: self.hook.iter_tn_orders(statuses=(), created_from=day),
@@ -201,7 +201,7 @@ class _PerishablePlan:
         self._valid_for = valid_for
 
     def check(self, telephone_numbers: Collection[str]) -> None:
-        """Right before an order of these numbers is sent.
+        """Check the plan right before an order of these numbers is sent.
 
         :raises UnsafePlanError: the plan is out of date
         """
@@ -223,7 +223,7 @@ class _PerishablePlan:
         self._refuse_numbers_of_newer_orders(set(telephone_numbers), latest.order_ids or ())
 
     def _refuse_numbers_of_newer_orders(self, own: set[str], siblings: Collection[str]) -> None:
-        """Orders that were made since the plan must not touch these numbers, unless they FAILED."""
+        """Refuse to send if an order that was made since the plan touches these numbers, unless it FAILED."""
         since = self._plan.orders_made_since
         skipped = set(self._plan.known_order_ids)
         for entry in self._looks.iter_entries():

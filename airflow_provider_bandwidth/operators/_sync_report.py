@@ -325,7 +325,7 @@ def _write_lines(path: str, fates: Iterable[NumberFate]) -> None:
 
 
 def _read_earlier_nights(path: str) -> list[NightFigures]:
-    """The figures of the pages in the same folder, of those with the last names, which usually hold the date."""
+    """The figures of the last pages in the same folder, by their names, which usually hold the date."""
     folder = ObjectStoragePath(path).parent
     pages = sorted((each for each in folder.iterdir() if each.name.endswith(".html")), key=lambda each: each.name)
     figures = (read_figures(page.read_text(encoding="utf-8", errors="replace")) for page in pages[-2 * MAX_NIGHTS :])

@@ -26,8 +26,7 @@ _ORDERS_IN_AN_ENTRY: Final = 100
 class _Entry:
     """One entry of the store, for some of a task's orders; read once, and written anew for each of them.
 
-    :param contents: what the CustomerOrderId of each order would be if none were given, by its CustomerOrderId; it
-        stands for the order's content
+    :param contents: by CustomerOrderId, the id that is derived from the order's content, and stands for it
     """
 
     def __init__(self, store: Any, key: str, contents: Mapping[str, str]) -> None:
@@ -51,12 +50,12 @@ class _Entry:
 class TaskJournal(SubmissionJournal):
     """Remembers since when an order may have been sent, and what its id is.
 
-    The store survives retry and *clear*, but not every setting of it does (``clear_on_success``, retention), and
-    Airflow 2.11 to 3.2 have none. Without an entry all that is known is whether this can be the first to send it.
+    An entry survives a retry and a *clear*, unless the store is set otherwise (``clear_on_success``, retention).
+    Airflow 2.11 to 3.2 have no store. Without an entry all that is known is whether this can be the first to send it.
 
-    :param customer_order_id: the order's
+    :param customer_order_id: the order's CustomerOrderId
     :param entry: what the store holds of it, and of some of the task's other orders
-    :param context: the task's
+    :param context: the task's context
     """
 
     def __init__(self, customer_order_id: str, entry: _Entry, context: Context) -> None:
@@ -68,7 +67,7 @@ class TaskJournal(SubmissionJournal):
     def for_orders(cls, orders: Sequence[tuple[str, str]], context: Context) -> list[Self]:
         """A journal for each order of a task.
 
-        :param orders: CustomerOrderId, and what it would be if none were given
+        :param orders: for each its CustomerOrderId, and the one that is derived from its content
         """
         store = context.get("task_state_store")
         journals: list[Self] = []
@@ -112,7 +111,7 @@ class TaskJournal(SubmissionJournal):
 
 
 class MappedTaskJournal(TaskJournal):
-    """Says to the other task instances of a mapped task what this one is about to send.
+    """Tells the other task instances of a mapped task what this one is about to send.
 
     Two of them may have the same numbers, and at the same moment Bandwidth's search shows neither the other's order.
     """
@@ -127,7 +126,7 @@ class MappedTaskJournal(TaskJournal):
         if ti.map_index is None or ti.map_index < 0:
             return
         key = _SENDING_KEY.format(self._id.replace(" ", "_"))
-        # First said, then asked: so of two at least one sees the other.
+        # First tell, then ask: so of two at least one sees the other.
         ti.xcom_push(key=key, value=str(ti.map_index))
         said = ti.xcom_pull(task_ids=ti.task_id, key=key)
         others = {said} if isinstance(said, str) else set(said or ())

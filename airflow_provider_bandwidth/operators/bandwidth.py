@@ -1,7 +1,7 @@
 """Submit IMPORT and REMOVE orders for hosted-messaging telephone numbers, and wait for them if asked.
 
 The file is longer than others because the operator's parameters are documented where a user looks for them. What an
-order on its way is has its home in ``_order_wait``, what is remembered of it in ``_task_journal``.
+order on its way is has its home in ``_order_wait``, and what is remembered of it in ``_task_journal``.
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-#: The most telephone numbers of an order, unless the caller says otherwise, and at all.
+#: The most telephone numbers of an order, unless the caller says otherwise.
 DEFAULT_CHUNK_SIZE: Final = 1000
+#: The most that the caller may say.
 MAX_CHUNK_SIZE: Final = 5000
 #: Seconds that a wait may take, as Airflow's sensors have it.
 DEFAULT_TIMEOUT: Final = timedelta(days=7).total_seconds()
@@ -136,7 +137,7 @@ class BandwidthTnOrderOperator(BaseOperator):
     :param timeout: seconds to wait, by default a week, 72 hours for orders of importTnOrders; the task then fails
         without retries
     :param allowed_statuses: terminal statuses that let the task succeed; PARTIAL is logged as a warning
-    :param ignore_error_codes: Bandwidth error codes that count as done, as the sensor's
+    :param ignore_error_codes: Bandwidth error codes that count as done, as for the sensor
     :param log_telephone_numbers: whether the log names the first ten telephone numbers that failed
     :param account_id: Bandwidth account; the connection's by default; templated
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``; templated
@@ -317,7 +318,7 @@ class BandwidthTnOrderOperator(BaseOperator):
         return self.hook._order_calls(action)  # noqa: SLF001 - no call for users
 
     def _list_orders_since(self, earliest: datetime | None) -> datetime:
-        """From when on orders are listed: what was made before is looked for order by order.
+        """The time since which orders are listed. An order that was made before is looked for by itself.
 
         :param earliest: a time before which no order of this DAG run was made; ``None`` if there is no telling
         """
@@ -326,7 +327,7 @@ class BandwidthTnOrderOperator(BaseOperator):
     def _make_journals(
         self, asked: Sequence[AskedOrder], looks: SharedLooks, context: Context
     ) -> Sequence[SubmissionJournal]:
-        """What each submission is remembered by, and asked before each POST."""
+        """A journal for each submission: it remembers what is sent, and is asked before each POST."""
         return MappedTaskJournal.for_orders([(each.request.customer_order_id, each.content) for each in asked], context)
 
     def _place(self, asked: AskedOrder, outcome: TnOrder | Exception) -> PlacedOrder:
@@ -352,7 +353,10 @@ class BandwidthTnOrderOperator(BaseOperator):
     def _raise_failed_submissions(
         self, outcomes: Sequence[TnOrder | Exception], placed: Sequence[PlacedOrder], context: Context
     ) -> None:
-        """Fail for what could not be submitted; where nothing else can mend it, only once the others have ended."""
+        """Fail for orders that could not be submitted.
+
+        Where no other try would mend that, the task first waits for the other orders, and fails then.
+        """
         errors, ti = [outcome for outcome in outcomes if isinstance(outcome, Exception)], context["ti"]
         if not errors:
             return
@@ -374,13 +378,13 @@ class BandwidthTnOrderOperator(BaseOperator):
         return limit if self.execution_timeout is None else min(limit, self.execution_timeout.total_seconds())
 
     def _get_timeout(self) -> float:
-        """What the caller says, or as long as an order of this API can take."""
+        """Seconds that the caller says, or as long as an order of this API can take."""
         if self.timeout is not None:
             return float(self.timeout)
         return min(DEFAULT_TIMEOUT, self.hook.order_api.longest_wait)
 
     def _wait(self, placed: list[PlacedOrder], context: Context, started_at: float, made_since: date) -> Any:
-        """Wait for those that are open, and finish when none is; to be read are those that have ended.
+        """Wait for the orders that are open, read those that have ended, and finish when none is open.
 
         :param started_at: epoch seconds at which the wait began
         :param made_since: a day before any of the orders was made
@@ -416,7 +420,7 @@ class BandwidthTnOrderOperator(BaseOperator):
         started_at: float,
         made_since: date,
     ) -> NoReturn:
-        """Defer until those that are open have ended, or until the deadline of the wait."""
+        """Defer until the open orders have ended, or until the deadline of the wait."""
         deadline = started_at + self._get_time_limit()
         self._push_orders(placed, context)
         hint = _LONG_IMPORT if placed[0].action == Action.IMPORT else ""
@@ -451,9 +455,9 @@ class BandwidthTnOrderOperator(BaseOperator):
     ) -> Any:
         """Read the orders that the trigger's event says have ended, and judge them.
 
-        :param event: the trigger's
-        :param try_number: of the try that deferred. A retry on Airflow 3.0 gets the event that failed the one before,
-            and has to begin anew
+        :param event: what the trigger sent
+        :param try_number: the number of the try that deferred. On Airflow 3.0 a retry is given the event that failed
+            the try before it, and has to begin anew
         :param started_at: epoch seconds at which the wait began
         :param made_since: a day before any of the orders was made, ISO 8601
         """

@@ -281,8 +281,8 @@ class _TaskJournal(SendingJournal):
         if self._entry.get("content") == self._content:
             return self._read_entry()
         run: Any = self._context["dag_run"]
-        # An attempt that could have sent the text has left an entry. Another text's entry is of a run that was cleared,
-        # and what this task instance sends now, one with another map index may have sent before.
+        # An attempt that could have sent the text has left an entry. An entry of another text is from before the run
+        # was cleared; and what this task instance sends now, one with another map index may have sent then.
         has_recorded = self._store is not None and not self._entry and not getattr(run, "clear_number", 0)
         return None if has_recorded or is_first(self._context) else EarlierSending(first_start(run) - _CLOCK_SKEW)
 

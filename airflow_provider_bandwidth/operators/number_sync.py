@@ -95,7 +95,7 @@ def number_sync_asset(
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A plan that is made, and not handed on.
+    """A plan that is made, but not handed on yet.
 
     :param mine: its record; ``None`` if it is a dry run
     """
@@ -114,7 +114,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     hour is laid over it. Numbers of orders that are still open are not asked for again: an open order that fits is
     taken over as it is. So a plan may be cleared at any time.
 
-    One sync of a SIP peer runs at a time, whatever DAG it is in: the plan waits, or fails, while another run is at it.
+    One sync of a SIP peer runs at a time, whatever DAG it is in: the plan waits, or fails, while another run syncs it.
 
     Where a person has to approve the plan, the task waits for the answer, and holds no worker. Once approved, it plans
     anew, and hands on at most what was approved.
@@ -129,7 +129,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         ``ObjectStoragePath`` takes; templated. It is read here, so that its numbers do not pass through XCom
     :param column: the name of the file's or the query's column that holds them; ``Phone[2]`` is the second of that
         name; templated. A query with one column needs none
-    :param encoding: of a text file, any that Python knows; UTF-8, UTF-16 and Windows-1252 are found without; templated
+    :param encoding: the encoding of a text file, any that Python knows; UTF-8, UTF-16 and Windows-1252 are recognised
+        without it; templated
     :param sql: one query that gives the desired numbers, or a ``.sql`` file with it; templated. Its rows are fetched
         here, in chunks, and do not pass through XCom
     :param sql_conn_id: Airflow connection of the database that is asked; templated
@@ -145,8 +146,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         numbers that orders brought there; templated
     :param chunk_size: the most numbers in one order, at most 5,000; fewer, smaller orders fail less at once
     :param preflight: whether to ask importTnChecker first and leave out what it refuses
-    :param resend_errors_after: days after which a number is sent again that Bandwidth refused for good, say 25060
-        "Bandwidth's own", or three days at most if the error may pass; until then it counts as errored with the earlier
+    :param resend_errors_after: days until a number is sent again that Bandwidth refused for good, say with 25060
+        "Bandwidth's own"; three days at most if its error may pass. Until then it counts as errored, with the earlier
         order's code. ``0`` sends it every time
     :param ignore_error_codes: codes that count as done, as for the sensor; they hold no number back
     :param loa_type: LoaType that the imports are sent with, so that open orders of another are left alone; templated
@@ -155,15 +156,15 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         Required Action in Airflow's UI. With ``unsafe``, a plan that keeps its limits is sent without. Needs Airflow
         3.1
     :param approvers: ids of the users who may answer; by default whoever may answer such questions in this Airflow
-    :param approval_timeout: how long an answer is waited for, then the plan counts as rejected; by default 20 hours,
+    :param approval_timeout: how long to wait for an answer before the plan counts as rejected; by default 20 hours,
         ``None`` waits for ever
     :param on_unsafe_plan: what is called, with the context, when the plan is unsafe: a notifier, any callable, or a
         list of them. ``bandwidth_plan`` in the context has the counts, ``place``, ``findings``, ``orders`` (how many)
         and ``asks`` (whether a person is asked). An error in it is logged, and changes nothing
     :param soft_fail: whether a plan that is not approved ends the run as skipped, not as failed
-    :param if_running: ``wait`` or ``fail`` while another run syncs the same SIP peer
+    :param if_running: what to do while another run syncs the same SIP peer: ``wait`` or ``fail``
     :param allow_older_run: whether a run may plan after a newer run of the same DAG has; templated
-    :param plan_valid_for: how long the orders of this plan may be sent; so long at most it keeps other syncs waiting
+    :param plan_valid_for: how long the orders of this plan may be sent; it keeps other syncs waiting no longer
     :param list_unchanged: whether to hand on the unchanged numbers one by one, for a report in a file
     :param site_id: SiteId; the connection's by default; templated
     :param sip_peer_id: SipPeerId; the connection's by default; templated
@@ -322,7 +323,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         """Plan anew, and hand on what was approved: the answer may be hours younger than the plan.
 
         :param decision: the approval
-        :param event: of the clock that woke the task, if it had to wait for another sync
+        :param event: what the clock sent that woke the task, if it had to wait for another sync
         """
         ti = context["ti"]
         asked, _ = self._pull_asked(ti)

@@ -84,14 +84,15 @@ def bandwidth_number_sync(
     One sync of a SIP peer runs at a time, in whatever DAG: another one waits. A parameter that is not given is taken
     from ``default_args`` of the DAG or the task group around it, as an operator's is.
 
-    :param group_id: of the task group
+    :param group_id: the id of the task group
     :param telephone_numbers: the desired numbers: any iterable, the output of a task, rows of a one-column query, or
         text; templated. For more than some ten thousand use ``extract_path`` or ``sql``
     :param extract_path: a file to read them from instead: ``.csv``, ``.jsonl`` or ``.parquet``, the first two also with
         ``.gz``; anything ``ObjectStoragePath`` takes; templated
     :param column: the name of the file's or the query's column that holds them; ``Phone[2]`` is the second of that
         name; templated. A query with one column needs none
-    :param encoding: of a text file, any that Python knows; UTF-8, UTF-16 and Windows-1252 are found without; templated
+    :param encoding: the encoding of a text file, any that Python knows; UTF-8, UTF-16 and Windows-1252 are recognised
+        without it; templated
     :param sql: a query to read them with instead, or a ``.sql`` file with it; templated. Its rows are fetched in chunks
         and do not pass through XCom
     :param sql_conn_id: Airflow connection of the database that is asked; templated
@@ -113,19 +114,19 @@ def bandwidth_number_sync(
     :param chunk_size: the most numbers in one order, by default 1,000
     :param orders_per_task: how many orders one mapped task submits and waits for, by default 50
     :param preflight: whether to ask importTnChecker first and not to send what it refuses; no by default
-    :param resend_errors_after: days after which a number is sent again that Bandwidth refused for good, by default 7,
-        or at most 3 if the error may pass; until then it counts as errored and is not sent. ``0`` sends it every time
+    :param resend_errors_after: days until a number is sent again that Bandwidth refused for good, by default 7; 3 at
+        most if its error may pass. Until then it counts as errored and is not sent. ``0`` sends it every time
     :param dry_run: whether to report and send nothing; templated
     :param approval: when a person has to approve the plan before it is sent, by a Required Action in Airflow's UI:
         ``never`` (default; an unsafe plan fails), ``unsafe`` (a plan that keeps its limits is sent without) or
         ``always``. Needs Airflow 3.1
     :param approvers: ids of the users who may answer; by default whoever may answer such questions in this Airflow
-    :param approval_timeout: how long an answer is waited for, by default 20 hours; then the plan counts as rejected
+    :param approval_timeout: how long to wait for an answer before the plan counts as rejected; by default 20 hours
     :param soft_fail: whether the run ends as skipped, not as failed, when its plan is not approved; no by default
     :param on_unsafe_plan: what is called when the plan is unsafe, before it fails or a person is asked: a notifier, any
         callable, or a list of them; ``bandwidth_plan`` in the context has the figures
-    :param on_failure_callback: of ``report``, which fails whenever the sync does; ``bandwidth_report`` in the context
-        has the figures, the ``verdict`` and the ``report_path``
+    :param on_failure_callback: the callback of ``report``, which fails whenever the sync does; ``bandwidth_report`` in
+        the context has the figures, the ``verdict`` and the ``report_path``
     :param if_running: what to do while another run syncs the same SIP peer: ``wait`` (default) or ``fail``
     :param allow_older_run: whether a run may plan after a newer run of the same DAG has; templated
     :param plan_valid_for: how old a plan may be when an order is sent for the first time, by default two hours

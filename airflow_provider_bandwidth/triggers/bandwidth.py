@@ -25,7 +25,7 @@ from airflow_provider_bandwidth.triggers.waiting import (
 #: Seconds that a trigger runs in a triggerer at the least. Airflow's scheduler learns late, under load, that the task
 #: process has ended. If the task was queued again by then, it counts as killed from outside and is tried anew.
 MIN_DEFERRAL: Final = 15.0
-#: Seconds between two lines of the log on how many of many orders are where.
+#: Seconds between two lines of the log that count many orders by status.
 _LOG_INTERVAL: Final = 60.0
 
 
@@ -51,12 +51,12 @@ class BandwidthTnOrderTrigger(BaseTrigger):
         of the time waited, up to ``max_wait``, and where the connection's ``max_requests_per_minute`` asks for it
     :param started_at: when the wait began; now by default
     :param deadline: when the wait ends without a result; never by default
-    :param processing_status: the status in which the order was last seen; only other ones are logged
+    :param processing_status: the status in which the order was last seen; only a different one is logged
     :param exponential_backoff: let the interval grow as fast as the time waited
     :param max_wait: seconds to which the interval grows at most, ten minutes by default
     :param order_api: which of Bandwidth's order APIs the order belongs to; the connection's if ``None``
-    :param action: what the order does, ``IMPORT`` or ``REMOVE``; ``None`` if that is not known. Where an order API has
-        a place for each action, knowing it saves calls
+    :param action: what the order does, ``IMPORT`` or ``REMOVE``; ``None`` if that is not known. Where an order API
+        keeps the orders of each action apart, knowing it saves calls
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class BandwidthTnOrdersTrigger(BaseTrigger):
     """Wait until each of many orders is terminal, and say so in one event. Sends GETs only, and blocks no event loop.
 
     It looks through the poller that all triggers of the connection and account share. The event has ids and statuses
-    only: whoever gets it reads the orders.
+    only: the task reads the orders.
 
     :param order_ids: the orders
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
@@ -244,7 +244,7 @@ class BandwidthTnOrdersTrigger(BaseTrigger):
         yield TriggerEvent(OrdersEvent.of(events).to_payload())
 
     async def _wait(self, waiters: list[Waiter]) -> None:
-        """Until all have ended, or not even the look at the deadline is waited for; a line a minute in the log."""
+        """Wait until all have ended, or the look at the deadline is overdue; log a line a minute at most."""
         pending: set[asyncio.Future[OrderEvent]] = {waiter.future for waiter in waiters}
         give_up_at = float("inf") if self.deadline is None else self.deadline + DEADLINE_GRACE
         while pending and (remaining := give_up_at - time.time()) > 0:

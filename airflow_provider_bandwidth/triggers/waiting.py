@@ -26,10 +26,11 @@ from airflow_provider_bandwidth.exceptions import (
 )
 from airflow_provider_bandwidth.order_records import DEFAULT_ORDER_API, TERMINAL_STATUSES, ProcessingStatus, TnOrder
 
-#: Seconds before the first look of a wait. Whoever waits has just looked by itself.
+#: Seconds before the first look of a wait: the task has just looked by itself.
 FIRST_POLL_DELAY: Final = 2.0
-#: How many refusals in a row end a wait, if they were seen over at least so many seconds.
+#: How many refusals in a row end a wait, if they were seen over long enough.
 MAX_REFUSALS: Final = 5
+#: Seconds over which they have to be seen at least.
 REFUSAL_GRACE: Final = 30.0
 #: The same for an order that was never seen: Bandwidth may need a moment to show a new one.
 NOT_FOUND_GRACE: Final = 60.0
@@ -41,7 +42,7 @@ DEADLINE_GRACE: Final = 30.0
 LONG_WAIT: Final = 3600.0
 #: The longest interval, in seconds, to which the slowing down for old orders alone leads.
 _MAX_SLOWED_INTERVAL: Final = 600.0
-#: An order that has been open for T seconds is looked at every T/20 at the most often.
+#: An order that has been open for T seconds is looked at no more often than every T/20 seconds.
 _SLOWDOWN: Final = 1 / 20
 #: Longest order, in bytes of JSON, that travels inside an event: events are rows of Airflow's database.
 _MAX_EVENT_BYTES: Final = 48 * 1024
@@ -213,7 +214,7 @@ class Refusals:
         return self._count >= MAX_REFUSALS and now - self._first_at >= grace
 
     def reset(self) -> None:
-        """Something else was answered."""
+        """Count anew, since something else was answered."""
         self._count = 0
 
 
@@ -276,7 +277,7 @@ class Waiter:
         self.last_failure: str | None = None
         self.future: asyncio.Future[OrderEvent] = loop.create_future()
         self.due_at = loop.time() + FIRST_POLL_DELAY
-        # An order was made before somebody waits for it; any reading of it tells when.
+        # An order was made before it is waited for; any look at it shows when.
         self.created_on = datetime.fromtimestamp(started_at, UTC).date()
         self._refusals = Refusals()
         self._growth = 1.0 if exponential_backoff else _SLOWDOWN
