@@ -43,7 +43,7 @@ def local_executor(database: str, parallelism: int) -> dict[str, str]:
 
 @dataclass
 class RealWaits:
-    """The run of the DAG ``waits``: a task ``wait`` for each order, a task ``neighbour`` for each file."""
+    """The run of the DAG ``waits``: a ``wait`` for each order, a ``text`` for each text, a ``neighbour`` for each file."""
 
     airflow: Airflow
     processes: Processes
@@ -86,6 +86,7 @@ def running_waits(
     sandbox: Sandbox,
     order_ids: Sequence[str],
     *,
+    message_ids: Sequence[str] = (),
     files: Sequence[str] = (),
     poke_interval: float,
     parallelism: int,
@@ -97,6 +98,7 @@ def running_waits(
     with work_folder() as folder, running_postgres() as database, Processes(folder) as processes:
         settings = {
             "order_ids": list(order_ids),
+            "message_ids": list(message_ids),
             "files": [str(folder / name) for name in files],
             "poke_interval": poke_interval,
         }

@@ -8,7 +8,10 @@ import json
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+import requests
+
 from airflow_provider_bandwidth.sandbox import Sandbox
+from airflow_provider_bandwidth.sandbox.settings import DEFAULT_APPLICATION
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
 from airflow_provider_bandwidth.triggers.waiting import OrderEvent
 
@@ -44,6 +47,29 @@ def add_orders(
         ).order_id
         for first in range(0, count * numbers, numbers)
     ]
+
+
+def add_texts(sandbox: Sandbox, count: int, *, delivered_after: float) -> list[str]:
+    """Texts that are on their way for so many seconds by the sandbox's clock; their ids."""
+    sender = "9195550101"
+    sandbox.seed(imported=[sender])
+    sandbox.configure(campaign_required=False, ready_lag_seconds=0, message_delivery_seconds=delivered_after)
+    url = f"{sandbox.messaging_url}/users/{sandbox.default_location[0]}/messages"
+    answers = [
+        requests.post(
+            url,
+            json={
+                "applicationId": DEFAULT_APPLICATION,
+                "to": [f"+1212555{number:04d}"],
+                "from": f"+1{sender}",
+                "text": "hello",
+            },
+            auth=("sandbox", "sandbox"),
+            timeout=30,
+        )
+        for number in range(100, 100 + count)
+    ]
+    return [answer.json()["id"] for answer in answers]
 
 
 def connection_variable(sandbox: Sandbox, conn_id: str = "bandwidth_default", **extra: Any) -> tuple[str, str]:

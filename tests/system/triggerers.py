@@ -1,9 +1,9 @@
 """Deferred sensors on the real triggerer of this environment's Airflow: ``make test-triggerers``.
 
-Twenty sensors wait for twenty orders, with OAuth2 tokens that live a few seconds, so that tokens are fetched while
-triggers run. Ten orders end; the triggerer is killed by SIGKILL and another one started; the other ten end. Two
-sensors of Airflow's own wait beside ours, one for each triggerer, and must go on. Exits 1 unless all succeed at their
-first try, no triggerer ends by itself, and no log of a triggerer tells of an error.
+Twenty sensors wait for twenty orders and four for four texts, with OAuth2 tokens that live a few seconds, so that
+tokens are fetched while triggers run. Half of the orders and texts end; the triggerer is killed by SIGKILL and another
+one started; the other half ends. Two sensors of Airflow's own wait beside ours, one for each triggerer, and must go on.
+Exits 1 unless all succeed at their first try, no triggerer ends by itself, and no log of a triggerer tells of an error.
 
     python tests/system/triggerers.py [--table FILE]
 """
@@ -19,45 +19,60 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.airflow_processes import stop_on_termination, wait_for
 from support.real_waits import AIRFLOW_VERSION, RealWaits, TriggererDiedError, running_waits
-from support.waiting import add_orders
+from support.waiting import add_orders, add_texts
 
 from airflow_provider_bandwidth.sandbox import Sandbox
 
-COUNT = 20
+COUNT, TEXTS = 20, 4
+#: Seconds by the sandbox's clock after which the first half of the texts is delivered; the second takes twice as long.
+DELIVERY = 3 * 3600.0
 #: Seconds that an OAuth2 token lives, and for which all sensors only wait.
 TOKEN_LIFETIME, QUIET = 3, 12.0
 HEADER = (
-    "| Airflow | deferred sensors | succeeded at the first try | another provider's | ended by themselves "
-    "| errors in the triggerers' logs | tokens | seconds |\n|---|---|---|---|---|---|---|---|"
+    "| Airflow | deferred sensors | succeeded at the first try | of texts | another provider's | ended by themselves "
+    "| errors in the triggerers' logs | tokens | seconds |\n|---|---|---|---|---|---|---|---|---|"
 )
+
+
+LOOKS = (("list", "order"), ("search-messages",))
+
+
+def count_looks(sandbox: Sandbox, operations: tuple[str, ...]) -> int:
+    """How many calls for orders, or for texts, were answered."""
+    return sum(sandbox.count(operation=operation) for operation in operations)
 
 
 def live(waits: RealWaits, sandbox: Sandbox, order_ids: list[str]) -> None:
     """The life of the run, to its end or to the death of a triggerer."""
     half = COUNT // 2
     waits.until("all sensors wait", "wait", "deferred", COUNT, timeout=400)
+    waits.until("all sensors of texts wait", "text", "deferred", TEXTS, timeout=100)
     waits.until("both neighbours wait", "neighbour", "deferred", 2, timeout=60)
-    print(f"{COUNT} sensors and 2 neighbours are deferred.", flush=True)
+    print(f"{COUNT} sensors, {TEXTS} of texts and 2 neighbours are deferred.", flush=True)
     time.sleep(QUIET)
     for order_id in order_ids[:half]:
         sandbox.finish(order_id)
+    sandbox.skip(DELIVERY)
     (waits.folder / "first").touch()
     waits.until("the first half has ended", "wait", "success", half, timeout=200)
+    waits.until("the first texts are delivered", "text", "success", TEXTS // 2, timeout=60)
     waits.until("the first neighbour has ended", "neighbour", "success", 1, timeout=60)
 
     waits.replace_triggerer()
-    before = sandbox.count(operation="list") + sandbox.count(operation="order")
+    before = [count_looks(sandbox, operations) for operations in LOOKS]
     wait_for(
-        "the second triggerer looks at orders",
-        lambda: sandbox.count(operation="list") + sandbox.count(operation="order") > before,
+        "the second triggerer looks at orders and texts",
+        lambda: all(count_looks(sandbox, ops) > seen for ops, seen in zip(LOOKS, before, strict=True)),
         timeout=120,
     )
     print("The triggerer was killed; a second one has taken over.", flush=True)
     time.sleep(QUIET)
     for order_id in order_ids[half:]:
         sandbox.finish(order_id)
+    sandbox.skip(DELIVERY)
     (waits.folder / "second").touch()
     waits.until("all sensors have ended", "wait", "success", COUNT, timeout=200)
+    waits.until("all texts are delivered", "text", "success", TEXTS, timeout=60)
     waits.until("the second neighbour has ended", "neighbour", "success", 2, timeout=60)
 
 
@@ -67,13 +82,14 @@ def judge(waits: RealWaits, sandbox: Sandbox, died: int, seconds: float) -> tupl
     for line in errors[:10]:
         print(f"  {line}", file=sys.stderr)
     ours = waits.states.count("wait")["success"] - waits.states.count_retried("wait")
+    texts = waits.states.count("text")["success"] - waits.states.count_retried("text")
     others = waits.states.count("neighbour")["success"] - waits.states.count_retried("neighbour")
     tokens = sandbox.count(operation="token")
     row = (
-        f"| {AIRFLOW_VERSION} | {COUNT} | {ours} of {COUNT} | {others} of 2 | {died} | {len(errors)} | {tokens} "
-        f"| {seconds:.0f} |"
+        f"| {AIRFLOW_VERSION} | {COUNT + TEXTS} | {ours} of {COUNT} | {texts} of {TEXTS} | {others} of 2 | {died} "
+        f"| {len(errors)} | {tokens} | {seconds:.0f} |"
     )
-    return row, ours == COUNT and others == 2 and died == 0 and not errors
+    return row, (ours, texts, others) == (COUNT, TEXTS, 2) and died == 0 and not errors
 
 
 def main() -> int:
@@ -84,7 +100,19 @@ def main() -> int:
     started, died = time.monotonic(), 0
     with Sandbox(token_lifetime_seconds=TOKEN_LIFETIME) as sandbox:
         order_ids = add_orders(sandbox, COUNT)
-        with running_waits(sandbox, order_ids, files=("first", "second"), poke_interval=5, parallelism=4) as waits:
+        message_ids = [
+            message_id
+            for delivered_after in (DELIVERY, 2 * DELIVERY)
+            for message_id in add_texts(sandbox, TEXTS // 2, delivered_after=delivered_after)
+        ]
+        with running_waits(
+            sandbox,
+            order_ids,
+            message_ids=message_ids,
+            files=("first", "second"),
+            poke_interval=5,
+            parallelism=4,
+        ) as waits:
             try:
                 live(waits, sandbox, order_ids)
             except TriggererDiedError as error:

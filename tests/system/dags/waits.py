@@ -1,4 +1,4 @@
-"""One deferred sensor for each order id in a file, and two of another provider; see ``tests/system/triggerers.py``.
+"""A deferred sensor for each order and text in a file, and two of another provider; see ``tests/system/triggerers.py``.
 
 The environment names the file. Without it this file defines no DAG, since its run would begin by itself.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
+from airflow_provider_bandwidth.sensors.messages import BandwidthMessageSensor
 
 try:
     from airflow.providers.standard.sensors.filesystem import FileSensor
@@ -31,6 +32,10 @@ if "WAITS" in os.environ:
         BandwidthTnOrderSensor.partial(
             task_id="wait", deferrable=True, poke_interval=settings["poke_interval"], timeout=1800
         ).expand(order_id=settings["order_ids"])
+        if settings["message_ids"]:
+            BandwidthMessageSensor.partial(
+                task_id="text", deferrable=True, poke_interval=settings["poke_interval"], timeout=1800
+            ).expand(message_id=settings["message_ids"])
         if settings["files"]:
             FileSensor.partial(task_id="neighbour", deferrable=True, poke_interval=2, timeout=1800).expand(
                 filepath=settings["files"]
