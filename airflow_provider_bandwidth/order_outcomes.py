@@ -12,11 +12,12 @@ from airflow_provider_bandwidth.order_records import TERMINAL_STATUSES, OrderOut
 
 #: XCom keys beside ``return_value``; a contract with the tasks downstream.
 ERRORS_KEY: Final = "errors"
+WARNINGS_KEY: Final = "warnings"
 COMPLETED_KEY: Final = "completed_telephone_numbers"
 ORDERS_KEY: Final = "orders"
 #: Seconds that a trigger's own deadline event has to arrive before Airflow ends the deferral.
 DEFERRAL_MARGIN: Final = 120.0
-#: How many of the failing telephone numbers the log names.
+#: How many of the failing telephone numbers, and of different warnings, the log names.
 _LOGGED_NUMBERS: Final = 10
 
 
@@ -67,5 +68,10 @@ def log_outcomes(log: Any, outcomes: Sequence[OrderOutcome], *, names_numbers: b
         log.warning("Failing telephone numbers, %d of %d: %s.", len(shown), len(failing), ", ".join(shown))
     if errors:
         tell("What Bandwidth says of each number is in XCom %r.", ERRORS_KEY)
+    warnings = Counter(warning.description for outcome in outcomes for warning in outcome.order.warnings)
+    for description, count in warnings.most_common(_LOGGED_NUMBERS):
+        log.info("%d x warning: %s", count, description)
+    if warnings:
+        log.info("What Bandwidth warns of is no error. It is in XCom %r, by number.", WARNINGS_KEY)
     if any(outcome.processing_status == ProcessingStatus.PARTIAL for outcome in outcomes):
         tell("Only the numbers in XCom %r can be used.", COMPLETED_KEY)

@@ -1,4 +1,4 @@
-"""From import to text: import a number, assign it to a campaign, text with it, and wait until the text is delivered.
+"""From import to text: import a number, assign it to a campaign, check it, text with it, and wait for the delivery.
 
 Trigger it with a configuration like ``{"telephone_number": "9195550101", "campaign_id": "CABC123", "to":
 "+12125550150"}``. It needs the connection ``bandwidth_default``, with ``account_id``, ``site_id`` and
@@ -7,9 +7,10 @@ Trigger it with a configuration like ``{"telephone_number": "9195550101", "campa
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
-from airflow.providers.common.compat.sdk import AirflowFailException, PokeReturnValue, dag, task
+from airflow.providers.common.compat.sdk import PokeReturnValue, dag, task
 
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
@@ -19,6 +20,8 @@ from airflow_provider_bandwidth.operators.messages import (
 )
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 from airflow_provider_bandwidth.sensors.messages import BandwidthMessageSensor
+
+log = logging.getLogger(__name__)
 
 
 @dag(
@@ -49,15 +52,23 @@ def bandwidth_text():
         task_id="assign", telephone_numbers="{{ params.telephone_number }}", campaign_id="{{ params.campaign_id }}"
     )
 
-    @task.sensor(poke_interval=5, timeout=3600, mode="reschedule")
-    def assigned(order_id: str) -> PokeReturnValue:
-        """Wait until the assignment has ended, and fail if the number was refused."""
-        order = BandwidthHook(order_api="tnoptions").get_tn_order(order_id)
-        if order.is_terminal and order.errors:
-            raise AirflowFailException(
-                f"imported, cannot text yet: {order.errors[0].code} {order.errors[0].description}"
-            )
-        return PokeReturnValue(is_done=order.is_terminal, xcom_value=str(order.processing_status))
+    # PARTIAL and FAILED mean: imported, cannot text yet. The log and the XCom "errors" say why.
+    assigned = BandwidthTnOrderSensor(
+        task_id="assigned",
+        order_id=assign.output,
+        order_api="tnoptions",
+        allowed_statuses="COMPLETE",
+        deferrable=True,
+        poke_interval=15,
+    )
+
+    # Carriers learn of it later than Bandwidth's App. What this user may not see is not waited for.
+    @task.sensor(poke_interval=60, timeout=timedelta(hours=6).total_seconds(), mode="reschedule")
+    def ready(telephone_number: str) -> PokeReturnValue:
+        """Wait until the number is known to lack nothing: application, SMS, campaign."""
+        (readiness,) = BandwidthHook().check_readiness([telephone_number])
+        log.info("%s", readiness.to_finding().text)
+        return PokeReturnValue(is_done=all(finding.state != "missing" for finding in readiness.findings))
 
     # A retry of this task looks for the text of the first attempt before it sends anything.
     send = BandwidthSendMessageOperator(
@@ -66,7 +77,7 @@ def bandwidth_text():
     delivered = BandwidthMessageSensor(task_id="delivered", message_id=send.output, deferrable=True, poke_interval=15)
 
     imported >> assign
-    assigned(assign.output) >> send >> delivered
+    assigned >> ready("{{ params.telephone_number }}") >> send >> delivered
 
 
 bandwidth_text()

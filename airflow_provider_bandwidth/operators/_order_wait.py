@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from airflow_provider_bandwidth.exceptions import BandwidthError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.order_outcomes import COMPLETED_KEY, ERRORS_KEY, ORDERS_KEY
+from airflow_provider_bandwidth.order_outcomes import COMPLETED_KEY, ERRORS_KEY, ORDERS_KEY, WARNINGS_KEY
 from airflow_provider_bandwidth.order_records import (
     OPEN_STATUSES,
     TERMINAL_STATUSES,
@@ -263,10 +263,11 @@ class OrdersPoller:
             hook.log.warning("Could not read order %s, trying again: %s", order.order_id, self._last_failure)
 
     def _explain(self, orders: Iterable[PlacedOrder]) -> None:
+        hook = self._get_hook()
         for order in orders:
-            explanation = explain_long_wait(str(order.order_id), order.processing_status)
+            explanation = explain_long_wait(str(order.order_id), order.processing_status, hook.order_api.name)
             if explanation is not None:
-                self._get_hook().log.info(explanation)
+                hook.log.info(explanation)
                 return
 
 
@@ -303,11 +304,12 @@ def judge_placed_orders(
 
 
 def push_outcomes(ti: Any, outcomes: Sequence[OrderOutcome]) -> None:
-    """Leave the errors and the completed numbers of all orders."""
+    """Leave the errors, the warnings and the completed numbers of all orders."""
     errors = [
         {**error.to_dict(), "order_id": outcome.order.order_id} for outcome in outcomes for error in outcome.errors
     ]
     push_list(ti, ERRORS_KEY, errors)
+    push_list(ti, WARNINGS_KEY, [warning.to_dict() for outcome in outcomes for warning in outcome.order.warnings])
     push_list(ti, COMPLETED_KEY, chain.from_iterable(each.completed_telephone_numbers for each in outcomes))
 
 
@@ -327,8 +329,11 @@ def describe_failures(failed: Sequence[PlacedOrder], count: int) -> str:
     return f"{len(failed)} of {count} orders failed: {'; '.join(shown)}{more}."
 
 
-def summarise(placed: Sequence[PlacedOrder]) -> dict[str, Any]:
-    """The sensor's summary, of all orders together."""
+def summarise(placed: Sequence[PlacedOrder], order_api: str) -> dict[str, Any]:
+    """The sensor's summary, of all orders together.
+
+    :param order_api: the name of the API that they were made through
+    """
     statuses = {each.processing_status if each.was_read else None for each in placed}
     is_one = len(placed) == 1
     mixed = None if None in statuses else str(ProcessingStatus.PARTIAL)
@@ -339,4 +344,5 @@ def summarise(placed: Sequence[PlacedOrder]) -> dict[str, Any]:
         "processing_status": statuses.pop() if len(statuses) == 1 else mixed,
         "completed_count": sum(each.completed_count for each in placed),
         "error_count": sum(each.error_count for each in placed),
+        "order_api": order_api,
     }

@@ -305,7 +305,7 @@ class BandwidthTnOrderOperator(BaseOperator):
             "Connection %r, account %s: %s of %d telephone numbers, CustomerOrderId %s%s.",
             self.bandwidth_conn_id,
             self.hook.account_id,
-            first.action,
+            first.action or first.resource.order,
             sum(len(each.request.telephone_numbers) for each in asked),
             first.customer_order_id,
             more,
@@ -331,7 +331,8 @@ class BandwidthTnOrderOperator(BaseOperator):
         return MappedTaskJournal.for_orders([(each.request.customer_order_id, each.content) for each in asked], context)
 
     def _place(self, asked: AskedOrder, outcome: TnOrder | Exception) -> PlacedOrder:
-        placed = PlacedOrder(asked.request.customer_order_id, str(asked.request.action))
+        action = asked.request.action
+        placed = PlacedOrder(asked.request.customer_order_id, None if action is None else str(action))
         if isinstance(outcome, TnOrder):
             placed.order_id = outcome.order_id
             placed.processing_status = str(outcome.processing_status)
@@ -487,7 +488,7 @@ class BandwidthTnOrderOperator(BaseOperator):
         push_outcomes(context["ti"], outcomes)
         self._push_orders(placed, context)
         log_outcomes(self.log, outcomes, names_numbers=self.log_telephone_numbers)
-        summary = summarise(placed)
+        summary = summarise(placed, self.hook.order_api.name)
         failed = [each for each in placed if each.error is not None]
         if failed:
             context["ti"].xcom_push(key="return_value", value=summary)

@@ -14,7 +14,7 @@ from airflow_provider_bandwidth.sandbox.dashboard import Dashboard
 from airflow_provider_bandwidth.sandbox.faults import Injection, make_fault
 from airflow_provider_bandwidth.sandbox.inventory import Location
 from airflow_provider_bandwidth.sandbox.loa_files import LoaFile
-from airflow_provider_bandwidth.sandbox.orders import NewOrder, Order, OrderError
+from airflow_provider_bandwidth.sandbox.orders import NewOrder, Order, OrderError, TnOptionGroup
 from airflow_provider_bandwidth.sandbox.settings import ORDER_APIS, Settings
 from airflow_provider_bandwidth.sandbox.store import Store
 from airflow_provider_bandwidth.sandbox.traffic import RequestRecord
@@ -218,7 +218,8 @@ class Controls:
     ) -> Order:
         """Put an order there that no request of yours created; it keeps its status and touches no number.
 
-        :param order_api: the API it came through; those of importTnOrders show it with either notation of numbers
+        :param order_api: the API it came through; those of importTnOrders show it with either notation of numbers. One
+            of ``tnoptions`` assigned campaign ``CABC123``
         :param created_at: an aware time; now if not given
         :param location: the first peer of the first site if not given
         """
@@ -226,16 +227,19 @@ class Controls:
         known = (*ORDER_APIS, "tnoptions")
         if order_api not in known:
             raise ValueError(f"unknown order API {order_api!r}; known: {', '.join(known)}")
+        numbers = tuple(telephone_numbers)
+        sets_options = order_api == "tnoptions"
         new = NewOrder(
             account_id=account_id,
             site_id=site_id,
             sip_peer_id=sip_peer_id,
-            action=action,
-            telephone_numbers=tuple(telephone_numbers),
+            action="OPTIONS" if sets_options else action,
+            telephone_numbers=numbers,
             customer_order_id=customer_order_id,
             loa_type=loa_type,
             created_by=created_by,
             order_api=order_api,
+            option_groups=(TnOptionGroup("on", "asSpecified", "CABC123", None, numbers),) if sets_options else (),
         )
         return self._store.add(new, status=status, errors=errors, created_at=created_at)
 

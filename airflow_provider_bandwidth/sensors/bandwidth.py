@@ -31,6 +31,7 @@ from airflow_provider_bandwidth.order_outcomes import (
     COMPLETED_KEY,
     DEFERRAL_MARGIN,
     ERRORS_KEY,
+    WARNINGS_KEY,
     log_outcomes,
     parse_allowed_statuses,
 )
@@ -66,6 +67,9 @@ class BandwidthTnOrderSensor(WaitingSensor):
     ``errors``
         ``[{"telephone_number", "code", "description"}, ...]``, one entry per number and error; the number is ``None``
         where Bandwidth's error names none
+    ``warnings``
+        ``[{"telephone_number", "description"}, ...]``: what Bandwidth remarks, and what fails nothing. Orders of
+        ``tnoptions`` may have some, also where they are COMPLETE
     ``completed_telephone_numbers``
         ten digits each; for IMPORT, the numbers that can be used
 
@@ -78,7 +82,8 @@ class BandwidthTnOrderSensor(WaitingSensor):
 
     :param order_id: the order to wait for; templated
     :param order_api: which of Bandwidth's order APIs the order was submitted through: ``externalTns``,
-        ``importTnOrders`` or ``importTnOrders/messaging``; the connection's by default; templated
+        ``importTnOrders`` or ``importTnOrders/messaging``; the connection's by default. ``tnoptions`` for an order that
+        assigns a campaign; templated
     :param allowed_statuses: terminal statuses that let the task succeed; PARTIAL is logged as a warning
     :param ignore_error_codes: Bandwidth error codes that count as done, say 5124 "already exists": one, text with
         several, or any iterable. An order whose only errors are ignored counts as COMPLETE
@@ -271,7 +276,7 @@ class BandwidthTnOrderSensor(WaitingSensor):
         # A rescheduled sensor forgets what it said: it says so in the first poke after the hour.
         if self._has_explained or not 0 <= waited - LONG_WAIT <= max(self.poke_interval, 60.0) * 2:
             return
-        explanation = explain_long_wait(str(self.order_id), self._processing_status)
+        explanation = explain_long_wait(str(self.order_id), self._processing_status, self._get_order_api())
         if explanation is not None:
             self._has_explained = True
             self.log.info(explanation)
@@ -332,6 +337,7 @@ class BandwidthTnOrderSensor(WaitingSensor):
         summary = outcome.summary()
         ti = context["ti"]
         ti.xcom_push(key=ERRORS_KEY, value=[error.to_dict() for error in outcome.errors])
+        ti.xcom_push(key=WARNINGS_KEY, value=[warning.to_dict() for warning in order.warnings])
         ti.xcom_push(key=COMPLETED_KEY, value=list(outcome.completed_telephone_numbers))
         ti.xcom_push(key=ORDER_URL_KEY, value=self._find_order_url(order.order_id, order.action))
         log_outcomes(self.log, [outcome], names_numbers=self.log_telephone_numbers)

@@ -150,7 +150,7 @@ class BandwidthTnOrderTrigger(BaseTrigger):
         return asyncio.get_running_loop().call_later(remaining, self._explain_long_wait, waiter)
 
     def _explain_long_wait(self, waiter: Waiter) -> None:
-        explanation = explain_long_wait(self.order_id, waiter.status)
+        explanation = explain_long_wait(self.order_id, waiter.status, self.order_api)
         if explanation is not None:
             self.log.info(explanation)
 
@@ -271,7 +271,9 @@ class BandwidthTnOrdersTrigger(BaseTrigger):
 
     def _explain_long_wait(self, waiters: list[Waiter]) -> None:
         for waiter in waiters:
-            explanation = None if waiter.future.done() else explain_long_wait(waiter.order_id, waiter.status)
+            if waiter.future.done():
+                continue
+            explanation = explain_long_wait(waiter.order_id, waiter.status, self.order_api)
             if explanation is not None:
                 self.log.info(explanation)
                 return

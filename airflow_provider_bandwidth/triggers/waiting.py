@@ -24,6 +24,7 @@ from airflow_provider_bandwidth.exceptions import (
     InvalidParameterError,
     OrderNotFoundError,
 )
+from airflow_provider_bandwidth.order_apis import TN_OPTIONS, parse_order_api
 from airflow_provider_bandwidth.order_records import DEFAULT_ORDER_API, TERMINAL_STATUSES, ProcessingStatus, TnOrder
 
 #: Seconds before the first look of a wait: the task has just looked by itself.
@@ -169,9 +170,13 @@ def is_refusal(error: Exception) -> bool:
     return isinstance(error, InvalidConnectionError | InvalidParameterError)
 
 
-def explain_long_wait(order_id: str, status: str | None) -> str | None:
-    """Why an order may still be open after an hour; ``None`` if its last status needs no explanation."""
-    if status != ProcessingStatus.PROCESSING:
+def explain_long_wait(order_id: str, status: str | None, order_api: str | None = None) -> str | None:
+    """Why an order may still be open after an hour; ``None`` if its last status needs no explanation.
+
+    :param order_api: which order API it belongs to, if that is known
+    """
+    api = parse_order_api(order_api or DEFAULT_ORDER_API, also=(TN_OPTIONS,))
+    if status != ProcessingStatus.PROCESSING or not api.is_confirmed:
         return None
     return (
         f"Order {order_id} is still PROCESSING after an hour. That is no fault: an import may take up to 48 hours if "

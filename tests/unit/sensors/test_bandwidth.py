@@ -106,6 +106,7 @@ def test_complete(way: str, sandbox: Sandbox) -> None:
             "order_api": "externalTns",
         },
         "errors": [],
+        "warnings": [],
         "completed_telephone_numbers": list(NUMBERS),
         ORDER_URL_KEY: f"https://ui.example.net/9900000/{order.order_id}",
     }

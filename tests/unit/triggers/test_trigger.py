@@ -315,15 +315,18 @@ def trigger_log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize(("waited", "times"), [(0.0, 1), (LONG_WAIT + 10, 0)])
+@pytest.mark.parametrize(
+    ("waited", "order_api", "times"),
+    [(0.0, "externalTns", 1), (LONG_WAIT + 10, "externalTns", 0), (0.0, "tnoptions", 0)],
+)
 def test_a_wait_of_an_hour_is_explained_once(
-    bandwidth: Sandbox, trigger_log: list[str], waited: float, times: int
+    bandwidth: Sandbox, trigger_log: list[str], waited: float, order_api: str, times: int
 ) -> None:
-    """Not once more in the triggerer that takes over."""
-    (order_id,) = add_orders(bandwidth, 1)
+    """Not once more in the triggerer that takes over, and not where nobody has to confirm a transfer."""
+    (order_id,) = add_orders(bandwidth, 1, order_api=order_api)
 
     async def scenario() -> None:
-        async with waits([order_id], poke_interval=600.0, started_at=wall_clock() - waited):
+        async with waits([order_id], poke_interval=600.0, order_api=order_api, started_at=wall_clock() - waited):
             await asyncio.sleep(3 * LONG_WAIT)
 
     run_fast(scenario())
