@@ -221,7 +221,7 @@ class OrderFailedError(BandwidthError):
     def __init__(self, order: TnOrder, hint: str = "") -> None:
         by_code = Counter(error.code for error in order.errors)
         codes = ", ".join(f"{code or 'no code'} x {count}" for code, count in by_code.most_common()) or "none given"
-        action = str(order.action or "external TNs")
+        action = str(order.action or order.order_api)
         # The verdict comes first: Airflow's log shows the beginning of a long line.
         message = (
             f"{action} order ended {order.processing_status}: {len(order.completed_telephone_numbers)} of "

@@ -58,8 +58,9 @@ def log_outcomes(log: Any, outcomes: Sequence[OrderOutcome], *, names_numbers: b
             outcome.ignored_count,
             outcome.order.order_id,
         )
-    for code, count in Counter(error.code for error in errors).most_common():
-        known = explain_error_code(code)
+    kinds = Counter((error.code, outcome.order.order_api) for outcome in outcomes for error in outcome.errors)
+    for (code, order_api), count in kinds.most_common():
+        known = explain_error_code(code, order_api)
         what = f"{known.meaning}. What to do: {known.advice}." if known else "no advice is known for this code."
         tell("%d x %s: %s", count, code or "no code", what)
     failing = {error.telephone_number: error.code for error in errors if error.telephone_number}

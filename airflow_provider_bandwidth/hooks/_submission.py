@@ -238,7 +238,7 @@ class Submission:
                 self._log.info(
                     "Created order %s: %s of %d telephone numbers, CustomerOrderId %s.",
                     order.order_id,
-                    self._request.action,
+                    self._request.action or self._request.resource.order,
                     len(self._request.telephone_numbers),
                     self._id,
                 )

@@ -5,31 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
-from airflow_provider_bandwidth.exceptions import InvalidParameterError, InvalidTelephoneNumbersError
+from airflow_provider_bandwidth.exceptions import InvalidParameterError
 from airflow_provider_bandwidth.hooks._sending import EarlierSending, SendingJournal
-from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.hooks.messaging import BandwidthMessagingHook
 from airflow_provider_bandwidth.messaging.requests import (
     ALL_FINAL_REPORTS,
     InternationalMessageRequest,
     MessageRequest,
 )
-from airflow_provider_bandwidth.operators._asking import derive_order_id, read_telephone_numbers
-from airflow_provider_bandwidth.operators._task_journal import TaskJournal, first_start, is_first
+from airflow_provider_bandwidth.operators._task_journal import first_start, is_first
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.order_apis import TN_OPTIONS
-from airflow_provider_bandwidth.orders import (
-    CampaignAssignmentRequest,
-    parse_flag,
-    parse_time,
-)
-from airflow_provider_bandwidth.values import repeatable
+from airflow_provider_bandwidth.orders import CampaignAssignmentRequest, TnOrderRequest, parse_flag, parse_time
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -37,6 +30,10 @@ if TYPE_CHECKING:
 #: Key of the task state store (Airflow 3.3+). Renaming it forgets the texts of tasks that are about to be retried.
 _STORE_KEY: Final = "bandwidth_message"
 _APIS: Final = ("messaging", "international_a2p")
+#: What only orders for telephone numbers have.
+_OF_NUMBERS_ALONE: Final = frozenset(
+    {"site_id", "sip_peer_id", "loa_type", "subscriber", "loa_authorizing_person", "order_api"}
+)
 #: Airflow's clocks and Bandwidth's may differ by so much.
 _CLOCK_SKEW: Final = timedelta(minutes=2)
 
@@ -175,25 +172,24 @@ class BandwidthSendMessageOperator(BaseOperator):
         )
 
 
-class BandwidthCampaignAssignmentOperator(BaseOperator):
-    """Submit one order that assigns telephone numbers to a registered campaign (``tnoptions``); exactly once.
+class BandwidthCampaignAssignmentOperator(BandwidthTnOrderOperator):
+    """Assign telephone numbers to a registered campaign by orders of ``tnoptions``; each exactly once.
 
-    Without a campaign US local numbers cannot text: 4476. The task ends when Bandwidth has the order, which
-    ``BandwidthHook(order_api="tnoptions").get_tn_order(order_id)`` reads. A retry or a cleared task finds the order and
-    sends nothing; only one that FAILED is submitted anew. All parameters are templated.
+    Without a campaign US local numbers cannot text: 4476. It goes as with ``BandwidthTnOrderOperator``: up to
+    ``chunk_size`` numbers are one order, a retry or a cleared task finds the orders and sends nothing, and only one
+    that FAILED is submitted anew. The task ends when Bandwidth has the orders; wait for them with
+    ``BandwidthTnOrderSensor(order_api="tnoptions", ...)``, or with ``wait_for_completion=True``.
 
-    Refusals: 12189 the campaign is not found, 12192 it is not active, 12128 this account may not use it, 5132 SMS is
-    off, 5133 the location is not set up for A2P, 5128 Bandwidth does not change hosted numbers this way.
+    A number that completed is on the campaign. One with an error keeps what it had: it is imported, cannot text yet.
+    12189 the campaign is not found, 12192 it is not active, 12128 this account may not use it, 5132 SMS is off, 5133
+    the location is not set up for A2P, 5128 Bandwidth does not change hosted numbers this way.
 
     :param telephone_numbers: NANP numbers, as ``BandwidthTnOrderOperator`` takes them. Without any number the task is
-        skipped
-    :param campaign_id: CampaignId; needed for ``asSpecified``
-    :param message_class: MessageClass; left out by default
-    :param action: ``asSpecified``, ``systemDefault``, ``off``, ``delete`` or ``unchanged``
-    :param customer_order_id: your id for the order; by default derived from the task run and the order's content
-    :param account_id: Bandwidth account; the connection's by default
-    :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
-    :return: (XCom) the order id
+        skipped; templated
+    :param campaign_id: CampaignId; needed for ``asSpecified``; templated
+    :param message_class: MessageClass; left out by default; templated
+    :param action: ``asSpecified``, ``systemDefault``, ``off``, ``delete`` or ``unchanged``; templated
+    :return: (XCom) the order id, the list of order ids, or the sensor's summary
     :raises AirflowFailException: a parameter or a telephone number is wrong; nothing was sent. The task is not retried
     """
 
@@ -203,10 +199,11 @@ class BandwidthCampaignAssignmentOperator(BaseOperator):
         "message_class",
         "action",
         "customer_order_id",
+        "reuse_existing_order",
+        "reuse_orders_ended_since",
         "account_id",
         "bandwidth_conn_id",
     )
-    ui_color = "#e8f4fd"
 
     def __init__(
         self,
@@ -215,41 +212,23 @@ class BandwidthCampaignAssignmentOperator(BaseOperator):
         campaign_id: str | None = None,
         message_class: str | None = None,
         action: str = "asSpecified",
-        customer_order_id: str | None = None,
-        account_id: str | None = None,
-        bandwidth_conn_id: str = BandwidthHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.telephone_numbers = repeatable(telephone_numbers)
+        if unknown := _OF_NUMBERS_ALONE & kwargs.keys():
+            raise TypeError(f"An order that assigns a campaign has no {', '.join(sorted(unknown))}.")
+        super().__init__(action=action, telephone_numbers=telephone_numbers, order_api=TN_OPTIONS.name, **kwargs)
         self.campaign_id = campaign_id
         self.message_class = message_class
-        self.action = action
-        self.customer_order_id = customer_order_id
-        self.account_id = account_id
-        self.bandwidth_conn_id = bandwidth_conn_id
 
-    @cached_property
-    def hook(self) -> BandwidthHook:
-        """The hook, for the rendered connection and account; a test may set its own."""
-        return BandwidthHook(self.bandwidth_conn_id, self.account_id, TN_OPTIONS.name)
-
-    def execute(self, context: Context) -> str:
-        """Submit the order, or find it."""
-        try:
-            request = CampaignAssignmentRequest(
-                read_telephone_numbers(self.telephone_numbers, self.log),
-                campaign_id=self.campaign_id or None,
-                message_class=self.message_class or None,
-                a2p_action=self.action,
-            )
-            derived_id = derive_order_id(request, self.hook.account_id, context)
-            request = replace(request, customer_order_id=self.customer_order_id or derived_id)
-        except (InvalidParameterError, InvalidTelephoneNumbersError) as error:
-            # What was given is as wrong at the next try.
-            raise AirflowFailException(str(error)) from error
-        (journal,) = TaskJournal.for_orders([(request.customer_order_id, derived_id)], context)
-        return self.hook.submit_tn_order(request, journal=journal).order_id
+    def _build_request(self, telephone_numbers: tuple[str, ...], customer_order_id: str | None) -> TnOrderRequest:
+        own_id = {} if customer_order_id is None else {"customer_order_id": customer_order_id}
+        return CampaignAssignmentRequest(
+            telephone_numbers,
+            campaign_id=self.campaign_id or None,
+            message_class=self.message_class or None,
+            a2p_action=str(self.action),
+            **own_id,
+        )
 
 
 class _TaskJournal(SendingJournal):

@@ -43,7 +43,7 @@ def local_executor(database: str, parallelism: int) -> dict[str, str]:
 
 @dataclass
 class RealWaits:
-    """The run of the DAG ``waits``: a ``wait`` for each order, a ``text`` for each text, a ``neighbour`` for each file."""
+    """The run of the DAG ``waits``: a ``wait`` for each order, a ``text`` for each text, and neighbours."""
 
     airflow: Airflow
     processes: Processes

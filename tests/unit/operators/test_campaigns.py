@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, TaskDeferred
 from support.airflow_task import FakeTime, StateStore
+from support.fast_time import run_fast
 from support.tasks import FakeTaskInstance, make_context
 
 from airflow_provider_bandwidth.exceptions import BandwidthApiError, OrderMismatchError
@@ -17,6 +19,7 @@ from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.operators.messages import BandwidthCampaignAssignmentOperator
 from airflow_provider_bandwidth.orders import CampaignAssignmentRequest
 from airflow_provider_bandwidth.sandbox import Sandbox
+from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrdersTrigger
 
 NUMBERS = ["9195550101", "9195550102"]
 
@@ -35,20 +38,37 @@ class Assigning:
     def __init__(self, sandbox: Sandbox, store: StateStore | None = None, **parameters: Any) -> None:
         self.time = FakeTime(sandbox)
         self.store = store
-        self.parameters = {"telephone_numbers": NUMBERS, "campaign_id": "CABC123", **parameters}
+        self.parameters = parameters
         self.try_number = 0
 
-    def attempt(self) -> str:
+    def attempt(self) -> Any:
         self.try_number += 1
-        ti = FakeTaskInstance("assign", dag_id="texts", run_id="manual__1", try_number=self.try_number)
+        self.ti = ti = FakeTaskInstance("assign", dag_id="texts", run_id="manual__1", try_number=self.try_number)
         now = datetime.fromtimestamp(self.time.clock(), UTC)
         run = SimpleNamespace(start_date=now, clear_number=0, run_after=now, logical_date=now)
         context = make_context(ti, dag_run=run)
         if self.store is not None:
             context["task_state_store"] = self.store
-        operator = BandwidthCampaignAssignmentOperator(task_id="assign", **self.parameters)
+        operator = self.make(**self.parameters)
         operator.hook = BandwidthHook(order_api="tnoptions", sleep=self.time.sleep, clock=self.time.clock)
-        return operator.execute(context)
+        try:
+            return operator.execute(context)
+        except TaskDeferred as deferred:
+            event = json.loads(json.dumps(run_fast(self._run_trigger(deferred.trigger))))
+            return operator.execute_complete(context, event=event, **deferred.kwargs)
+
+    @staticmethod
+    def make(**parameters: Any) -> Any:
+        given = {"telephone_numbers": NUMBERS, "campaign_id": "CABC123", **parameters}
+        return BandwidthCampaignAssignmentOperator(task_id="assign", **given)
+
+    @staticmethod
+    async def _run_trigger(trigger: Any) -> Any:
+        path, fields = trigger.serialize()
+        assert (path.rpartition(".")[2], fields["order_api"]) == ("BandwidthTnOrdersTrigger", "tnoptions")
+        async for event in BandwidthTnOrdersTrigger(**fields).run():
+            return event.payload
+        raise AssertionError
 
 
 def test_the_order_assigns_the_campaign_and_can_be_waited_for(bandwidth: Sandbox) -> None:
@@ -145,6 +165,79 @@ def test_a_wrong_parameter_fails_the_task_for_good(fields: dict[str, Any], said:
 def test_without_numbers_the_task_is_skipped(bandwidth: Sandbox) -> None:
     with pytest.raises(AirflowSkipException):
         Assigning(bandwidth, telephone_numbers=[]).attempt()
+
+
+# --- any number of numbers, and the wait for them ---
+
+MANY = [f"919666{line:04d}" for line in range(5)]
+
+
+@pytest.mark.parametrize("store", [True, False])
+@pytest.mark.parametrize("fault", [None, "drop", "status"])
+def test_many_numbers_are_several_orders_each_sent_once(fault: str | None, store: bool, bandwidth: Sandbox) -> None:
+    bandwidth.seed(imported=MANY)
+    if fault:
+        options = {"status": 503} if fault == "status" else {}
+        bandwidth.inject(fault, operation="submit", times=1, when="after", **options)
+    task = Assigning(bandwidth, StateStore() if store else None, telephone_numbers=MANY[::-1], chunk_size=2)
+    order_ids = task.attempt()
+    assert task.attempt() == order_ids
+    groups = [order.asked.option_groups for order in bandwidth.orders]
+    assert [group.telephone_numbers for (group,) in groups] == [tuple(MANY[:2]), tuple(MANY[2:4]), tuple(MANY[4:])]
+    assert {group.campaign_id for (group,) in groups} == {"CABC123"}
+    assert [order.order_id for order in bandwidth.orders] == order_ids
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_the_task_waits_for_its_orders_itself(deferrable: bool, bandwidth: Sandbox) -> None:
+    bandwidth.seed(imported=MANY)
+    strange = "9195550104"
+    task = Assigning(
+        bandwidth,
+        telephone_numbers=[*MANY, strange],
+        chunk_size=3,
+        wait_for_completion=True,
+        deferrable=deferrable,
+    )
+    summary = task.attempt()
+    assert summary == {
+        "order_id": None,
+        "customer_order_id": None,
+        "action": None,
+        "processing_status": "PARTIAL",
+        "completed_count": 5,
+        "error_count": 1,
+        "order_api": "tnoptions",
+    }
+    xcoms = task.ti.xcoms
+    assert sorted(xcoms["completed_telephone_numbers"]) == MANY
+    assert [(each["telephone_number"], each["code"]) for each in xcoms["errors"]] == [(strange, "5076")]
+    assert sorted(each["telephone_number"] for each in xcoms["warnings"]) == MANY
+    assert [(each["processing_status"], each["action"]) for each in xcoms["orders"]] == [
+        ("PARTIAL", None),
+        ("COMPLETE", None),
+    ]
+    assert {each["order_url"] for each in xcoms["orders"]} == {
+        f"{bandwidth.url}/accounts/9900000/orders/{order.order_id}" for order in bandwidth.orders
+    }
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_task_that_waits_fails_for_numbers_that_cannot_text_yet_where_it_is_told_to(
+    deferrable: bool, bandwidth: Sandbox
+) -> None:
+    bandwidth.configure(options_on_hosted="refused")
+    task = Assigning(bandwidth, wait_for_completion=True, deferrable=deferrable, allowed_statuses="COMPLETE")
+    with pytest.raises(AirflowFailException, match="it ended FAILED"):
+        task.attempt()
+    assert {each["code"] for each in task.ti.xcoms["errors"]} == {"5128"}
+
+
+def test_what_only_orders_of_numbers_have_is_refused() -> None:
+    with pytest.raises(TypeError, match="An order that assigns a campaign has no order_api, site_id"):
+        Assigning.make(site_id=1, order_api="externalTns")
+    operator = Assigning.make(default_args={"site_id": 7, "order_api": "importTnOrders", "retries": 3})
+    assert (operator.order_api, operator.retries) == ("tnoptions", 3)
 
 
 def test_a_request_is_written_as_json() -> None:

@@ -245,6 +245,7 @@ def test_one_order_has_the_summary_of_the_sensor(fake_time: FakeTime, sandbox: S
         "processing_status": "COMPLETE",
         "completed_count": 60,
         "error_count": 0,
+        "order_api": "externalTns",
     }
 
 

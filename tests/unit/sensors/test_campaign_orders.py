@@ -100,14 +100,15 @@ def test_no_number_is_assigned(way: str, bandwidth: Sandbox, task_log: TaskLog) 
     order_id = assign(GOOD, OTHER)
     bandwidth.finish(order_id)
     ti = FakeTaskInstance("wait")
-    with pytest.raises(AirflowFailException, match=r"order ended FAILED.*5128 x 2"):
+    with pytest.raises(AirflowFailException, match=r"tnoptions order ended FAILED.*5128 x 2"):
         look(order_id, way, ti)
     assert [(each["telephone_number"], each["code"]) for each in ti.xcoms["errors"]] == [
         (GOOD, "5128"),
         (OTHER, "5128"),
     ]
     assert (ti.xcoms["completed_telephone_numbers"], ti.xcoms["warnings"]) == ([], [])
-    assert "2 x 5128: " in task_log.text
+    # The same code says something else of other orders.
+    assert "2 x 5128: only SMS may be changed on a hosted number. What to do: ask Bandwidth" in task_log.text
 
 
 def test_the_wait_goes_on_in_the_triggerer_with_its_order_api(bandwidth: Sandbox) -> None:
