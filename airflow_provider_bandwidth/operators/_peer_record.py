@@ -1,8 +1,8 @@
 """Which run syncs a SIP peer: a record of each peer in an Airflow Variable, so that one sync of it runs at a time.
 
 The *holder* is the run that planned last. It holds the peer until its report has ended, or until its run does not go on
-any more: a killed run holds nothing for ever. The record outlives the holder: a plan is sent only while nobody has
-planned for the peer since.
+any more: a killed run holds nothing for ever. The record outlives the holder: a plan is sent only while no other has
+been made for the peer since.
 
 Variables have no lock, and need none. A plan writes itself into the record and only then reads when an order was sent
 last; a submit task writes that it sends and only then reads the record. Of two that meet, one sees the other: the plan

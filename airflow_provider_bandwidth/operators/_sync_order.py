@@ -59,9 +59,9 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
     """Submit a batch of a sync's orders, the one with this task's map index, each exactly once; and wait for them.
 
     A plan is perishable. Before an order is sent for the first time, the plan must be younger than ``plan_valid_for``,
-    nobody may have planned for the same SIP peer since, and no order may have been made since that touches its numbers.
-    Otherwise nothing more is sent, and the task fails without retries once the orders that were sent have ended. An
-    order that an earlier attempt sent is found all the same.
+    no other sync may have planned for the same SIP peer since, and no order that touches its numbers may have been made
+    since. Otherwise nothing more is sent, and the task fails without retries once the orders that were sent have ended.
+    An order that an earlier attempt sent is found all the same.
 
     :param plan_task_id: the plan task
     :param action: ``IMPORT`` or ``REMOVE``

@@ -107,7 +107,7 @@ _log = logging.getLogger(__name__)
 
 
 class Budget:
-    """How many calls may be sent: so many in any minute, whoever sends them, and none before a pause is over."""
+    """How many calls may be sent: so many in any minute, whatever sends them, and none before a pause is over."""
 
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute

@@ -1,4 +1,4 @@
-"""How one wait for an order goes on and ends, whoever looks at the order: a poke of the sensor, or the poller.
+"""How one wait for an order goes on and ends, whatever looks at the order: a poke of the sensor, or the poller.
 
 A wait ends by a terminal status, by its deadline, or by a refusal that lasts. A *refusal* is an answer that only a
 change at Bandwidth or in Airflow can turn into another one: refused credentials, a missing role, an unknown order, a
