@@ -100,14 +100,18 @@ class Browser:
         return str(self.find(f"{self._scope}//input[@name='{field}']").get_attribute("value"))
 
     def click(self, xpath: str) -> None:
-        element = self.find(xpath)
-        self._driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         self._until(xpath, lambda: self._is_clicked(xpath) or None)
 
     def _is_clicked(self, xpath: str) -> bool:
         try:
-            self.find(xpath).click()
-        except (ElementClickInterceptedException, ElementNotInteractableException):
+            element = self.find(xpath)
+            self._driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+            element.click()
+        except (
+            ElementClickInterceptedException,
+            ElementNotInteractableException,
+            StaleElementReferenceException,  # the page has drawn it anew
+        ):
             return False
         return True
 
