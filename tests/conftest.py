@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+
+# Modules and tests stay to the end: the garbage collector would go through them again and again while they come.
+gc.disable()
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,6 +37,17 @@ os.environ.update(
 )
 for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
     del os.environ[name]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """From the first test on, garbage is collected among what the tests make."""
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
 
 #: Where Airflow has its masker of secrets, from 2.11 to 3.3; some lines have one for the server and one for tasks.
 _MASKERS = (

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from support import airflow_3_0
 
-from airflow_provider_bandwidth.sandbox import Sandbox
+if TYPE_CHECKING:
+    from airflow_provider_bandwidth.sandbox import Sandbox
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -51,6 +53,8 @@ def fresh_records(airflow_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A Dashboard of its own for each test, reachable by ``bandwidth_default``."""
+    from airflow_provider_bandwidth.sandbox import Sandbox
+
     with Sandbox(received_seconds=0, processing_seconds=0) as running:
         monkeypatch.setenv("AIRFLOW_CONN_BANDWIDTH_DEFAULT", running.connection_json)
         yield running

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.clock import ManualClock
 from support.task_log import TaskLog
 
-from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
-from airflow_provider_bandwidth.sandbox import Sandbox
+if TYPE_CHECKING:
+    from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+    from airflow_provider_bandwidth.sandbox import Sandbox
+
+# pytest-xdist's process that hands out the tests loads this file, too, and before all others: it does without Airflow.
 
 
 @pytest.fixture(scope="session")
 def _running_sandbox() -> Iterator[Sandbox]:
+    from airflow_provider_bandwidth.sandbox import Sandbox
+
     with Sandbox() as running:
         yield running
 
@@ -49,6 +54,8 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.fixture
 def hook(sandbox: Sandbox, connect: Callable[..., None], clock: ManualClock) -> Iterator[BandwidthHook]:
     """A hook on ``bandwidth_default``, which is the sandbox."""
+    from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+
     connect(sandbox.connection)
     made = BandwidthHook(sleep=clock.sleep, clock=clock)
     yield made

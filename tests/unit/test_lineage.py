@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from airflow.providers.openlineage.extractors.base import DefaultExtractor
 from support.tasks import FakeTaskInstance, make_context
 
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
@@ -16,6 +15,8 @@ from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 
 
 def extract(operator: Any, *, failed: bool = False) -> Any:
+    from airflow.providers.openlineage.extractors.base import DefaultExtractor  # takes a second
+
     extractor = DefaultExtractor(operator)
     return extractor.extract_on_failure(None) if failed else extractor.extract_on_complete(None)
 

@@ -116,22 +116,24 @@ def _packed(body: bytes, encoding: str) -> bytes:
     return http_answer(body, "200 OK", f"Content-Encoding: {encoding}")
 
 
-LARGE = b"<ExternalTnsOrders>" + b" " * (80 * MIB) + b"</ExternalTnsOrders>"
-TOO_LARGE = {
-    "plain": http_answer(LARGE[: 3 * MIB]),
-    "without an end": _forever,
-    "gzip": _packed(gzip.compress(LARGE, mtime=0), "gzip"),
-    "gzip in many parts": _packed(gzip.compress(b" " * 10_000, mtime=0) * 200, "gzip"),
+#: Made where they are used: packing eighty megabytes takes a while.
+TOO_LARGE: dict[str, Callable[[], Any]] = {
+    "plain": lambda: http_answer(b"<ExternalTnsOrders>" + b" " * (3 * MIB)),
+    "without an end": lambda: _forever,
+    "gzip": lambda: _packed(
+        gzip.compress(b"<ExternalTnsOrders>" + b" " * (80 * MIB) + b"</ExternalTnsOrders>", mtime=0), "gzip"
+    ),
+    "gzip in many parts": lambda: _packed(gzip.compress(b" " * 10_000, mtime=0) * 200, "gzip"),
 }
 
 
 @pytest.mark.usefixtures("_small_limits")
-@pytest.mark.parametrize("script", TOO_LARGE.values(), ids=TOO_LARGE)
+@pytest.mark.parametrize("make_script", TOO_LARGE.values(), ids=TOO_LARGE)
 @pytest.mark.parametrize("is_list", [False, True])
 def test_an_answer_counts_by_what_it_unpacks_to(
-    script: Any, is_list: bool, connect: Connect, clock: ManualClock
+    make_script: Callable[[], Any], is_list: bool, connect: Connect, clock: ManualClock
 ) -> None:
-    with RawServer(script) as server:
+    with RawServer(make_script()) as server:
         hook = make_hook(connect, clock, server.url, timeout=5)
         tracemalloc.start()
         try:

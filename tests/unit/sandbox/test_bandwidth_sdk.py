@@ -1,11 +1,11 @@
-"""Bandwidth's own client reads what the sandbox writes: it was made from Bandwidth's specification, not by us."""
+"""Bandwidth's own client reads what the sandbox writes: it was made from Bandwidth's specification, not by us.
+
+Its first import takes a second, so it is imported where it is used.
+"""
 
 from __future__ import annotations
 
-import bandwidth
 import pytest
-from bandwidth.exceptions import BadRequestException, ForbiddenException
-from bandwidth.models import CreateMessageRequestError, MessageRequest, MessagingRequestError, StatusCallback
 
 from airflow_provider_bandwidth.sandbox.settings import DEFAULT_APPLICATION
 
@@ -14,6 +14,8 @@ ACCOUNT, SENDER, RECIPIENT = "9900000", "+19195550101", "+12125550150"
 
 @pytest.fixture
 def messages(sandbox):
+    import bandwidth
+
     sandbox.seed(imported=[SENDER.removeprefix("+1")], campaign_id="CABC123")
     configuration = bandwidth.Configuration(
         client_id="sandbox",
@@ -28,6 +30,8 @@ def messages(sandbox):
 
 
 def request(**fields):
+    from bandwidth.models import MessageRequest
+
     values = {"application_id": DEFAULT_APPLICATION, "to": [RECIPIENT], "var_from": SENDER, "text": "hi", **fields}
     return MessageRequest(**values)
 
@@ -62,6 +66,9 @@ def test_it_follows_the_pages(messages):
 
 
 def test_it_reads_refusals(sandbox, messages):
+    from bandwidth.exceptions import BadRequestException, ForbiddenException
+    from bandwidth.models import CreateMessageRequestError, MessagingRequestError
+
     with pytest.raises(BadRequestException) as wrong:
         messages.create_message(ACCOUNT, request(to=["2125550150"]))
     refused = CreateMessageRequestError.from_json(wrong.value.body)
@@ -74,6 +81,8 @@ def test_it_reads_refusals(sandbox, messages):
 
 
 def test_it_reads_callbacks(sandbox, messages):
+    from bandwidth.models import StatusCallback
+
     sandbox.configure(callback_url="http://127.0.0.1:9/", callback_retry_seconds=0)
     sent = messages.create_message(ACCOUNT, request(to=["+12125554773"], tag="af-1"))
     records = sandbox.wait_for_callbacks(2)
