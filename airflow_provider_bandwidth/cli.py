@@ -287,7 +287,7 @@ def show_plan(args: argparse.Namespace) -> None:
     """Print what a sync of an extract would do now."""
     with _hook(args) as hook:
         from airflow_provider_bandwidth.hooks.extract import read_telephone_number_column
-        from airflow_provider_bandwidth.number_sync.handover import NUMBERS_PER_XCOM
+        from airflow_provider_bandwidth.number_sync.handover import DEFAULT_ORDERS_PER_TASK, NUMBERS_PER_XCOM
         from airflow_provider_bandwidth.operators._dry_run import make_dry_run
         from airflow_provider_bandwidth.operators._peer_reader import PeerReader
         from airflow_provider_bandwidth.operators._planning import PlanRequest
@@ -302,6 +302,7 @@ def show_plan(args: argparse.Namespace) -> None:
             limits={name: getattr(args, name) for name in limits if getattr(args, name) is not None},
             first_load=args.first_load,
             chunk_size=DEFAULT_CHUNK_SIZE if args.chunk_size is None else args.chunk_size,
+            orders_per_task=DEFAULT_ORDERS_PER_TASK,
             preflight=False,
             resend_errors_after=(
                 DEFAULT_RESEND_ERRORS_AFTER if args.resend_errors_after is None else args.resend_errors_after

@@ -5,6 +5,7 @@ The plan task and ``airflow bandwidth plan`` both plan here, so that a person se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class PlanRequest:
     limits: Mapping[str, Any]
     first_load: bool
     chunk_size: int
+    orders_per_task: int
     preflight: bool
     resend_errors_after: int
     ignore_error_codes: Sequence[str]
@@ -247,17 +249,20 @@ def _lay_out(request: PlanRequest, plan: NumberSyncPlan, look: Look, reader: Pee
         open_orders=look.open_orders,
         held_back=held_back,
     )
-    _check_map_length(layout, request.chunk_size)
+    _check_map_length(layout, request.orders_per_task)
     return layout
 
 
-def _check_map_length(layout: Layout, chunk_size: int) -> None:
+def _check_map_length(layout: Layout, orders_per_task: int) -> None:
+    """Refuse a plan that Airflow could not map over, before any of its orders is sent."""
     most = conf.getint("core", "max_map_length", fallback=1024)
     for chunks in layout.orders.values():
-        if len(chunks) > most:
+        batches = math.ceil(len(chunks) / orders_per_task)
+        if batches > most:
             numbers = sum(len(each.telephone_numbers) for each in chunks)
             raise InvalidParameterError(
-                "chunk_size",
-                f"{numbers} telephone numbers make {len(chunks)} orders of up to {chunk_size}, but Airflow "
-                f"maps over {most} at most. Raise chunk_size (up to {NUMBERS_PER_XCOM}), or [core] max_map_length.",
+                "orders_per_task",
+                f"{numbers} telephone numbers make {len(chunks)} orders, which are {batches} mapped tasks of up to "
+                f"{orders_per_task}, but Airflow maps over {most} at most. Nothing was sent. Raise orders_per_task, "
+                f"chunk_size (up to {NUMBERS_PER_XCOM}), or [core] max_map_length.",
             )

@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, conf, task
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, task
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS
 
 from airflow_provider_bandwidth.exceptions import UnsafePlanError
 from airflow_provider_bandwidth.hooks._shared_looks import SharedLooks
 from airflow_provider_bandwidth.hooks._submission import OrderCalls
 from airflow_provider_bandwidth.hooks.bandwidth import EarlierAttempt, SubmissionJournal
-from airflow_provider_bandwidth.number_sync.handover import DEFAULT_ORDERS_PER_TASK, NUMBERS_PER_XCOM, Handover
+from airflow_provider_bandwidth.number_sync.handover import DEFAULT_ORDERS_PER_TASK, Handover
 from airflow_provider_bandwidth.operators._asking import derive_order_id
 from airflow_provider_bandwidth.operators._order_wait import AskedOrder
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord
@@ -41,18 +41,9 @@ def list_sync_orders(
     :param plan: the return value of the plan task
     :param action: ``IMPORT`` or ``REMOVE``
     :param orders_per_task: the most orders of a batch
-    :raises AirflowFailException: these are more batches than Airflow maps over
     """
     orders = list(plan["orders"][action]) if Handover.from_dict(plan).is_sent else []
-    batches = [orders[first : first + orders_per_task] for first in range(0, len(orders), orders_per_task)]
-    most = conf.getint("core", "max_map_length", fallback=1024)
-    if len(batches) > most:
-        raise AirflowFailException(
-            f"{len(orders)} orders make {len(batches)} batches of up to {orders_per_task}, but Airflow maps over "
-            f"{most} at most. Nothing was sent. Raise orders_per_task, chunk_size (up to {NUMBERS_PER_XCOM}), or "
-            "[core] max_map_length."
-        )
-    return batches
+    return [orders[first : first + orders_per_task] for first in range(0, len(orders), orders_per_task)]
 
 
 class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):

@@ -33,7 +33,12 @@ from airflow_provider_bandwidth.number_sync.guards import (
     DEFAULT_MIN_DESIRED,
     parse_limit,
 )
-from airflow_provider_bandwidth.number_sync.handover import NUMBERS_PER_XCOM, Handover, push_numbers
+from airflow_provider_bandwidth.number_sync.handover import (
+    DEFAULT_ORDERS_PER_TASK,
+    NUMBERS_PER_XCOM,
+    Handover,
+    push_numbers,
+)
 from airflow_provider_bandwidth.number_sync.question import Decision
 from airflow_provider_bandwidth.operators._approval import (
     DEFAULT_APPROVAL_TIMEOUT,
@@ -145,6 +150,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     :param first_load: whether this run may import any number of telephone numbers, also where the inventory lacks
         numbers that orders brought there; templated
     :param chunk_size: the most numbers in one order, at most 5,000; fewer, smaller orders fail less at once
+    :param orders_per_task: how many orders one mapped task will submit; a plan of more tasks than Airflow maps over
+        fails
     :param preflight: whether to ask importTnChecker first and leave out what it refuses
     :param resend_errors_after: days until a number is sent again that Bandwidth refused for good, say with 25060
         "Bandwidth's own"; three days at most if its error may pass. Until then it counts as errored, with the earlier
@@ -217,6 +224,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         max_unreadable: float = DEFAULT_MAX_UNREADABLE,
         first_load: bool | str = False,
         chunk_size: int = DEFAULT_CHUNK_SIZE,
+        orders_per_task: int = DEFAULT_ORDERS_PER_TASK,
         preflight: bool = False,
         resend_errors_after: int = DEFAULT_RESEND_ERRORS_AFTER,
         ignore_error_codes: Iterable[str | int] | str | int = (),
@@ -241,6 +249,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         check_sources(telephone_numbers, extract_path, column, sql, sql_conn_id)
         if not 1 <= chunk_size <= NUMBERS_PER_XCOM:
             raise ValueError(f"chunk_size: expected 1 to {NUMBERS_PER_XCOM}, got {chunk_size}")
+        if orders_per_task < 1:
+            raise ValueError(f"orders_per_task: expected 1 or more, got {orders_per_task}")
         if if_running not in ("wait", "fail"):
             raise ValueError(f"if_running: expected wait or fail, got {if_running!r}")
         self.limits = {"max_removals": max_removals, "min_desired": min_desired, "max_unreadable": max_unreadable}
@@ -258,6 +268,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         self.remove_missing = parse_flag("remove_missing", remove_missing)
         self.first_load = first_load
         self.chunk_size = chunk_size
+        self.orders_per_task = orders_per_task
         self.preflight = parse_flag("preflight", preflight)
         self.resend_errors_after = resend_errors_after
         self.ignore_error_codes = parse_error_codes(ignore_error_codes)
@@ -465,6 +476,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             limits={**self.limits, "max_imports": self.max_imports},
             first_load=parse_flag("first_load", self.first_load),
             chunk_size=self.chunk_size,
+            orders_per_task=self.orders_per_task,
             preflight=self.preflight,
             resend_errors_after=self.resend_errors_after,
             ignore_error_codes=self.ignore_error_codes,

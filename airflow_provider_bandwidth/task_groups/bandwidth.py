@@ -170,6 +170,7 @@ def bandwidth_number_sync(
                 max_unreadable=max_unreadable,
                 first_load=first_load,
                 chunk_size=chunk_size,
+                orders_per_task=orders_per_task,
                 preflight=preflight,
                 resend_errors_after=resend_errors_after,
                 ignore_error_codes=ignore_error_codes,

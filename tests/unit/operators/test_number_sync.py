@@ -400,10 +400,15 @@ def test_refused_numbers_are_sent_again_if_that_is_asked_for(bandwidth: Sandbox,
 def test_more_orders_than_airflow_maps_over_is_said_clearly(
     bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "9")
-    assert len(plan(NUMBERS[:18], chunk_size=2)[0]["orders"]["IMPORT"]) == 9
-    with pytest.raises(AirflowFailException, match=r"20 telephone numbers make 10 orders.*maps over 9.*chunk_size"):
-        plan(NUMBERS, chunk_size=2)
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "3")
+    for numbers, orders_per_task in ((18, 3), (20, 4)):
+        orders = plan(NUMBERS[:numbers], chunk_size=2, orders_per_task=orders_per_task)[0]["orders"]["IMPORT"]
+        assert len(orders) == numbers // 2
+    with pytest.raises(
+        AirflowFailException,
+        match=r"20 telephone numbers make 10 orders, which are 4 mapped .*over 3 at most\. Nothing was sent\. Raise",
+    ):
+        plan(NUMBERS, chunk_size=2, orders_per_task=3)
 
 
 def test_unknown_site_or_peer_is_named(bandwidth: Sandbox) -> None:
