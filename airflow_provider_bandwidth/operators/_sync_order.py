@@ -13,14 +13,15 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_2_PLUS
 from airflow_provider_bandwidth.exceptions import UnsafePlanError
 from airflow_provider_bandwidth.hooks._shared_looks import SharedLooks
 from airflow_provider_bandwidth.hooks._submission import OrderCalls
-from airflow_provider_bandwidth.hooks.bandwidth import EarlierAttempt, SubmissionJournal
+from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAttempt, SubmissionJournal
+from airflow_provider_bandwidth.number_sync.current import find_moving
 from airflow_provider_bandwidth.number_sync.handover import DEFAULT_ORDERS_PER_TASK, Handover
 from airflow_provider_bandwidth.operators._asking import derive_order_id
 from airflow_provider_bandwidth.operators._order_wait import AskedOrder
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord
 from airflow_provider_bandwidth.operators._task_journal import TaskJournal
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
-from airflow_provider_bandwidth.orders import Action, ProcessingStatus, TnOrderRequest, parse_choice
+from airflow_provider_bandwidth.orders import OPEN_STATUSES, Action, ProcessingStatus, TnOrderRequest, parse_choice
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -174,11 +175,11 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
         # Before Airflow 3.2 no mapped task instance is known to be the first to send its orders. Here its plan, which
         # came before its first try, has waited until Bandwidth's search shows what was sent before.
         is_first = not AIRFLOW_V_3_2_PLUS and context["ti"].try_number <= 1
-        perishable = _PerishablePlan(self._plan, looks, self.plan_valid_for)
+        perishable = _PerishablePlan(self._plan, self.hook, looks, self.plan_valid_for)
         # Each number stands in one order of a plan, so that no other task instance can send the same.
         journals = TaskJournal.for_orders([(each.request.customer_order_id, each.content) for each in asked], context)
         return [
-            _PerishableOrder(journal, perishable, each.request, is_first=is_first)
+            _PerishableOrder(journal, perishable, each.request, is_first=is_first, is_taken_over=each.may_be_older)
             for each, journal in zip(asked, journals, strict=True)
         ]
 
@@ -186,14 +187,16 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
 class _PerishablePlan:
     """Keeps orders of a plan that is out of date from being sent."""
 
-    def __init__(self, plan: Handover, looks: SharedLooks, valid_for: timedelta) -> None:
+    def __init__(self, plan: Handover, hook: BandwidthHook, looks: SharedLooks, valid_for: timedelta) -> None:
         self._plan = plan
+        self._hook = hook
         self._looks = looks
         self._valid_for = valid_for
 
-    def check(self, telephone_numbers: Collection[str]) -> None:
+    def check(self, telephone_numbers: Collection[str], *, is_taken_over: bool) -> None:
         """Check the plan right before an order of these numbers is sent.
 
+        :param is_taken_over: whether the plan took over an open order, which is to be sent anew
         :raises UnsafePlanError: the plan is out of date
         """
         age = datetime.now(UTC) - self._plan.planned_at
@@ -211,7 +214,32 @@ class _PerishablePlan:
             raise UnsafePlanError(
                 f"The plan is out of date: another sync has planned for this SIP peer since ({who}). {_WHAT_TO_DO}"
             )
-        self._refuse_numbers_of_newer_orders(set(telephone_numbers), latest.order_ids or ())
+        own = set(telephone_numbers)
+        if is_taken_over:
+            self._refuse_unless_failed(own)
+        self._refuse_numbers_of_newer_orders(own, latest.order_ids or ())
+
+    def _refuse_unless_failed(self, own: set[str]) -> None:
+        """Refuse to send while an order that did not fail has these numbers.
+
+        The one that the plan took over may be there, though none is found by the CustomerOrderId that was shown.
+        """
+        since = self._plan.reuse_orders_ended_since
+        orders = [
+            *self._hook.list_tn_orders(status=OPEN_STATUSES),
+            *self._hook.list_tn_orders(modified_from=since),
+        ]
+        there = find_moving(
+            (order for order in orders if order.processing_status != ProcessingStatus.FAILED),
+            site_id=self._plan.site_id,
+            sip_peer_id=self._plan.sip_peer_id,
+            since=since,
+        )
+        if own & there:
+            raise UnsafePlanError(
+                "The plan took over an open order, and no such order is found by its CustomerOrderId. Another that is "
+                f"open, or ended lately, has {len(own & there)} of these {len(own)} telephone numbers. {_WHAT_TO_DO}"
+            )
 
     def _refuse_numbers_of_newer_orders(self, own: set[str], siblings: Collection[str]) -> None:
         """Refuse to send if an order that was made since the plan touches these numbers, unless it FAILED."""
@@ -243,17 +271,19 @@ class _PerishableOrder(SubmissionJournal):
         request: TnOrderRequest,
         *,
         is_first: bool,
+        is_taken_over: bool,
     ) -> None:
         self._journal = journal
         self._plan = plan
         self._request = request
         self._is_first = is_first
+        self._is_taken_over = is_taken_over
 
     def earlier_attempt(self) -> EarlierAttempt | None:
         return None if self._is_first else self._journal.earlier_attempt()
 
     def record_sending(self, at: datetime) -> None:
-        self._plan.check(self._request.telephone_numbers)
+        self._plan.check(self._request.telephone_numbers, is_taken_over=self._is_taken_over)
         self._journal.record_sending(at)
 
     def record_order(self, order_id: str) -> None:

@@ -82,11 +82,12 @@ class Run:
         return self.xcoms[PLAN, "return_value", -1]
 
     def submit(self, index: int = 0, *, orders: int = 1, **parameters: Any) -> Any:
+        planned = self.xcoms[PLAN, "return_value", -1]["orders"]["IMPORT"]
         operator = BandwidthNumberSyncOrdersOperator(
             task_id=SUBMIT,
             plan_task_id=PLAN,
             action="IMPORT",
-            customer_order_ids=[None] * orders,
+            customer_order_ids=planned[index * orders : (index + 1) * orders],
             orders_per_task=orders,
             **parameters,
         )
@@ -216,6 +217,34 @@ def test_orders_of_the_same_plan_do_not_keep_each_other_from_being_sent(bandwidt
     monday.plan(NUMBERS[:4], chunk_size=2)
     monday.submit(0)
     monday.submit(1)
+    assert len(bandwidth.orders) == 2
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["open", "ended"])
+def test_open_order_that_is_shown_under_another_id_is_not_sent_again(
+    bandwidth: Sandbox, monday: Run, monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    monkeypatch.setattr(_peer_turn, "time", SimpleNamespace(sleep=lambda _: None))
+    bandwidth.hold()
+    monday.plan(NUMBERS[:3])
+    monday.submit()
+    bandwidth.inject("setting", operation="list", contradict="customer-order-id", times=None)
+    assert monday.plan(NUMBERS[:3])["orders"]["IMPORT"] == ["somebody-else"]
+    bandwidth.clear_faults()
+    if ends:
+        bandwidth.release()
+    with pytest.raises(AirflowFailException, match=r"no such order is found .* has 3 of these 3"):
+        monday.submit()
+    assert len(bandwidth.orders) == 1
+
+
+def test_open_order_that_fails_after_the_plan_is_sent_anew(bandwidth: Sandbox, monday: Run) -> None:
+    bandwidth.hold()
+    monday.plan(NUMBERS[:3])
+    failed = monday.submit()
+    assert monday.plan(NUMBERS[:3])["orders"]["IMPORT"] == [bandwidth.orders[0].customer_order_id]
+    bandwidth.finish(failed, "FAILED")
+    assert monday.submit() != failed
     assert len(bandwidth.orders) == 2
 
 
