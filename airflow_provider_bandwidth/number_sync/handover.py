@@ -45,6 +45,7 @@ class Handover:
         undone since
     :param nonce: a random text for the attempt that made the plan
     :param digest: a digest of the plan's changes: two plans with the same digest change the same
+    :param orders_per_task: how many orders each mapped task after the plan has, but the last of an action
     :param dry_run: whether nothing is to be sent
     :param unsafe: why a person has to look first; empty if the plan is safe
     :param findings: the same, one text a reason
@@ -69,6 +70,7 @@ class Handover:
     reuse_orders_ended_since: datetime
     nonce: str
     digest: str
+    orders_per_task: int = DEFAULT_ORDERS_PER_TASK
     dry_run: bool = False
     unsafe: str = ""
     findings: Sequence[str] = ()

@@ -15,7 +15,7 @@ from airflow_provider_bandwidth.hooks._shared_looks import SharedLooks
 from airflow_provider_bandwidth.hooks._submission import OrderCalls
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAttempt, SubmissionJournal
 from airflow_provider_bandwidth.number_sync.current import find_moving
-from airflow_provider_bandwidth.number_sync.handover import DEFAULT_ORDERS_PER_TASK, Handover
+from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.operators._asking import derive_order_id
 from airflow_provider_bandwidth.operators._order_wait import AskedOrder
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord
@@ -34,17 +34,15 @@ _WHAT_TO_DO: Final = "Nothing was sent. Clear `plan` with everything downstream,
 
 
 @task
-def list_sync_orders(
-    plan: Mapping[str, Any], action: str, orders_per_task: int = DEFAULT_ORDERS_PER_TASK
-) -> list[list[str | None]]:
+def list_sync_orders(plan: Mapping[str, Any], action: str) -> list[list[str | None]]:
     """What to map over: batches of the plan's orders, each a CustomerOrderId, or ``None`` for a new order.
 
     :param plan: the return value of the plan task
     :param action: ``IMPORT`` or ``REMOVE``
-    :param orders_per_task: the most orders of a batch
     """
-    orders = list(plan["orders"][action]) if Handover.from_dict(plan).is_sent else []
-    return [orders[first : first + orders_per_task] for first in range(0, len(orders), orders_per_task)]
+    handover = Handover.from_dict(plan)
+    orders, size = list(handover.orders[action]) if handover.is_sent else [], handover.orders_per_task
+    return [orders[first : first + size] for first in range(0, len(orders), size)]
 
 
 class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
@@ -59,7 +57,6 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
     :param action: ``IMPORT`` or ``REMOVE``
     :param customer_order_ids: for each order of the batch the CustomerOrderId of the open order that is taken over, or
         ``None`` for a new order
-    :param orders_per_task: how many orders each batch before this one has
     :param plan_valid_for: how old a plan may be when an order is sent
     """
 
@@ -71,14 +68,12 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
         plan_task_id: str,
         action: Action | str,
         customer_order_ids: Sequence[str | None],
-        orders_per_task: int = DEFAULT_ORDERS_PER_TASK,
         plan_valid_for: timedelta = DEFAULT_PLAN_VALID_FOR,
         **kwargs: Any,
     ) -> None:
         super().__init__(action=action, telephone_numbers=(), **kwargs)
         self.plan_task_id = plan_task_id
         self.customer_order_ids = customer_order_ids
-        self.orders_per_task = orders_per_task
         self.plan_valid_for = plan_valid_for
         self._plan: Handover | None = None
 
@@ -140,7 +135,8 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
 
     def _first_order(self, context: Context) -> int:
         """The index, in the plan, of the batch's first order."""
-        return max(0, int(context["ti"].map_index or 0)) * self.orders_per_task
+        assert self._plan is not None
+        return max(0, int(context["ti"].map_index or 0)) * self._plan.orders_per_task
 
     def _label(self, context: Context, numbers: int | None = None) -> None:
         """Say in Airflow's UI what the batch holds."""

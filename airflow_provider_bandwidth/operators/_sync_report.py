@@ -20,7 +20,7 @@ from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 from airflow_provider_bandwidth.links.bandwidth import BandwidthReportLink
 from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate, OrderResult, account_for_order
 from airflow_provider_bandwidth.number_sync.guards import parse_limit
-from airflow_provider_bandwidth.number_sync.handover import DEFAULT_ORDERS_PER_TASK, Handover
+from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.number_sync.page import MAX_NIGHTS, NightFigures, PageOrder, ReportPage, read_figures
 from airflow_provider_bandwidth.number_sync.report import Tally, escape_cell
 from airflow_provider_bandwidth.number_sync.verdict import conclude_page, find_problems, make_title, make_verdict
@@ -60,7 +60,6 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
 
     :param plan_task_id: the plan task
     :param order_task_ids: the mapped task that submits the orders and waits for them, by action
-    :param orders_per_task: how many orders each of its instances has, but the last
     :param max_errors: the most errored numbers, as a count (``20``) or a share of all numbers that are desired or
         to be removed (``0.01``)
     :param log_telephone_numbers: whether the log names the first ten telephone numbers of each kind; ``False`` for
@@ -81,7 +80,6 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         *,
         plan_task_id: str,
         order_task_ids: Mapping[str, str],
-        orders_per_task: int = DEFAULT_ORDERS_PER_TASK,
         max_errors: float = 0,
         log_telephone_numbers: bool = True,
         report_path: str | None = None,
@@ -92,10 +90,7 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         if report_path is not None and not report_path.endswith(_REPORT_FILES):
             raise ValueError(f"report_path: expected a .csv, .jsonl, .ndjson or .html file, got {report_path!r}")
         self.plan_task_id = plan_task_id
-        if orders_per_task < 1:
-            raise ValueError(f"orders_per_task: expected 1 or more, got {orders_per_task}")
         self.order_task_ids = dict(order_task_ids)
-        self.orders_per_task = orders_per_task
         self.max_errors = max_errors
         self.log_telephone_numbers = parse_flag("log_telephone_numbers", log_telephone_numbers)
         self.report_path = report_path
@@ -186,7 +181,7 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
                     fate, why = (Fate.NOT_APPROVED, str(plan.decision)) if plan.decision else (Fate.PLANNED, "")
                     yield from (NumberFate(number, action, fate, reason=why) for number in requested)
                 continue
-            for batch in range(0, len(plan.orders[action]), self.orders_per_task):
+            for batch in range(0, len(plan.orders[action]), plan.orders_per_task):
                 yield from self._iter_batch(ti, plan, states, action, batch, orders)
 
     def _iter_batch(
@@ -202,9 +197,9 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
 
         :param first: the index of its first order in the plan
         """
-        map_index = first // self.orders_per_task
+        map_index = first // plan.orders_per_task
         results = self._read_results(ti, states, action, map_index)
-        for index, taken_over in enumerate(plan.orders[action][first : first + self.orders_per_task], first):
+        for index, taken_over in enumerate(plan.orders[action][first : first + plan.orders_per_task], first):
             requested = plan.pull_order(ti, self.plan_task_id, action, index)
             customer_order_id = taken_over or plan.new_order_id(ti, self.plan_task_id, action, requested)
             result, url = results.get(customer_order_id, (OrderResult(), None))

@@ -150,8 +150,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     :param first_load: whether this run may import any number of telephone numbers, also where the inventory lacks
         numbers that orders brought there; templated
     :param chunk_size: the most numbers in one order, at most 5,000; fewer, smaller orders fail less at once
-    :param orders_per_task: how many orders one mapped task will submit; a plan of more tasks than Airflow maps over
-        fails
+    :param orders_per_task: how many orders one mapped task submits and waits for; a plan of more tasks than Airflow
+        maps over fails
     :param preflight: whether to ask importTnChecker first and leave out what it refuses
     :param resend_errors_after: days until a number is sent again that Bandwidth refused for good, say with 25060
         "Bandwidth's own"; three days at most if its error may pass. Until then it counts as errored, with the earlier
@@ -387,7 +387,12 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             dry_run=turn.mine is None,
         )
         handover = replace(
-            handover, approval=self.approval, question=question, decision=decision, soft_fail=self.soft_fail
+            handover,
+            orders_per_task=self.orders_per_task,
+            approval=self.approval,
+            question=question,
+            decision=decision,
+            soft_fail=self.soft_fail,
         )
         handover.push(ti)
         return handover

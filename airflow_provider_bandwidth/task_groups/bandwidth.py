@@ -190,7 +190,6 @@ def bandwidth_number_sync(
             **account,
             **always,
         )
-        of_batches = _given(orders_per_task=orders_per_task)
         of_wait = _given(
             ignore_error_codes=ignore_error_codes,
             deferrable=deferrable,
@@ -210,12 +209,11 @@ def bandwidth_number_sync(
                 # How an order ended is for the report to judge: it knows how many errors are tolerated.
                 allowed_statuses=TERMINAL_STATUSES,
                 map_index_template=_template(group, LABEL_KEY),
-                **of_batches,
                 **_given(plan_valid_for=plan_valid_for),
                 **{**wait_defaults, **of_wait},
                 **account,
                 **always,
-            ).expand(customer_order_ids=list_orders(cast(Any, plan.output), action.value, **of_batches))
+            ).expand(customer_order_ids=list_orders(cast(Any, plan.output), action.value))
         place = {"site_id": site_id, "sip_peer_id": sip_peer_id, "bandwidth_conn_id": bandwidth_conn_id}
         defaults = {"bandwidth_conn_id": BandwidthHook.default_conn_name, **inherited}
         asset = number_sync_asset(**{**{name: defaults.get(name) for name in place}, **_given(**place)})
@@ -223,7 +221,6 @@ def bandwidth_number_sync(
             task_id="report",
             plan_task_id=plan.task_id,
             order_task_ids={action: batch.task_id for action, batch in batches.items()},
-            **of_batches,
             outlets=[asset],
             **_given(
                 max_errors=max_errors,

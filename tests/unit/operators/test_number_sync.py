@@ -124,6 +124,7 @@ class SyncRun:
         return {"ti": ti, "dag_run": run}
 
     def plan(self, numbers: Any, **parameters: Any) -> dict[str, Any]:
+        parameters = {"orders_per_task": 1, **parameters}
         operator = BandwidthNumberSyncPlanOperator(task_id=PLAN, telephone_numbers=numbers, **parameters)
         operator.execute(self.context(PLAN))
         return self.values[PLAN, "return_value", -1]
@@ -137,7 +138,6 @@ class SyncRun:
             plan_task_id=PLAN,
             action=action,
             customer_order_ids=[taken_over],
-            orders_per_task=1,
             **parameters,
         )
         order_id = operator.execute(self.context(task_id, index))

@@ -71,7 +71,9 @@ class Run:
         return {"ti": FakeTask(self, task_id, map_index), "dag_run": run}
 
     def _operator(self, numbers: list[str]) -> BandwidthNumberSyncPlanOperator:
-        return BandwidthNumberSyncPlanOperator(task_id=PLAN, telephone_numbers=numbers, **self.parameters)
+        return BandwidthNumberSyncPlanOperator(
+            task_id=PLAN, telephone_numbers=numbers, orders_per_task=1, **self.parameters
+        )
 
     def plan(self, numbers: list[str]) -> dict[str, Any]:
         """The plan task starts: its first try, a retry, or after a clear."""
@@ -113,13 +115,12 @@ class Run:
         """Send every order that the plan hands on."""
         for action in ("IMPORT", "REMOVE"):
             mapped = list_sync_orders.function(self.handover, action)
-            for index in range(len(mapped)):
+            for index, customer_order_ids in enumerate(mapped):
                 operator = BandwidthNumberSyncOrdersOperator(
                     task_id=f"sync.{action}",
                     plan_task_id=PLAN,
                     action=action,
-                    customer_order_ids=[None],
-                    orders_per_task=1,
+                    customer_order_ids=customer_order_ids,
                 )
                 operator.execute(self.context(operator.task_id, index))
 

@@ -77,18 +77,19 @@ class Run:
         return {"ti": FakeTask(self, task_id, map_index), "dag_run": run}
 
     def plan(self, numbers: list[str], **parameters: Any) -> dict[str, Any]:
+        parameters = {"orders_per_task": 1, **parameters}
         operator = BandwidthNumberSyncPlanOperator(task_id=PLAN, telephone_numbers=numbers, **parameters)
         operator.execute(self.context(PLAN))
         return self.xcoms[PLAN, "return_value", -1]
 
-    def submit(self, index: int = 0, *, orders: int = 1, **parameters: Any) -> Any:
-        planned = self.xcoms[PLAN, "return_value", -1]["orders"]["IMPORT"]
+    def submit(self, index: int = 0, **parameters: Any) -> Any:
+        planned = self.xcoms[PLAN, "return_value", -1]
+        size = planned["orders_per_task"]
         operator = BandwidthNumberSyncOrdersOperator(
             task_id=SUBMIT,
             plan_task_id=PLAN,
             action="IMPORT",
-            customer_order_ids=planned[index * orders : (index + 1) * orders],
-            orders_per_task=orders,
+            customer_order_ids=planned["orders"]["IMPORT"][index * size : (index + 1) * size],
             **parameters,
         )
         return operator.execute(self.context(SUBMIT, index))
@@ -154,12 +155,21 @@ def test_order_that_this_run_made_before_its_plan_is_found(
     monkeypatch.setattr("airflow_provider_bandwidth.hooks._submission._PAUSES", (0.01,))
     began = datetime.now(UTC) - age - timedelta(hours=1)
     run = Run(scheduler, f"scheduled__{began.isoformat()}", due=began)
-    plan = Handover.from_dict(run.plan(NUMBERS[:5], chunk_size=1))
+    plan = Handover.from_dict(run.plan(NUMBERS[:5], chunk_size=1, orders_per_task=5))
     sent = plan.new_order_id(run.context(SUBMIT)["ti"], PLAN, Action.IMPORT, NUMBERS[:1])
     made = {"status": "PROCESSING", "created_at": datetime.now(UTC) - age}
     earlier = bandwidth.add_order(NUMBERS[:1], customer_order_id=sent, **made)
-    assert run.submit(orders=5)[0] == earlier.order_id
+    assert run.submit()[0] == earlier.order_id
     assert len(bandwidth.orders) == 5
+
+
+def test_every_task_takes_the_batches_of_the_plan(bandwidth: Sandbox, monday: Run) -> None:
+    """Whatever the DAG says by then: orders would be sent by two tasks, and others by none."""
+    plan = monday.plan(NUMBERS[:5], chunk_size=1, orders_per_task=2)
+    assert list_sync_orders.function(plan, "IMPORT") == [[None, None], [None, None], [None]]
+    for index in (2, 0, 1):
+        monday.submit(index)
+    assert sorted(number for order in bandwidth.orders for number in order.telephone_numbers) == NUMBERS[:5]
 
 
 def test_plan_after_which_another_run_has_planned_is_not_sent(

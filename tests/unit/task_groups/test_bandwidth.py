@@ -53,7 +53,7 @@ def test_defaults_are_safe() -> None:
     assert (orders.wait_for_completion, orders.deferrable) == (True, True)
     assert (orders.poke_interval, orders.timeout) == (30, 72 * 3600)
     assert get_batch(dag, "sync.remove").plan_valid_for == timedelta(hours=2)
-    assert (orders.orders_per_task, report.orders_per_task) == (50, 50)
+    assert plan.orders_per_task == 50
 
 
 def test_parameters_reach_their_tasks() -> None:
@@ -71,13 +71,13 @@ def test_parameters_reach_their_tasks() -> None:
     )
     plan = dag.get_task("sync.plan")
     assert (plan.site_id, plan.sip_peer_id, plan.account_id, plan.loa_type) == (1, 2, "3", "SUBSCRIBER")
-    assert plan.bandwidth_conn_id == "uat"
+    assert (plan.bandwidth_conn_id, plan.orders_per_task) == ("uat", 4)
     for action in ("import", "remove"):
         orders = get_batch(dag, f"sync.{action}")
         assert (orders.ignore_error_codes, orders.poke_interval, orders.timeout) == (("5124",), 7, 70)
-        assert (orders.bandwidth_conn_id, orders.orders_per_task) == ("uat", 4)
+        assert orders.bandwidth_conn_id == "uat"
     report = dag.get_task("sync.report")
-    assert (report.report_path, report.orders_per_task) == ("r.csv", 4)
+    assert report.report_path == "r.csv"
     assert [asset.uri for asset in report.outlets] == [
         number_sync_asset(site_id=1, sip_peer_id=2, bandwidth_conn_id="uat").uri
     ]
