@@ -41,6 +41,7 @@ class OrderResource:
     :param numbers_below: the elements, each inside the one before, that hold the telephone numbers and what is asked
         for them; none where the order itself holds them
     :param unknown_order_codes: error codes of a 400 that means "no such order"; a 404 means it everywhere
+    :param takes_loa_files: whether letters of authorization can be uploaded to its orders
     """
 
     order_api: str
@@ -57,6 +58,7 @@ class OrderResource:
     empty_list_statuses: tuple[int, ...] = (200, 204, 404)
     unknown_order_codes: tuple[str, ...] = ("1008",)
     numbers_below: tuple[str, ...] = ()
+    takes_loa_files: bool = False
 
     @property
     def advice_on_lost_ids(self) -> str:
@@ -112,6 +114,7 @@ _IMPORTS: Final = OrderResource(
     order="ImportTnOrder",
     orders="ImportTnOrders",
     action=Action.IMPORT,
+    takes_loa_files=True,
 )
 _REMOVALS: Final = OrderResource(
     order_api="importTnOrders",

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from airflow_provider_bandwidth.hooks._inventory import SipPeerTelephoneNumber
     from airflow_provider_bandwidth.hooks._orders import Orders
     from airflow_provider_bandwidth.hooks._readiness import Readiness
+    from airflow_provider_bandwidth.loa_files import LoaFile, LoaUpload
     from airflow_provider_bandwidth.readiness import NumberReadiness
     from airflow_provider_bandwidth.wire.answers import Answer
     from airflow_provider_bandwidth.wire.orders import OrderListEntry
@@ -399,6 +400,17 @@ class BandwidthHook(ApiHook):
             with errors_naming_call(answer):
                 refused.extend(read_import_tn_checker(answer.body).errors)
         return tuple(refused)
+
+    def upload_loa_files(self, order_id: str, files: Iterable[LoaFile]) -> tuple[LoaUpload, ...]:
+        """Upload letters of authorization to an import, once each: what is there already, byte by byte, is not sent.
+
+        No failure is raised: the order goes on without its letters, and each result says what is missing.
+
+        :param order_id: an order of importTnOrders or its v2 form; the other APIs take no letters
+        """
+        from airflow_provider_bandwidth.hooks._loa import LoaFiles
+
+        return tuple(LoaFiles(parse_order_id(order_id), self.order_api.imports, self._call, self.log).upload(files))
 
     # --- what is missing ----------------------------------------------------------------------------------------
 

@@ -34,17 +34,17 @@ triggers._order_lists
 triggers.waiting
 hooks.bandwidth hooks.messaging hooks.extract hooks._shared_looks
 hooks._api
-hooks._submission hooks._orders hooks._sending hooks._transport hooks._inventory hooks._readiness
+hooks._submission hooks._orders hooks._sending hooks._transport hooks._inventory hooks._readiness hooks._loa
 hooks._transport_errors hooks._connection_lookup
 hooks._connection hooks._exchange hooks._journal
 number_sync
 wire.readiness
 wire.messages
-wire.answers wire.orders wire.inventory
+wire.answers wire.orders wire.inventory wire.loa
 wire.documents
 messaging
 orders
-order_fields order_apis
+order_fields order_apis loa_files
 exceptions
 order_records
 telephone_numbers error_codes delivery_codes readiness links.bandwidth get_provider_info
@@ -55,8 +55,8 @@ FLOOR = {name: number for number, line in enumerate(FLOORS.splitlines()) for nam
 PURE = ("number_sync", "messaging", "xcom_lists", "order_outcomes", "delivery_codes",
         "wire", "order_apis", "order_fields", "orders", "values", "exceptions", "order_records", "telephone_numbers",
         "error_codes", "assets", "get_provider_info", "hooks._connection", "hooks._inventory", "hooks._orders",
-        "hooks._submission", "hooks._sending", "hooks._readiness", "hooks._shared_looks", "hooks._journal",
-        "readiness")  # fmt: skip
+        "hooks._submission", "hooks._sending", "hooks._readiness", "hooks._loa", "hooks._shared_looks",
+        "hooks._journal", "loa_files", "readiness")  # fmt: skip
 IMPURE = ("airflow", "requests", "urllib3")
 MOST_LINES = 500
 MOST_LINES_OF_THE_HOOK = 649

@@ -27,9 +27,9 @@ reads = []
 BaseHook.get_connection = classmethod(lambda cls, conn_id: reads.append(conn_id))
 
 import airflow_provider_bandwidth
-# These are never imported by a DAG file: the first seven are loaded by the first call, the last where OpenLineage is.
-APART = ("hooks._exchange", "hooks._inventory", "hooks._orders", "hooks._readiness", "hooks._transport",
-         "hooks._transport_errors", "wire", "sandbox", "lineage")
+# These are never imported by a DAG file: the first eight are loaded by the first call, the last where OpenLineage is.
+APART = ("hooks._exchange", "hooks._inventory", "hooks._loa", "hooks._orders", "hooks._readiness",
+         "hooks._transport", "hooks._transport_errors", "wire", "sandbox", "lineage")
 modules = [
     found.name
     for found in pkgutil.walk_packages(airflow_provider_bandwidth.__path__, "airflow_provider_bandwidth.")

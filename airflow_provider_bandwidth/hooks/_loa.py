@@ -1,0 +1,139 @@
+"""Letters of authorization, brought to an order once each. Pure: it is given the calls.
+
+An upload is not idempotent: the server names the file, and takes the same one again. So the files that are there are
+compared by their bytes before anything is sent, and after an upload whose answer leaves doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+from urllib.parse import quote
+
+from airflow_provider_bandwidth.error_codes import explain_error_code
+from airflow_provider_bandwidth.exceptions import BandwidthApiError, BandwidthError
+from airflow_provider_bandwidth.loa_files import LoaFile, LoaUpload
+from airflow_provider_bandwidth.order_apis import OrderResource
+from airflow_provider_bandwidth.wire.answers import Answer, errors_naming_call
+from airflow_provider_bandwidth.wire.loa import DOCUMENT_TYPE, read_file_ids, read_uploaded, write_metadata
+
+_XML: Final = {"Content-Type": "application/xml; charset=utf-8"}
+_ANY: Final = {"Accept": "*/*"}
+
+
+class _DoubtfulUploadError(BandwidthError):
+    """It may have been taken."""
+
+
+class LoaFiles:
+    """The letters of one order.
+
+    :param order_id: the order
+    :param resource: the resource that the order is in
+    :param call: sends a request below the account; gives its whole answer
+    :param log: of the task; Airflow 2.11's and 3's loggers share no type
+    """
+
+    def __init__(self, order_id: str, resource: OrderResource, call: Callable[..., Answer], log: Any) -> None:
+        self._order_id = order_id
+        self._resource = resource
+        self._path = f"{resource.path}/{quote(order_id, safe='')}/loas"
+        self._call = call
+        self._log = log
+        #: The server's names of the files that are there, by their bytes.
+        self._there: dict[bytes, str] = {}
+        self._seen: set[str] = set()
+
+    def upload(self, files: Iterable[LoaFile]) -> Iterator[LoaUpload]:
+        """Bring each letter to the order, unless it is there; a failure of one is no failure of another."""
+        problem = self._find_problem()
+        for file in files:
+            if problem is not None:
+                yield LoaUpload(file.path, self._order_id, error=problem)
+                continue
+            try:
+                yield LoaUpload(file.path, self._order_id, self._bring(file))
+            except BandwidthError as error:
+                yield LoaUpload(file.path, self._order_id, error=_explain(error, self._resource))
+
+    def _find_problem(self) -> str | None:
+        """Why no letter can be sent, if none can."""
+        if not self._resource.takes_loa_files:
+            return f"{self._resource.order_api} takes no letters: keep it for Bandwidth to ask for"
+        try:
+            self._look()
+        except BandwidthError as error:
+            why = _explain(error, self._resource)
+            return f"the letters that are there could not be read, so it was not sent: {why}"
+        return None
+
+    def _bring(self, file: LoaFile) -> str:
+        """The server's name of a letter, which is there then."""
+        if file.content not in self._there:
+            try:
+                self._there[file.content] = self._send(file)
+            except _DoubtfulUploadError as doubt:
+                self._look_after(doubt)
+                if file.content not in self._there:
+                    raise BandwidthError(f"{doubt}, and it is not to be seen. Another try looks once more.") from None
+        return self._there[file.content]
+
+    def _send(self, file: LoaFile) -> str:
+        answer = self._call(
+            "POST",
+            self._path,
+            accept=range(200, 300),
+            doubt=_DoubtfulUploadError,
+            params={"documentType": DOCUMENT_TYPE},
+            data=file.content,
+            headers={"Content-Type": file.media_type},
+        )
+        location = answer.headers.get("Location", "").rstrip("/").rpartition("/")[2]
+        with errors_naming_call(answer):
+            try:
+                file_id = read_uploaded(answer.body) or location
+            except BandwidthApiError:
+                raise
+            except BandwidthError as error:
+                if not location:
+                    raise _DoubtfulUploadError(f"HTTP {answer.status}, but: {error}") from None
+                file_id = location
+        if not file_id:
+            raise _DoubtfulUploadError(f"HTTP {answer.status}, but without the file's name")
+        self._seen.add(file_id)
+        self._describe(file_id, file)
+        return file_id
+
+    def _describe(self, file_id: str, file: LoaFile) -> None:
+        """Say what a file is. It counts without that, too."""
+        path = f"{self._path}/{quote(file_id, safe='')}/metadata"
+        try:
+            self._call("PUT", path, accept=range(200, 300), data=write_metadata(file.document_name), headers=_XML)
+        except BandwidthError as error:
+            self._log.warning("Letter %s is at order %s, but without its name: %s", file.path, self._order_id, error)
+
+    def _look_after(self, doubt: BandwidthError) -> None:
+        try:
+            self._look()
+        except BandwidthError as error:
+            raise BandwidthError(f"{doubt}, and whether it was taken could not be found out: {error}") from None
+
+    def _look(self) -> None:
+        """Read the files that are there and have not been read yet."""
+        answer = self._call("GET", self._path, accept=(200, 204))
+        if answer.status == 204:
+            return
+        with errors_naming_call(answer):
+            file_ids = read_file_ids(answer.body)
+        for file_id in file_ids:
+            if file_id not in self._seen:
+                content = self._call("GET", f"{self._path}/{quote(file_id, safe='')}", headers=_ANY).body
+                self._there[content] = file_id
+                self._seen.add(file_id)
+
+
+def _explain(error: BandwidthError, resource: OrderResource) -> str:
+    known = None
+    if isinstance(error, BandwidthApiError) and error.code:
+        known = explain_error_code(error.code, resource.order_api)
+    return f"{error} It means: {known.meaning}. What to do: {known.advice}." if known else str(error)
