@@ -31,6 +31,7 @@ _RETURN_VALUE: Final = "return_value"
 class Handover:
     """The figures of a plan, and what a task needs to send its part of it.
 
+    :param order_api: the order API that its orders go through
     :param loa_type: LoaType of its imports; ``None`` if it is left to Bandwidth
     :param counts: the figures of the plan by name
     :param orders: for each order of an action the CustomerOrderId of the open order that is taken over, or ``None`` for
@@ -59,6 +60,7 @@ class Handover:
     account_id: str
     site_id: int
     sip_peer_id: int
+    order_api: str
     loa_type: str | None
     counts: Mapping[str, int]
     orders: Mapping[str, Sequence[str | None]]

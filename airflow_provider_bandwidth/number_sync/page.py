@@ -172,7 +172,7 @@ class ReportPage:
         for (action, fate, code), count in self.tally.codes.most_common():
             if fate is Fate.PLANNED:
                 continue
-            known = explain_error_code(code) if fate is Fate.ERRORED else None
+            known = explain_error_code(code, self.tally.order_api) if fate is Fate.ERRORED else None
             advice = f"{known.meaning}; {known.advice} (retry: {known.retry})" if known else _ADVICE.get(fate, "")
             what = f"{str(fate).replace('_', ' ')} ({str(action).lower()})"
             example = self.tally.examples.get((action, fate, code), "")

@@ -21,12 +21,16 @@ _FORMULA_STARTS: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 @dataclass(slots=True)
 class Tally:
-    """Counts fates as they go by, with an example of each error's text."""
+    """Counts fates as they go by, with an example of each error's text.
+
+    :param order_api: the order API that gave the error codes, if that is known
+    """
 
     fates: Counter[tuple[str, Fate]] = field(default_factory=Counter)
     codes: Counter[tuple[str, Fate, str]] = field(default_factory=Counter)
     examples: dict[tuple[str, Fate, str], str] = field(default_factory=dict)
     first_numbers: dict[tuple[str, Fate, str], list[str]] = field(default_factory=dict)
+    order_api: str | None = None
 
     def add(self, fate: NumberFate) -> None:
         """Count one number."""
@@ -93,7 +97,7 @@ class Tally:
         _, fate, code = key
         if self.examples[key]:
             yield self.examples[key]
-        known = explain_error_code(code) if fate is Fate.ERRORED else None
+        known = explain_error_code(code, self.order_api) if fate is Fate.ERRORED else None
         if known is not None:
             yield f"-> {known.meaning}; {known.advice} (retry: {known.retry})"
         if not lists_numbers:

@@ -52,6 +52,7 @@ class PlacedOrder:
 
     :param customer_order_id: its CustomerOrderId
     :param action: ``IMPORT`` or ``REMOVE``
+    :param order_api: the order API that it went through
     :param order_id: Bandwidth's id; ``None`` if it could not be submitted
     :param processing_status: the status in which it was last seen
     :param completed_count: how many of its numbers completed; 0 until it has been read
@@ -63,6 +64,7 @@ class PlacedOrder:
 
     customer_order_id: str | None
     action: str | None
+    order_api: str | None = None
     order_id: str | None = None
     processing_status: str | None = None
     completed_count: int = 0

@@ -87,6 +87,7 @@ class MadePlan:
             account_id=reader.account_id,
             site_id=reader.site_id,
             sip_peer_id=reader.sip_peer_id,
+            order_api=reader.order_api,
             loa_type=loa_type,
             counts={**self.plan.counts(), **self.layout.counts()},
             orders=self.layout.taken_over(),

@@ -60,7 +60,14 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
     :param plan_valid_for: how old a plan may be when an order is sent
     """
 
-    template_fields: Sequence[str] = ("customer_order_ids", "account_id", "bandwidth_conn_id")
+    template_fields: Sequence[str] = (
+        "customer_order_ids",
+        "subscriber",
+        "loa_authorizing_person",
+        "loa_files",
+        "account_id",
+        "bandwidth_conn_id",
+    )
 
     def __init__(
         self,
@@ -103,6 +110,16 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
             raise AirflowFailException(f"Task {self.plan_task_id!r} left no plan. {_WHAT_TO_DO}")
         self._plan = plan
         self.account_id = plan.account_id
+        # The plan is made of what this API shows, and its orders are looked for there. It stays theirs when the
+        # connection changes.
+        self.order_api = plan.order_api
+        if self.hook.settings.order_api != plan.order_api:
+            self.log.warning(
+                "The plan was made for order API %s, and its orders go through that. Connection %r names %s.",
+                plan.order_api,
+                self.bandwidth_conn_id,
+                self.hook.settings.order_api,
+            )
         # Whatever default_args say: what is sent is the plan's.
         self.reuse_existing_order = True
         return plan

@@ -111,7 +111,7 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
             }
             _tell(context, {**Tally().counts(), **nothing, "verdict": str(error)})
             raise
-        tally = Tally()
+        tally = Tally(order_api=plan.order_api)
         page = ReportPage(plan.place, plan.planned_at.isoformat(timespec="seconds"), tally)
         fates = _counting(self._iter_fates(ti, plan, states, page.orders), page)
         path = None if self.report_path is None else find_free(str(self.report_path))

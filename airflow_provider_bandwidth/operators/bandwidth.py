@@ -32,7 +32,9 @@ from airflow_provider_bandwidth.hooks._shared_looks import SharedLooks, submit_s
 from airflow_provider_bandwidth.hooks._submission import OrderCalls
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, SubmissionJournal
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
+from airflow_provider_bandwidth.loa_files import parse_loa_paths
 from airflow_provider_bandwidth.operators._asking import derive_order_id, read_telephone_numbers
+from airflow_provider_bandwidth.operators._loa import bring_letters
 from airflow_provider_bandwidth.operators._order_wait import (
     TIMED_OUT,
     AskedOrder,
@@ -119,6 +121,10 @@ class BandwidthTnOrderOperator(BaseOperator):
         ``Subscriber``; the connection's by default; templated
     :param loa_authorizing_person: who signed the letter of authorization, for imports through importTnOrders: first
         and last name; the connection's by default; templated
+    :param loa_files: letters of authorization, for imports through importTnOrders: paths of ``.pdf``, ``.txt``,
+        ``.jpg``, ``.png``, ``.tiff``, ``.csv``, ``.xls``, ``.xlsx``, ``.doc`` or ``.docx`` files, anything that
+        ``ObjectStoragePath`` takes. Each is uploaded once to each order. The order goes on without one that fails: the
+        log and the XCom ``loa_files`` say what is missing; templated
     :param customer_order_id: your id for the order, 1 to 40 letters, digits, dashes and inner spaces. By default
         derived from the task run and the order's content. An own id must be unique per order: an order found under it
         that asks for something else is an error, and so are more numbers than one order takes; templated
@@ -154,6 +160,7 @@ class BandwidthTnOrderOperator(BaseOperator):
         "loa_type",
         "subscriber",
         "loa_authorizing_person",
+        "loa_files",
         "customer_order_id",
         "reuse_existing_order",
         "reuse_orders_ended_since",
@@ -174,6 +181,7 @@ class BandwidthTnOrderOperator(BaseOperator):
         loa_type: LoaType | str | None = None,
         subscriber: Subscriber | Mapping[str, Any] | str | None = None,
         loa_authorizing_person: str | None = None,
+        loa_files: Iterable[str] | str = (),
         customer_order_id: str | None = None,
         reuse_existing_order: bool | str = True,
         reuse_orders_ended_since: datetime | str | None = None,
@@ -201,6 +209,7 @@ class BandwidthTnOrderOperator(BaseOperator):
         self.loa_type = loa_type
         self.subscriber = subscriber
         self.loa_authorizing_person = loa_authorizing_person
+        self.loa_files = repeatable(loa_files)
         self.customer_order_id = customer_order_id
         self.reuse_existing_order = reuse_existing_order
         self.reuse_orders_ended_since = reuse_orders_ended_since
@@ -229,6 +238,7 @@ class BandwidthTnOrderOperator(BaseOperator):
         try:
             asked = self._ask(context)
             reuse = parse_flag("reuse_existing_order", self.reuse_existing_order)
+            letters = parse_loa_paths(self.loa_files)
         except (InvalidParameterError, InvalidTelephoneNumbersError) as error:
             # What was given is as wrong at the next try.
             raise AirflowFailException(str(error)) from error
@@ -254,6 +264,9 @@ class BandwidthTnOrderOperator(BaseOperator):
         placed = [self._place(each, outcome) for each, outcome in zip(asked, outcomes, strict=True)]
         self._order = next((outcome for outcome in outcomes if isinstance(outcome, TnOrder)), None)
         self._push_orders(placed, context)
+        if letters and asked[0].request.action is Action.IMPORT:
+            taken = [each.order_id for each in placed if each.order_id is not None]
+            bring_letters(self.hook, taken, letters, context["ti"], self.log)
         self._raise_failed_submissions(outcomes, placed, context)
         if self.wait_for_completion:
             made = [outcome.created_at for outcome in outcomes if isinstance(outcome, TnOrder) and outcome.created_at]
@@ -331,8 +344,8 @@ class BandwidthTnOrderOperator(BaseOperator):
         return MappedTaskJournal.for_orders([(each.request.customer_order_id, each.content) for each in asked], context)
 
     def _place(self, asked: AskedOrder, outcome: TnOrder | Exception) -> PlacedOrder:
-        action = asked.request.action
-        placed = PlacedOrder(asked.request.customer_order_id, None if action is None else str(action))
+        action, api = asked.request.action, asked.request.resource.order_api
+        placed = PlacedOrder(asked.request.customer_order_id, None if action is None else str(action), api)
         if isinstance(outcome, TnOrder):
             placed.order_id = outcome.order_id
             placed.processing_status = str(outcome.processing_status)
@@ -466,9 +479,11 @@ class BandwidthTnOrderOperator(BaseOperator):
         pushed = pull_list(ti, ti.task_id, ORDERS_KEY, -1 if ti.map_index is None else ti.map_index)
         if try_number not in (None, ti.try_number) or pushed is None:
             return self.execute(context)
+        placed = [PlacedOrder.from_dict(each) for each in pushed]
+        # Where the orders are, whatever the connection says by now.
+        self.order_api = placed[0].order_api or self.order_api
         began = time.time() if started_at is None else started_at
         since = date.fromisoformat(made_since) if made_since else day_before(self.hook.bandwidth_now())
-        placed = [PlacedOrder.from_dict(each) for each in pushed]
         seen = OrdersEvent.from_payload(event)
         if seen.error is not None:
             raise BandwidthError(f"Waiting for {len(placed)} orders was given up: {seen.error}")

@@ -32,7 +32,7 @@ _STORE_KEY: Final = "bandwidth_message"
 _APIS: Final = ("messaging", "international_a2p")
 #: What only orders for telephone numbers have.
 _OF_NUMBERS_ALONE: Final = frozenset(
-    {"site_id", "sip_peer_id", "loa_type", "subscriber", "loa_authorizing_person", "order_api"}
+    {"site_id", "sip_peer_id", "loa_type", "subscriber", "loa_authorizing_person", "loa_files", "order_api"}
 )
 #: Airflow's clocks and Bandwidth's may differ by so much.
 _CLOCK_SKEW: Final = timedelta(minutes=2)

@@ -157,6 +157,8 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         "Bandwidth's own"; three days at most if its error may pass. Until then it counts as errored, with the earlier
         order's code. ``0`` sends it every time
     :param ignore_error_codes: codes that count as done, as for the sensor; they hold no number back
+    :param order_api: which of Bandwidth's order APIs the orders go through; the connection's by default. The tasks that
+        send them keep to it, also if the connection names another one by then; templated
     :param loa_type: LoaType that the imports are sent with, so that open orders of another are left alone; templated
     :param dry_run: whether this is a dry run: a plan and a report, but nothing is sent; templated
     :param approval: ``never``, ``unsafe`` or ``always``: when a person has to approve the plan before it is sent, by a
@@ -192,6 +194,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         "sql_conn_id",
         "excluded_telephone_numbers",
         "first_load",
+        "order_api",
         "loa_type",
         "is_dry_run",
         "allow_older_run",
@@ -228,6 +231,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         preflight: bool = False,
         resend_errors_after: int = DEFAULT_RESEND_ERRORS_AFTER,
         ignore_error_codes: Iterable[str | int] | str | int = (),
+        order_api: str | None = None,
         loa_type: LoaType | str | None = None,
         dry_run: bool | str = False,
         approval: Approval = "never",
@@ -272,6 +276,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         self.preflight = parse_flag("preflight", preflight)
         self.resend_errors_after = resend_errors_after
         self.ignore_error_codes = parse_error_codes(ignore_error_codes)
+        self.order_api = order_api
         self.loa_type = loa_type
         # BaseOperator.dry_run is a method of Airflow's.
         self.is_dry_run = dry_run
@@ -299,7 +304,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     @cached_property
     def hook(self) -> BandwidthHook:
         """The connection to Bandwidth."""
-        return BandwidthHook(str(self.bandwidth_conn_id), self.account_id)
+        return BandwidthHook(str(self.bandwidth_conn_id), self.account_id, self.order_api)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Plan, judge, ask a person if need be, and hand on."""

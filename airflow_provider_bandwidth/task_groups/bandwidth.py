@@ -18,7 +18,7 @@ from airflow_provider_bandwidth.operators.number_sync import (
     list_sync_orders,
     number_sync_asset,
 )
-from airflow_provider_bandwidth.orders import TERMINAL_STATUSES, Action, LoaType
+from airflow_provider_bandwidth.orders import TERMINAL_STATUSES, Action, LoaType, Subscriber
 
 #: Stands for a parameter that the caller did not give: then ``default_args``, or the operator's own default, decides.
 _NOT_GIVEN: Final = cast(Any, None)
@@ -66,7 +66,11 @@ def bandwidth_number_sync(
     plan_valid_for: timedelta | None = _NOT_GIVEN,
     report_path: str | None = _NOT_GIVEN,
     log_telephone_numbers: bool | None = _NOT_GIVEN,
+    order_api: str | None = _NOT_GIVEN,
     loa_type: LoaType | str | None = _NOT_GIVEN,
+    subscriber: Subscriber | Mapping[str, Any] | str | None = _NOT_GIVEN,
+    loa_authorizing_person: str | None = _NOT_GIVEN,
+    loa_files: Iterable[str] | str | None = _NOT_GIVEN,
     ignore_error_codes: Iterable[str | int] | str | int | None = _NOT_GIVEN,
     deferrable: bool | None = _NOT_GIVEN,
     poke_interval: float | None = _NOT_GIVEN,
@@ -134,8 +138,13 @@ def bandwidth_number_sync(
         templated. A file that exists is never overwritten: the next is called name-2
     :param log_telephone_numbers: whether the logs of ``import``, ``remove`` and ``report`` name the first ten telephone
         numbers of each kind, as by default; ``False`` for counts only
+    :param order_api: which of Bandwidth's order APIs the orders go through: ``externalTns``, ``importTnOrders`` or
+        ``importTnOrders/messaging``; the connection's by default; templated
     :param loa_type: LoaType of imports; the connection's by default, else SUBSCRIBER through importTnOrders; through
         externalTns it is left to Bandwidth, which takes CARRIER; templated
+    :param subscriber: who uses the numbers, for imports through importTnOrders; the connection's by default; templated
+    :param loa_authorizing_person: who signed the letter of authorization, likewise; templated
+    :param loa_files: letters of authorization, uploaded once to each import through importTnOrders; templated
     :param ignore_error_codes: error codes that count as done, in imports and removals; not templated
     :param deferrable: whether to wait in the triggerer, as by default
     :param poke_interval: seconds between looks at an order, by default 30
@@ -174,6 +183,7 @@ def bandwidth_number_sync(
                 preflight=preflight,
                 resend_errors_after=resend_errors_after,
                 ignore_error_codes=ignore_error_codes,
+                order_api=order_api,
                 loa_type=loa_type,
                 dry_run=dry_run,
                 approval=approval,
@@ -198,6 +208,7 @@ def bandwidth_number_sync(
             log_telephone_numbers=log_telephone_numbers,
         )
         wait_defaults = {name: value for name, value in _WAIT_DEFAULTS.items() if name not in inherited}
+        of_import = _given(subscriber=subscriber, loa_authorizing_person=loa_authorizing_person, loa_files=loa_files)
         batches: dict[str, Any] = {}
         for action in Action:
             list_orders = list_sync_orders.override(task_id=f"{action.lower()}_orders", **always)
@@ -210,6 +221,7 @@ def bandwidth_number_sync(
                 allowed_statuses=TERMINAL_STATUSES,
                 map_index_template=_template(group, LABEL_KEY),
                 **_given(plan_valid_for=plan_valid_for),
+                **(of_import if action is Action.IMPORT else {}),
                 **{**wait_defaults, **of_wait},
                 **account,
                 **always,

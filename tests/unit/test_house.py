@@ -25,7 +25,7 @@ operators._peer_record
 operators.messages notifications.bandwidth
 notifications._limit
 operators.bandwidth sensors.bandwidth sensors.messages
-sensors._waiting operators._order_wait operators._task_journal operators._asking
+sensors._waiting operators._order_wait operators._task_journal operators._asking operators._loa
 order_outcomes lineage
 triggers.messages
 triggers.bandwidth triggers._message_poller

@@ -55,6 +55,7 @@ def handover(ti: XComs, of: Layout, *, list_unchanged: bool = True, **changes: A
         "account_id": "9900000",
         "site_id": 743,
         "sip_peer_id": 303716,
+        "order_api": "externalTns",
         "loa_type": "SUBSCRIBER",
         "counts": {"current": 5, "desired": 7},
         "orders": of.taken_over(),

@@ -23,6 +23,7 @@ def make_plan(**changes: Any) -> Handover:
         "account_id": "9900000",
         "site_id": 743,
         "sip_peer_id": 303716,
+        "order_api": "externalTns",
         "loa_type": None,
         "counts": {"current": 10, "desired": 11},
         "orders": {"IMPORT": [None], "REMOVE": []},

@@ -100,7 +100,7 @@ def test_every_parameter_of_the_order_is_templated() -> None:
     of_the_task = {"chunk_size", "wait_for_completion", "deferrable", "poke_interval", "timeout", "allowed_statuses"}
     of_the_task |= {"ignore_error_codes", "log_telephone_numbers"}
     assert set(BandwidthTnOrderOperator.template_fields) == own - of_the_task
-    assert len(own - of_the_task) == 13
+    assert len(own - of_the_task) == 14
 
 
 @pytest.mark.parametrize("native", [False, True])

@@ -15,8 +15,11 @@ from unittest.mock import Mock
 import pandas as pd
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from support.imports import IMPORT_DEFAULTS
+from support.task_log import TaskLog
 from support.variables import FakeVariables, replace_variables
 
+from airflow_provider_bandwidth.error_codes import explain_error_code
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
     ExtractUnavailableError,
@@ -546,6 +549,65 @@ def test_packed_extract_and_other_encoding(bandwidth: Sandbox, tmp_path: Path) -
         plan(None, extract_path=str(extract), column="Телефон", encoding="cp1251")
 
 
+# --- the order API of a plan ---
+
+
+@pytest.mark.parametrize("given", [None, "importTnOrders/messaging"])
+def test_orders_go_through_the_api_of_their_plan_whatever_the_connection_says_by_then(
+    given: str | None, bandwidth: Sandbox, connect: Callable[..., None], task_log: TaskLog
+) -> None:
+    connect(bandwidth.connection, extra={**IMPORT_DEFAULTS, "order_api": "importTnOrders"})
+    bandwidth.seed(imported=NUMBERS[:4])
+    run = SyncRun()
+    made = run.plan(NUMBERS[1:8], remove_missing=True, max_removals=1, order_api=given)
+    api = given or "importTnOrders"
+    assert (made["order_api"], made["loa_type"]) == (api, "SUBSCRIBER")
+    connect(bandwidth.connection, extra={**IMPORT_DEFAULTS, "order_api": "externalTns"})
+    run.submit("IMPORT", 0)
+    run.submit("REMOVE", 0)
+    assert [(order.order_api, order.action) for order in bandwidth.orders] == [(api, "IMPORT"), (api, "REMOVE")]
+    assert f"The plan was made for order API {api}, and its orders go through that." in task_log.text
+    assert "names externalTns" in task_log.text
+    # A retry finds them there.
+    run.submit("IMPORT", 0)
+    run.submit("REMOVE", 0)
+    assert len(bandwidth.orders) == 2
+
+
+def test_a_plan_and_its_orders_on_one_api_say_nothing_of_it(bandwidth: Sandbox, task_log: TaskLog) -> None:
+    run = SyncRun()
+    run.plan(NUMBERS[:2])
+    run.submit("IMPORT", 0)
+    assert "order API" not in task_log.text
+
+
+def test_a_syncs_task_names_subscriber_signer_and_letters(
+    bandwidth: Sandbox, connect: Callable[..., None], tmp_path: Path
+) -> None:
+    connect(bandwidth.connection, extra={"order_api": "importTnOrders"})
+    letter = tmp_path / "bakery.pdf"
+    letter.write_bytes(b"%PDF")
+    run = SyncRun()
+    run.plan(NUMBERS[:2])
+    with pytest.raises(AirflowFailException, match="give subscriber, or"):
+        run.submit("IMPORT", 0)
+    order_id = run.submit("IMPORT", 0, **IMPORT_DEFAULTS, loa_files=[str(letter)])
+    assert [file.document_name for file in bandwidth.loa_files(order_id)] == ["bakery.pdf"]
+
+
+def test_codes_are_explained_in_the_sense_of_the_plans_api(task_log: TaskLog) -> None:
+    said = {}
+    for order_api in ("externalTns", "importTnOrders"):
+        run = Run(NUMBERS[:1], order_api=order_api).ended("FAILED", [], [(NUMBERS[0], "5061")])
+        with pytest.raises(AirflowFailException):
+            run.report()
+        said[order_api] = run.values["sync.report", "bandwidth_report_page", -1]
+    for order_api, page in said.items():
+        known = explain_error_code("5061", order_api)
+        assert known is not None
+        assert known.meaning in page
+
+
 # --- report ---
 
 
@@ -554,6 +616,7 @@ def handover(**changes: Any) -> Handover:
         "account_id": "9900000",
         "site_id": 743,
         "sip_peer_id": 303716,
+        "order_api": "externalTns",
         "loa_type": None,
         "counts": {"unchanged": 0, "current": 0},
         "orders": {"IMPORT": [None], "REMOVE": []},

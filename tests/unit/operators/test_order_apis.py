@@ -21,7 +21,7 @@ from airflow_provider_bandwidth.orders import Action
 from airflow_provider_bandwidth.sandbox import Sandbox
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
-from airflow_provider_bandwidth.triggers.waiting import OrderEvent
+from airflow_provider_bandwidth.triggers.waiting import OrderEvent, OrdersEvent
 
 Connect = Callable[..., None]
 NUMBERS = ["9195550101", "2265550103"]
@@ -91,6 +91,27 @@ def test_a_task_names_subscriber_and_signer_itself(order_api: str, sandbox: Sand
     assert not sandbox.orders
     order_id, _ = submit(subscriber=SUBSCRIBER, loa_authorizing_person="Ada Baker", loa_type="carrier")
     assert BandwidthHook().get_tn_order(order_id).loa_type == "CARRIER"
+
+
+@pytest.mark.parametrize("order_api", ["importTnOrders"], indirect=True)
+def test_a_task_that_waits_goes_on_with_its_api_when_the_connection_changes(
+    order_api: str, sandbox: Sandbox, connect: Connect
+) -> None:
+    def make() -> BandwidthTnOrderOperator:
+        given = {"action": "REMOVE", "telephone_numbers": NUMBERS, "chunk_size": 1}
+        return BandwidthTnOrderOperator(task_id="submit", wait_for_completion=True, deferrable=True, **given)
+
+    ti = FakeTaskInstance("submit")
+    with pytest.raises(TaskDeferred) as deferred:
+        make().execute(make_context(ti))
+    assert {order["order_api"] for order in ti.xcoms["orders"]} == {order_api}
+    connect(sandbox.connection, extra={**IMPORT_DEFAULTS, "order_api": "externalTns"})
+    for order in sandbox.orders:
+        sandbox.finish(order.order_id, "COMPLETE")
+    ended = {order.order_id: "COMPLETE" for order in sandbox.orders}
+    event = OrdersEvent(ended=ended).to_payload()
+    summary = make().execute_complete(make_context(ti), event, **deferred.value.kwargs)
+    assert (summary["order_api"], summary["completed_count"]) == (order_api, 2)
 
 
 def test_a_task_may_name_the_order_api_itself(sandbox: Sandbox, connect: Connect) -> None:

@@ -34,7 +34,6 @@ from airflow_provider_bandwidth.exceptions import (
 )
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY
-from airflow_provider_bandwidth.order_apis import ORDER_APIS
 from airflow_provider_bandwidth.sandbox import Order, OrderError, Sandbox
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
@@ -330,21 +329,6 @@ def test_execution_timeout_holds_while_deferred(
     event = OrderEvent(order.order_id, timed_out=True, last_status="PROCESSING").to_payload()
     with pytest.raises(error, match="not terminal after 20 seconds"):
         sensor.execute_complete(make_context(FakeTaskInstance()), event, **deferred.value.kwargs)
-
-
-@pytest.mark.parametrize("order_api", ORDER_APIS)
-@pytest.mark.parametrize(("given", "hours"), [({}, None), ({"timeout": 100 * 3600}, 100)], ids=["default", "given"])
-def test_orders_of_the_successors_are_waited_for_three_days_unless_told_otherwise(
-    order_api: str, given: dict[str, Any], hours: int | None, sandbox: Sandbox, connect: Connect
-) -> None:
-    """Another customer of Bandwidth may take 48 hours to confirm an import."""
-    connect(sandbox.connection, extra={"order_api": order_api})
-    order = sandbox.add_order(NUMBERS, status="PROCESSING", order_api=order_api)
-    with pytest.raises(TaskDeferred) as deferred:
-        make_sensor(order, deferrable=True, **given).execute(make_context(FakeTaskInstance()))
-    kwargs = deferred.value.trigger.serialize()[1]
-    waits = (kwargs["deadline"] - kwargs["started_at"]) / 3600
-    assert waits == hours or (hours is None and waits == (7 * 24 if order_api == "externalTns" else 72))
 
 
 @pytest.mark.parametrize("how", ["soft_fail", "never_fail"])

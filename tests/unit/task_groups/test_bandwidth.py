@@ -62,7 +62,11 @@ def test_parameters_reach_their_tasks() -> None:
         sip_peer_id=2,
         account_id="3",
         bandwidth_conn_id="uat",
+        order_api="importTnOrders",
         loa_type="SUBSCRIBER",
+        subscriber={"name": "x"},
+        loa_authorizing_person="Ada Baker",
+        loa_files=["a.pdf"],
         ignore_error_codes=[5124],
         poke_interval=7,
         timeout=70,
@@ -71,7 +75,11 @@ def test_parameters_reach_their_tasks() -> None:
     )
     plan = dag.get_task("sync.plan")
     assert (plan.site_id, plan.sip_peer_id, plan.account_id, plan.loa_type) == (1, 2, "3", "SUBSCRIBER")
-    assert (plan.bandwidth_conn_id, plan.orders_per_task) == ("uat", 4)
+    assert (plan.bandwidth_conn_id, plan.orders_per_task, plan.order_api) == ("uat", 4, "importTnOrders")
+    of_import = get_batch(dag, "sync.import")
+    assert of_import.subscriber == {"name": "x"}
+    assert (of_import.loa_authorizing_person, of_import.loa_files) == ("Ada Baker", ["a.pdf"])
+    assert not get_batch(dag, "sync.remove").loa_files
     for action in ("import", "remove"):
         orders = get_batch(dag, f"sync.{action}")
         assert (orders.ignore_error_codes, orders.poke_interval, orders.timeout) == (("5124",), 7, 70)
