@@ -76,6 +76,7 @@ class LoaFiles:
                 self._look_after(doubt)
                 if file.content not in self._there:
                     raise BandwidthError(f"{doubt}, and it is not to be seen. Another try looks once more.") from None
+                self._describe(self._there[file.content], file)
         return self._there[file.content]
 
     def _send(self, file: LoaFile) -> str:

@@ -157,8 +157,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         "Bandwidth's own"; three days at most if its error may pass. Until then it counts as errored, with the earlier
         order's code. ``0`` sends it every time
     :param ignore_error_codes: codes that count as done, as for the sensor; they hold no number back
-    :param order_api: which of Bandwidth's order APIs the orders go through; the connection's by default. The tasks that
-        send them keep to it, also if the connection names another one by then; templated
+    :param order_api: which order API the orders go through; the connection's by default; templated
     :param loa_type: LoaType that the imports are sent with, so that open orders of another are left alone; templated
     :param dry_run: whether this is a dry run: a plan and a report, but nothing is sent; templated
     :param approval: ``never``, ``unsafe`` or ``always``: when a person has to approve the plan before it is sent, by a

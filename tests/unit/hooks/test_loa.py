@@ -95,6 +95,7 @@ def test_a_doubtful_upload_is_looked_for_at_once(hook: BandwidthHook, sandbox: S
     sandbox.inject("status", operation="loa-upload", status=503, when="after")
     (taken,) = hook.upload_loa_files(order_id, [LETTER])
     assert (taken.file_id, taken.error) == (sandbox.loa_files(order_id)[0].name, None)
+    assert there(sandbox, order_id) == BOTH[:1]
     sandbox.inject("status", operation="loa-upload", status=503, when="before")
     (lost,) = hook.upload_loa_files(order_id, [SCAN])
     assert lost.file_id is None
