@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import random
+import re
 import tempfile
 import threading
 from collections import Counter
@@ -31,7 +32,8 @@ from unittest.mock import patch
 
 import requests
 from airflow.providers.common.compat.sdk import DAG, BaseSensorOperator, Variable
-from support.airflow_task import CONN_VARIABLE
+from support.airflow_task import CONN_VARIABLE, connection_json
+from support.imports import IMPORT_DEFAULTS
 from support.in_process import in_process
 from support.mini_airflow import ENDED, MiniAirflow, Run, TaskInstance
 from support.random_walk import FAULTS as SUBMISSION_FAULTS
@@ -212,8 +214,10 @@ class _Walk:
 
     def _configure(self) -> None:
         rng = self._rng
+        order_apis = self._sandbox.settings.order_apis
         self._sandbox.reset()
         self._sandbox.configure(
+            order_apis=order_apis,
             received_seconds=rng.choice((0, 5, 60)),
             processing_seconds=rng.choice((0, 60, 900, 5000)),
             search_lag_seconds=self._search_lag,
@@ -381,7 +385,7 @@ class _Walk:
             return _SEND(session, request, **more)
         world.point()
         actor = world.actor
-        if request.method == "POST" and "externalTns" in str(request.url) and not self._is_peaceful:
+        if request.method == "POST" and _ORDERS.search(str(request.url)) and not self._is_peaceful:
             is_last = actor.dies_at == actor.points + 1
             if is_last or self._rng.random() < 0.02:
                 # Bandwidth goes on with it although nobody waits for the answer any more.
@@ -470,6 +474,8 @@ class _Walk:
 
 
 _SEND = requests.Session.send
+#: Where orders are sent to.
+_ORDERS = re.compile(r"/(externalTns|importTnOrders|removeImportedTnOrders)(/messaging)?$")
 
 
 def _send_late(request: requests.PreparedRequest) -> None:
@@ -507,21 +513,23 @@ def walk_syncs(
     first: int = 0,
     happenings: Happenings = Happenings(),
     over_http: bool = True,
+    order_api: str = "externalTns",
     tell: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """So many walks; each hangs on the seed and its number alone, so that one can be repeated.
 
     :param over_http: false for calls without sockets, which take less time
+    :param order_api: the one order API of the account
     :param tell: is told of each walk that went wrong as it does
     """
     outcome = Outcome(seed)
     threads = threading.active_count()
     logging.disable(logging.CRITICAL)
     try:
-        sandbox = Sandbox(port=0 if over_http else 8085)
+        sandbox = Sandbox(port=0 if over_http else 8085, order_apis=order_api)
         with (
             sandbox if over_http else in_process(sandbox),
-            patch.dict(os.environ, {CONN_VARIABLE: sandbox.connection_json}),
+            patch.dict(os.environ, {CONN_VARIABLE: connection_json(sandbox, **IMPORT_DEFAULTS)}),
         ):
             for number in range(first, first + count):
                 walk = _Walk(outcome, sandbox, random.Random(f"{seed} {number}"), happenings)

@@ -33,6 +33,16 @@ def test_runs_side_by_side_and_inventories_that_lag_or_break_do_no_harm() -> Non
     assert outcome.fates["removed"] > 10
 
 
+@pytest.mark.parametrize("order_api", ["importTnOrders", "importTnOrders/messaging"])
+def test_the_same_on_the_other_order_apis(order_api: str) -> None:
+    outcome = walk_syncs(20310306, 10, over_http=False, order_api=order_api)
+
+    assert not outcome.failures, outcome
+    assert outcome.deaths > 5
+    assert outcome.fates["imported"] > 50
+    assert outcome.fates["removed"] > 5
+
+
 def test_a_walk_can_be_repeated_and_comes_to_the_same_over_http() -> None:
     first, again = (
         walk_syncs(20310304, 2, first=3, happenings=ORDERLY, over_http=over_http) for over_http in (True, False)
