@@ -186,6 +186,7 @@ def _plan_arguments() -> Iterator[Any]:
     yield Arg(("--first-load",), help="allow any number of imports", action="store_true")
     yield Arg(("--chunk-size",), help="the most numbers in one order", type=int)
     yield Arg(("--resend-errors-after",), help="days after which a refused number is sent again", type=int)
+    yield Arg(("--campaign-id",), help="the campaign that imported numbers are assigned to (default: to none)")
 
 
 def _count_or_share(text: str) -> float:
@@ -293,6 +294,7 @@ def show_plan(args: argparse.Namespace) -> None:
         from airflow_provider_bandwidth.operators._planning import PlanRequest
         from airflow_provider_bandwidth.operators._sync_report import find_free, open_report
         from airflow_provider_bandwidth.operators.number_sync import DEFAULT_CHUNK_SIZE, DEFAULT_RESEND_ERRORS_AFTER
+        from airflow_provider_bandwidth.orders import parse_campaign_id
 
         limits = ("max_removals", "min_desired", "max_imports", "max_unreadable")
         request = PlanRequest(
@@ -309,6 +311,7 @@ def show_plan(args: argparse.Namespace) -> None:
             ),
             ignore_error_codes=(),
             loa_type=None,
+            campaign_id=None if args.campaign_id is None else parse_campaign_id(args.campaign_id),
         )
         if not 1 <= request.chunk_size <= NUMBERS_PER_XCOM:
             raise InvalidParameterError("--chunk-size", f"expected 1 to {NUMBERS_PER_XCOM}, got {request.chunk_size}")

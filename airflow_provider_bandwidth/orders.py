@@ -76,6 +76,7 @@ __all__ = [
     "judge_order",
     "newest_first",
     "normalize_telephone_number",
+    "parse_campaign_id",
     "parse_choice",
     "parse_flag",
     "parse_id",
@@ -392,7 +393,7 @@ class CampaignAssignmentRequest:
             {
                 "telephone_numbers": _NUMBERS_CHECK,
                 "a2p_action": ("Action", _parse_a2p_action),
-                "campaign_id": ("CampaignId", unless_none(_parse_campaign_id)),
+                "campaign_id": ("CampaignId", unless_none(parse_campaign_id)),
                 "message_class": ("MessageClass", unless_none(parse_text("MessageClass"))),
                 "customer_order_id": _CUSTOMER_ORDER_ID_CHECK,
             },
@@ -430,7 +431,11 @@ class CampaignAssignmentRequest:
         return record_to_dict(self)
 
 
-def _parse_campaign_id(value: object) -> str:
+def parse_campaign_id(value: object) -> str:
+    """A CampaignId without white space around it.
+
+    :raises InvalidParameterError: it is none
+    """
     text = str(value).strip()
     if not re.fullmatch(r"[!-~]{1,64}", text, re.ASCII) or text in ("None", "null"):
         raise InvalidParameterError("CampaignId", f"expected 1 to 64 characters without blanks, got {value!r}")

@@ -170,18 +170,18 @@ class BandwidthHook(ApiHook):
 
     def make_hooks_of_other_order_apis(self) -> list[BandwidthHook]:
         """A hook for the same account on each order API but this one's, whether the account has it or not."""
-        return [
-            BandwidthHook(
-                self.bandwidth_conn_id,
-                self.account_id,
-                name,
-                max_attempts=self._max_attempts,
-                sleep=self._sleep,
-                clock=self._clock,
-            )
-            for name in ORDER_APIS
-            if name != self.order_api.name
-        ]
+        return [self.make_hook_of(name) for name in ORDER_APIS if name != self.order_api.name]
+
+    def make_hook_of(self, order_api: str) -> BandwidthHook:
+        """A hook for the same account on another order API, such as ``tnoptions``."""
+        return BandwidthHook(
+            self.bandwidth_conn_id,
+            self.account_id,
+            order_api,
+            max_attempts=self._max_attempts,
+            sleep=self._sleep,
+            clock=self._clock,
+        )
 
     def find_order_apis(self) -> dict[str, BandwidthError | None]:
         """Each order API with ``None`` if it answers for the account, else the error. Sends GETs only."""

@@ -1,4 +1,4 @@
-"""The fate of every number of a sync: one of eight, each with its reason.
+"""The fate of every number of a sync: one of nine, each with its reason.
 
 Pure: no Airflow, no network.
 """
@@ -6,9 +6,9 @@ Pure: no Airflow, no network.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from airflow_provider_bandwidth.orders import Action, ProcessingStatus, TelephoneNumberError
 
@@ -19,7 +19,9 @@ class Fate(StrEnum):
     UNCHANGED = "unchanged"
     """desired, and at Bandwidth before the run"""
     IMPORTED = "imported"
-    """can be used now"""
+    """can be used now; where the sync assigns a campaign, it has it"""
+    CANNOT_TEXT = "cannot_text"
+    """at Bandwidth, but without the campaign that it was to be assigned to"""
     REMOVED = "removed"
     """gone from Bandwidth now"""
     ERRORED = "errored"
@@ -34,6 +36,10 @@ class Fate(StrEnum):
     """would have been sent, had a person approved the plan"""
 
 
+#: The reason of a number that was assigned to the sync's campaign in this run.
+CAMPAIGN_ASSIGNED: Final = "campaign assigned"
+
+
 @dataclass(frozen=True, slots=True)
 class NumberFate:
     """One line of the report.
@@ -41,8 +47,8 @@ class NumberFate:
     :param telephone_number: ten digits; the value as it was given if it was rejected for what it is
     :param action: ``IMPORT`` for a desired number, ``REMOVE`` for one that is to go
     :param code: Bandwidth's error code, or the code of the rejection
-    :param reason: why it is errored, rejected or unaccounted
-    :param order_id: the order it was sent with, if known
+    :param reason: why it is errored, rejected, unaccounted or cannot text; or that its campaign was assigned
+    :param order_id: the order it was sent with, if known; of one that cannot text, the order that was to assign it
     """
 
     telephone_number: str
@@ -96,6 +102,44 @@ def account_for_order(action: Action, requested: Iterable[str], result: OrderRes
         else:
             fate, code, reason = others
             yield NumberFate(number, action, fate, code, reason, order_id)
+
+
+def account_for_assignment(
+    fates: Iterable[NumberFate], result: OrderResult, *, left_to: str = ""
+) -> Iterator[NumberFate]:
+    """The fates of numbers that are at Bandwidth, with what became of their campaign.
+
+    :param result: how the order ended that was to assign it to them
+    :param left_to: why nothing was sent on purpose; empty if nobody meant so
+    """
+    errors: dict[str | None, list[TelephoneNumberError]] = {}
+    for error in result.errors:
+        errors.setdefault(error.telephone_number, []).append(error)
+    completed = frozenset(result.completed_telephone_numbers)
+    _, code, because = _fate_of_the_others(result, errors.get(None, []))
+    if result.processing_status is None:
+        what = (
+            "no order is known to have been sent for it"
+            if result.order_id is None
+            else "how its order ended is not known"
+        )
+        because = f"{what}: see the log of the task that assigns campaigns"
+    for fate in fates:
+        own = errors.get(fate.telephone_number)
+        if own is None and fate.telephone_number in completed:
+            yield replace(fate, reason=CAMPAIGN_ASSIGNED)
+        elif left_to and result.order_id is None:
+            yield replace(fate, reason=left_to)
+        else:
+            why = _describe(own) if own else because
+            yield NumberFate(
+                fate.telephone_number,
+                fate.action,
+                Fate.CANNOT_TEXT,
+                own[0].code if own else code,
+                f"{fate.fate}, cannot text yet: {why}",
+                result.order_id or fate.order_id,
+            )
 
 
 def _fate_of_the_others(result: OrderResult, unnamed: list[TelephoneNumberError]) -> tuple[Fate, str, str]:

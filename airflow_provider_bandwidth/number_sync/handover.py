@@ -55,6 +55,8 @@ class Handover:
     :param question: digest of the question that a person is or was asked about the plan; empty if nobody
     :param decision: what the person decided; ``None`` if nobody is asked
     :param soft_fail: whether a plan that is not approved ends the run as skipped, not as failed
+    :param campaign_id: the campaign that imported numbers are assigned to; ``None`` if to none
+    :param assign_xcoms: how many XComs list numbers that were there before and are assigned to it, one an order
     """
 
     account_id: str
@@ -81,6 +83,8 @@ class Handover:
     question: str = ""
     decision: Decision | None = None
     soft_fail: bool = False
+    campaign_id: str | None = None
+    assign_xcoms: int = 0
 
     @property
     def is_sent(self) -> bool:
@@ -129,6 +133,17 @@ class Handover:
         identity = json.dumps([*run, *order], separators=(",", ":"))
         return f"airflow-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
 
+    def assignment_id(self, ti: Any, plan_task_id: str, telephone_numbers: Iterable[str]) -> str:
+        """The CustomerOrderId of an order that assigns the campaign: the same in every attempt at this run's plan.
+
+        :param ti: a task instance of the run
+        """
+        run = [ti.dag_id, plan_task_id, ti.run_id]
+        identity = json.dumps(
+            [*run, self.account_id, "campaign", self.campaign_id, sorted(telephone_numbers)], separators=(",", ":")
+        )
+        return f"airflow-{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
+
     def new_order_ids(self, ti: Any, plan_task_id: str, layout: Layout) -> list[str]:
         """The CustomerOrderIds of all new orders of a plan."""
         return [
@@ -151,6 +166,10 @@ class Handover:
     def pull_order(self, ti: Any, plan_task_id: str, action: Action, index: int) -> list[str]:
         """The numbers of one order of the plan."""
         return _split(_pull(ti, plan_task_id, _order_key(action, index)))
+
+    def pull_assignment(self, ti: Any, plan_task_id: str, index: int) -> list[str]:
+        """The numbers of one order that assigns the campaign to numbers that were there before."""
+        return _split(_pull(ti, plan_task_id, f"assign_{index:05d}"))
 
     def pull_changes(self, ti: Any, plan_task_id: str) -> dict[Action, set[str]]:
         """All numbers that the plan would change, by action."""
@@ -176,7 +195,7 @@ def push_numbers(ti: Any, layout: Layout, *, list_unchanged: bool) -> dict[str, 
     """Leave the numbers of a plan for the tasks after it.
 
     :param list_unchanged: whether to leave the unchanged numbers one by one
-    :return: how many XComs there are of unchanged numbers and of fates, for :class:`Handover`
+    :return: how many XComs there are of unchanged numbers, of fates, and of numbers to assign, for :class:`Handover`
     """
     for action, chunks in layout.orders.items():
         for index, each in enumerate(chunks):
@@ -185,9 +204,15 @@ def push_numbers(ti: Any, layout: Layout, *, list_unchanged: bool) -> dict[str, 
     unchanged = layout.unchanged if list_unchanged else ()
     for unchanged_xcoms, part in enumerate(chunk(unchanged, NUMBERS_PER_XCOM), 1):
         ti.xcom_push(key=f"unchanged_{unchanged_xcoms - 1:05d}", value=",".join(part))
+    for index, part in enumerate(layout.to_assign):
+        ti.xcom_push(key=f"assign_{index:05d}", value=",".join(part))
     for fate_xcoms, fates in enumerate(pack(fate.to_dict() for fate in layout.fates), 1):
         ti.xcom_push(key=f"rejected_{fate_xcoms - 1:05d}", value=fates)
-    return {"unchanged_xcoms": unchanged_xcoms, "fate_xcoms": fate_xcoms}
+    return {
+        "unchanged_xcoms": unchanged_xcoms,
+        "fate_xcoms": fate_xcoms,
+        "assign_xcoms": len(layout.to_assign),
+    }
 
 
 def digest_changes(layout: Layout) -> str:

@@ -6,12 +6,13 @@ Pure: no Airflow, no network.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from airflow_provider_bandwidth.error_codes import Retry, Scope, explain_error_code
 from airflow_provider_bandwidth.exceptions import InvalidParameterError
+from airflow_provider_bandwidth.number_sync.assignments import Unassigned
 from airflow_provider_bandwidth.number_sync.current import is_at
 from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate
 from airflow_provider_bandwidth.number_sync.plan import NumberSyncPlan
@@ -34,17 +35,37 @@ class Layout:
     :param orders: the orders of each action, open ones first
     :param unchanged: numbers that are there, and that no open order takes away
     :param fates: the fates of numbers that are not sent: rejected, refused before, or in an open order
+    :param to_assign: numbers that are there and want the sync's campaign, in parts of one order each
     """
 
     orders: Mapping[Action, tuple[OrderChunk, ...]]
     unchanged: tuple[str, ...]
     fates: tuple[NumberFate, ...]
+    to_assign: tuple[tuple[str, ...], ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Figures that are added to those of the plan, or replace them."""
         rejected = [fate for fate in self.fates if fate.fate is Fate.REJECTED and fate.action == Action.IMPORT]
         refused = [fate for fate in self.fates if fate.fate is Fate.ERRORED]
-        return {"unchanged": len(self.unchanged), "rejected": len(rejected), "refused_before": len(refused)}
+        return {
+            "unchanged": len(self.unchanged),
+            "rejected": len(rejected),
+            "refused_before": len(refused),
+            "to_assign": sum(map(len, self.to_assign)),
+        }
+
+    def assign(self, found: Unassigned, chunk_size: int) -> Layout:
+        """The same, with what is to be done about the campaign of numbers that are there.
+
+        :param chunk_size: the most numbers of an order
+        """
+        taken = {*found.to_assign, *(fate.telephone_number for fate in found.refused)}
+        return replace(
+            self,
+            unchanged=tuple(number for number in self.unchanged if number not in taken),
+            fates=(*self.fates, *found.refused),
+            to_assign=tuple(chunk(found.to_assign, chunk_size)),
+        )
 
     @property
     def order_count(self) -> int:

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import Any, Final
 
-from airflow_provider_bandwidth.error_codes import explain_error_code
 from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate
 from airflow_provider_bandwidth.number_sync.report import Tally
 from airflow_provider_bandwidth.orders import Action
@@ -172,7 +171,7 @@ class ReportPage:
         for (action, fate, code), count in self.tally.codes.most_common():
             if fate is Fate.PLANNED:
                 continue
-            known = explain_error_code(code, self.tally.order_api) if fate is Fate.ERRORED else None
+            known = self.tally.explain(fate, code)
             advice = f"{known.meaning}; {known.advice} (retry: {known.retry})" if known else _ADVICE.get(fate, "")
             what = f"{str(fate).replace('_', ' ')} ({str(action).lower()})"
             example = self.tally.examples.get((action, fate, code), "")
@@ -231,6 +230,7 @@ _NOT_SENT: Final = frozenset({Fate.PLANNED, Fate.NOT_APPROVED})
 _MEANINGS: Final[Mapping[Fate, str]] = {
     Fate.UNCHANGED: "at Bandwidth before the run, and left alone",
     Fate.IMPORTED: "Bandwidth imported it in this run",
+    Fate.CANNOT_TEXT: "it is at Bandwidth, but without the campaign that it was to be assigned to",
     Fate.REMOVED: "Bandwidth removed it in this run",
     Fate.ERRORED: "Bandwidth refused it, with a code",
     Fate.REJECTED: "it was not sent, for a reason",
@@ -243,6 +243,7 @@ _ADVICE: Final[Mapping[Fate, str]] = {
     Fate.UNACCOUNTED: "Look at the log of the task that its reason names, then run the sync again.",
     Fate.NOT_APPROVED: "If it should be sent after all, start a new run: it asks with its own figures.",
     Fate.ERRORED: "No advice is known for this code: ask Bandwidth's support, with the order's id.",
+    Fate.CANNOT_TEXT: "See the log of the task that assigns campaigns. The next run tries again what may pass.",
 }
 
 
@@ -320,10 +321,10 @@ _STYLE: Final = (
     """
 :root{--ink:#1c2430;--soft:#5b6675;--line:#d9dee5;--paper:#fff;--good:#1a7f4b;--bad:#b3261e;
 --unchanged:#9aa7b5;--imported:#1a7f4b;--removed:#7a5af8;--errored:#b3261e;--rejected:#c77700;--unaccounted:#111827;
---planned:#2f6fde;--not_approved:#8a6d3b}
+--cannot_text:#d4a017;--planned:#2f6fde;--not_approved:#8a6d3b}
 @media (prefers-color-scheme:dark){:root{--ink:#e6eaf0;--soft:#9aa7b5;--line:#2f3946;--paper:#12171e;--good:#4cc38a;
 --bad:#ff8a80;--unchanged:#66727f;--imported:#4cc38a;--removed:#a48bff;--errored:#ff8a80;--rejected:#ffb454;
---unaccounted:#e6eaf0;--planned:#7eb0ff;--not_approved:#d8b878}}
+--cannot_text:#f2cc60;--unaccounted:#e6eaf0;--planned:#7eb0ff;--not_approved:#d8b878}}
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 main{max-width:960px;margin:0 auto;padding:20px 16px 60px}h1{font-size:1.3rem;margin:0}
 h2{font-size:1.1rem;margin:2rem 0 .5rem}
@@ -343,6 +344,7 @@ svg text{font-size:11px;fill:var(--soft)}a{color:var(--planned)}
         for fate in (
             "unchanged",
             "imported",
+            "cannot_text",
             "removed",
             "errored",
             "rejected",

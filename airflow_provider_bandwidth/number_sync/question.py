@@ -19,6 +19,7 @@ _ROWS: Final = (
     ("to_import", "**To import**", "current"),
     ("to_remove", "**To remove**", "current"),
     ("unchanged", "Left as they are", "current"),
+    ("to_assign", "of numbers that are there, to assign to the campaign", "current"),
     ("rejected", "Desired values that are not sent", "desired"),
     ("unreadable", "of these, values that cannot be read", "desired"),
 )

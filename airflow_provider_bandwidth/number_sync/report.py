@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from airflow_provider_bandwidth.error_codes import explain_error_code
+from airflow_provider_bandwidth.error_codes import ErrorCode, explain_error_code
 from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate
+from airflow_provider_bandwidth.order_apis import TN_OPTIONS
 from airflow_provider_bandwidth.orders import Action
 
 _SHOWN_NUMBERS: Final = 10
@@ -35,7 +36,8 @@ class Tally:
     def add(self, fate: NumberFate) -> None:
         """Count one number."""
         self.fates[fate.action, fate.fate] += 1
-        if fate.reason or fate.fate is Fate.PLANNED:
+        is_fine = fate.fate in (Fate.UNCHANGED, Fate.IMPORTED)
+        if (fate.reason and not is_fine) or fate.fate is Fate.PLANNED:
             key = (fate.action, fate.fate, fate.code)
             self.codes[key] += 1
             self.examples.setdefault(key, fate.reason)
@@ -54,10 +56,10 @@ class Tally:
     def counts(self) -> dict[str, int]:
         """Desired numbers by fate, then numbers to remove by fate, for people and for XCom.
 
-        ``desired`` is the sum of the seven after it; ``to_remove`` that of the six after it.
+        ``desired`` is the sum of the eight after it; ``to_remove`` that of the six after it.
         """
         both = (Fate.ERRORED, Fate.REJECTED, Fate.UNACCOUNTED, Fate.PLANNED, Fate.NOT_APPROVED)
-        desired, removals = (Fate.UNCHANGED, Fate.IMPORTED, *both), (Fate.REMOVED, *both)
+        desired, removals = (Fate.UNCHANGED, Fate.IMPORTED, Fate.CANNOT_TEXT, *both), (Fate.REMOVED, *both)
         imports = {str(fate): self.fates[Action.IMPORT, fate] for fate in desired}
         gone = {
             str(fate) if fate is Fate.REMOVED else f"removal_{fate}": self.fates[Action.REMOVE, fate]
@@ -66,12 +68,18 @@ class Tally:
         return {"desired": sum(imports.values()), **imports, "to_remove": sum(gone.values()), **gone}
 
     def error_counts(self) -> dict[str, int]:
-        """Errored numbers by Bandwidth's code, both actions together; the commonest code first."""
+        """Numbers that errored or cannot text, by Bandwidth's code, both actions together; the commonest first."""
         found: Counter[str] = Counter()
         for (_, fate, code), count in self.codes.items():
-            if fate is Fate.ERRORED:
+            if fate in (Fate.ERRORED, Fate.CANNOT_TEXT):
                 found[code] += count
         return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+    def explain(self, fate: Fate, code: str) -> ErrorCode | None:
+        """What is known of the code of a fate; ``None`` if it has none, or none of Bandwidth's."""
+        if fate is Fate.CANNOT_TEXT:
+            return explain_error_code(code, TN_OPTIONS.name)
+        return explain_error_code(code, self.order_api) if fate is Fate.ERRORED else None
 
     def render(self, title: str, verdict: str = "", *, lists_numbers: bool = True) -> str:
         """A table for a log: what became of how many numbers; what went wrong, and what to do about it.
@@ -97,7 +105,7 @@ class Tally:
         _, fate, code = key
         if self.examples[key]:
             yield self.examples[key]
-        known = explain_error_code(code, self.order_api) if fate is Fate.ERRORED else None
+        known = self.explain(fate, code)
         if known is not None:
             yield f"-> {known.meaning}; {known.advice} (retry: {known.retry})"
         if not lists_numbers:

@@ -9,6 +9,7 @@ from airflow_provider_bandwidth.number_sync.guards import parse_limit
 from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.number_sync.page import ReportPage
 from airflow_provider_bandwidth.number_sync.report import Tally
+from airflow_provider_bandwidth.orders import Action
 
 
 def find_problems(tally: Tally, max_errors: float) -> list[str]:
@@ -16,15 +17,17 @@ def find_problems(tally: Tally, max_errors: float) -> list[str]:
 
     :param max_errors: the most errored numbers, as a count or a share of those desired or to be removed
     """
-    unaccounted, errored = tally.count(Fate.UNACCOUNTED), tally.count(Fate.ERRORED)
+    unaccounted, errored, mute = map(tally.count, (Fate.UNACCOUNTED, Fate.ERRORED, Fate.CANNOT_TEXT))
     total = _count_all(tally)
     problems = []
     if unaccounted:
         numbers = "1 telephone number is" if unaccounted == 1 else f"{unaccounted:,} telephone numbers are"
         problems.append(f"{numbers} unaccounted for")
-    if errored > parse_limit("max_errors", max_errors, total):
+    if errored + mute > parse_limit("max_errors", max_errors, total):
         codes = ", ".join(f"{code or 'no code'} x {count:,}" for code, count in tally.error_counts().items())
-        problems.append(f"{errored:,} of {total:,} errored ({codes}), more than max_errors={max_errors} allows")
+        counts = ((errored, "errored"), (mute, "cannot text yet"))
+        what = ", ".join(f"{count:,} of {total:,} {problem}" for count, problem in counts if count)
+        problems.append(f"{what} ({codes}), more than max_errors={max_errors} allows")
     return problems
 
 
@@ -60,7 +63,7 @@ def make_verdict(plan: Handover, tally: Tally, max_errors: float) -> str:
     """
     if not plan.dry_run:
         return f"The plan: {plan.decision}." if plan.decision else plan.unsafe
-    orders = _count_orders(plan.order_count)
+    orders = _count_orders(plan.order_count) + _describe_assignments(plan)
     if plan.unsafe and plan.approval == "never":
         return f"A real run would stop: {' '.join(plan.findings)} Let through, it would send {orders}."
     text = f"A real run would send {orders}"
@@ -69,9 +72,10 @@ def make_verdict(plan: Handover, tally: Tally, max_errors: float) -> str:
         text = f"A real run would ask a person first{why} Approved, it would send {orders}"
     if problems := find_problems(tally, max_errors):
         return f"{text}. It would fail: {'; '.join(problems)}."
-    if not plan.order_count:
+    if not plan.order_count and not plan.assign_xcoms:
         return f"{text}."
-    more = parse_limit("max_errors", max_errors, _count_all(tally)) - tally.count(Fate.ERRORED)
+    failed = tally.count(Fate.ERRORED) + tally.count(Fate.CANNOT_TEXT)
+    more = parse_limit("max_errors", max_errors, _count_all(tally)) - failed
     allowed = f"unless more than {more:,} of them error" if more else "unless one of them errors"
     return f"{text}, and succeed {allowed} (max_errors={max_errors})."
 
@@ -88,7 +92,19 @@ def _conclude(plan: Handover, problems: Sequence[str], tally: Tally, max_errors:
         return f"Not good enough: {'; '.join(problems)}."
     done = f"{tally.count(Fate.IMPORTED):,} imported, {tally.count(Fate.REMOVED):,} removed"
     left = [f"{count:,} {fate}" for fate in (Fate.ERRORED, Fate.REJECTED) if (count := tally.count(fate))]
+    if mute := tally.count(Fate.CANNOT_TEXT):
+        left.insert(0, f"{mute:,} cannot text yet")
     return f"Done: {', '.join([done, *left])}."
+
+
+def _describe_assignments(plan: Handover) -> str:
+    """What would be assigned to the sync's campaign, beside what is imported; empty if nothing."""
+    if plan.campaign_id is None or not (plan.orders[Action.IMPORT] or plan.counts["to_assign"]):
+        return ""
+    return (
+        f", and assign campaign {plan.campaign_id} to what they import and to {plan.counts['to_assign']:,} numbers "
+        "that are there"
+    )
 
 
 def _count_all(tally: Tally) -> int:

@@ -46,11 +46,11 @@ def make_dry_run(reader: PeerReader, request: PlanRequest, max_errors: float, lo
     :raises InvalidResponseError: what Bandwidth shows cannot be believed now
     """
     made = make_plan(reader, request, log)
-    no_xcoms = {"unchanged_xcoms": 0, "fate_xcoms": 0}
-    plan = made.hand_over(reader, loa_type=request.loa_type, xcoms=no_xcoms, nonce="", dry_run=True)
+    no_xcoms = {"unchanged_xcoms": 0, "fate_xcoms": 0, "assign_xcoms": len(made.layout.to_assign)}
+    plan = made.hand_over(reader, request, xcoms=no_xcoms, nonce="", dry_run=True)
     tally = Tally()
     page = ReportPage(plan.place, plan.planned_at.isoformat(timespec="seconds"), tally)
-    tally.add_unchanged(len(made.layout.unchanged))
+    tally.add_unchanged(len(made.layout.unchanged) + made.layout.counts()["to_assign"])
     for fate in made.layout.fates:
         page.add(fate)
     for action, chunks in made.layout.orders.items():

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from airflow_provider_bandwidth.exceptions import BandwidthApiError, InvalidParameterError, InvalidResponseError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.number_sync.assignments import Unassigned, find_unassigned
 from airflow_provider_bandwidth.number_sync.current import (
     SETTLED_AFTER,
     PeerNumbers,
@@ -18,6 +19,7 @@ from airflow_provider_bandwidth.number_sync.current import (
 )
 from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate
 from airflow_provider_bandwidth.number_sync.layout import hold_back_refused
+from airflow_provider_bandwidth.order_apis import TN_OPTIONS
 from airflow_provider_bandwidth.orders import (
     MAX_LISTED_ORDERS,
     OPEN_STATUSES,
@@ -31,6 +33,8 @@ from airflow_provider_bandwidth.orders import (
 #: Looks at the inventory before it is not believed, and the seconds between them.
 _INVENTORY_LOOKS: Final = 3
 _INVENTORY_PAUSE: Final = 10.0
+#: A number that was imported so long before a plan, and longer ago than refusals are remembered, keeps its campaign.
+_IMPORTED_LATELY: Final = timedelta(days=7)
 #: An order that was made within this time before a look is recognised by its id, an older one by its age.
 _KNOWN_BY_ID: Final = timedelta(minutes=10)
 
@@ -242,6 +246,58 @@ class PeerReader:
         if held_back:
             self._log.info("Holding back %d telephone numbers that Bandwidth refused lately.", len(held_back))
         return held_back
+
+    def find_unassigned(
+        self, telephone_numbers: Sequence[str], *, campaign_id: str, days: int, now: datetime
+    ) -> Unassigned:
+        """The numbers at the peer that want the campaign: of a run that died, say, or refused for what has passed.
+
+        :param telephone_numbers: desired numbers that are at the peer
+        :param days: after which a number is tried again that was refused for good; ``0`` tries it every time
+        :param now: by Bandwidth's clock
+        """
+        if not telephone_numbers:
+            return Unassigned()
+        since = now - timedelta(days=days) - _IMPORTED_LATELY
+        imports = self._list_orders(
+            status=(ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL), action=Action.IMPORT, created_from=since
+        )
+        assignments = self._list_assignments(since)
+        is_cut = len(assignments) >= MAX_LISTED_ORDERS
+        if is_cut or len(imports) >= MAX_LISTED_ORDERS:
+            self._log.warning(
+                "Bandwidth lists the newest %d orders and no more: numbers that older ones imported, and that no order "
+                "assigned, are not found. Assign them with BandwidthCampaignAssignmentOperator.",
+                MAX_LISTED_ORDERS,
+            )
+        made = [order.created_at for order in assignments if order.created_at is not None]
+        found = find_unassigned(
+            telephone_numbers,
+            imports,
+            assignments,
+            campaign_id=campaign_id,
+            site_id=self.site_id,
+            sip_peer_id=self.sip_peer_id,
+            now=now,
+            resend_after=timedelta(days=days),
+            assignments_since=min(made, default=since) if is_cut else since,
+        )
+        self._log.info(
+            "At the SIP peer, and to be assigned to campaign %s: %d telephone numbers. Refused lately: %d.",
+            campaign_id,
+            len(found.to_assign),
+            len(found.refused),
+        )
+        return found
+
+    def _list_assignments(self, since: datetime) -> list[TnOrder]:
+        """The account's orders of options since then, whole."""
+        hook = self._hook.make_hook_of(TN_OPTIONS.name)
+        try:
+            entries = hook.iter_tn_orders(statuses=(), created_from=since)
+            return [hook.get_tn_order(e.order.order_id) if e.is_summary else e.order for e in entries]
+        finally:
+            hook.close()
 
     def preflight(self, to_import: Sequence[str]) -> Sequence[NumberFate]:
         """The numbers that importTnChecker refuses.

@@ -24,6 +24,9 @@ from typing import Any, Final, Self
 from airflow_provider_bandwidth.airflow_variables import is_without_airflow, read_variable, write_variable
 from airflow_provider_bandwidth.number_sync.handover import Handover
 
+#: What a sync sends, as the names of Variables have it: orders for numbers, and orders that assign a campaign.
+SENT: Final = "sent"
+ASSIGNED: Final = "assigned"
 #: How old a plan may be when one of its orders is sent for the first time.
 DEFAULT_PLAN_VALID_FOR: Final = timedelta(hours=2)
 #: Seconds after which two plans that begin in the same moment have both written.
@@ -168,13 +171,19 @@ class PeerRecord:
         record = self.read()
         return record is not None and record.nonce == nonce
 
-    def note_sending(self) -> None:
-        """Note that an order is about to be sent."""
-        write_variable(f"{self._key}_sent", datetime.now(UTC).isoformat())
+    def note_sending(self, what: str = SENT) -> None:
+        """Note that an order is about to be sent.
 
-    def seconds_until_shown(self) -> float:
-        """How long Bandwidth's search may still hide an order that a sync of this peer sent last."""
-        text = read_variable(f"{self._key}_sent")
+        :param what: an order for numbers, or one that assigns a campaign
+        """
+        write_variable(f"{self._key}_{what}", datetime.now(UTC).isoformat())
+
+    def seconds_until_shown(self, what: str = SENT) -> float:
+        """How long Bandwidth's search may still hide an order that a sync of this peer sent last.
+
+        :param what: as of :meth:`note_sending`
+        """
+        text = read_variable(f"{self._key}_{what}")
         if text is None:
             return 0.0
         shown_at = datetime.fromisoformat(text) + SEARCH_SHOWS_AFTER

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, cast
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_bandwidth.operators._peer_reader import PeerReader
-from airflow_provider_bandwidth.operators._peer_record import PeerRecord, PlanRecord
+from airflow_provider_bandwidth.operators._peer_record import ASSIGNED, PeerRecord, PlanRecord
 
 try:
     from airflow.sdk.exceptions import AirflowRescheduleException
@@ -53,9 +53,10 @@ class PeerTurn:
     is_older_run_allowed: Callable[[], bool]
     log: Any
 
-    def take(self) -> PlanRecord:
+    def take(self, *, assigns: bool = False) -> PlanRecord:
         """Become the one sync of this SIP peer, and wait until the orders of the one before show.
 
+        :param assigns: whether the plan looks at orders that assign campaigns, too
         :raises AirflowRescheduleException: another sync has the peer
         :raises AirflowFailException: likewise, if ``if_running`` is ``fail``; or a newer run of the DAG has planned
         """
@@ -69,6 +70,9 @@ class PeerTurn:
         if mine is None:
             self.wait_or_fail(self.record.read())
         self._wait_for_search(mine)
+        if assigns and (seconds := self.record.seconds_until_shown(ASSIGNED)):
+            self.log.info("A campaign was assigned a moment ago: waiting %d seconds until its order shows.", seconds)
+            time.sleep(seconds)
         return mine
 
     def _refuse_older_run(self, dag_id: str, due: datetime | None) -> None:

@@ -40,6 +40,7 @@ class PlanRequest:
     :param limits: ``max_removals``, ``min_desired``, ``max_imports`` and ``max_unreadable``, as ``check_plan`` takes
         them
     :param loa_type: LoaType that imports are sent with; ``None`` if it is left to Bandwidth
+    :param campaign_id: the campaign that numbers are assigned to; ``None`` if to none
     """
 
     desired: Iterable[object] | str
@@ -53,6 +54,7 @@ class PlanRequest:
     resend_errors_after: int
     ignore_error_codes: Sequence[str]
     loa_type: str | None
+    campaign_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,12 @@ class MadePlan:
     broken_limits: Sequence[str] = ()
 
     def hand_over(
-        self, reader: PeerReader, *, loa_type: str | None, xcoms: Mapping[str, Any], nonce: str, dry_run: bool
+        self, reader: PeerReader, request: PlanRequest, *, xcoms: Mapping[str, Any], nonce: str, dry_run: bool
     ) -> Handover:
         """What the tasks after the plan need.
 
         :param reader: of the SIP peer that was planned for
+        :param request: what the plan was made from
         :param xcoms: what ``push_numbers`` counted
         :param nonce: of the attempt; empty if nothing is to be sent
         """
@@ -88,7 +91,8 @@ class MadePlan:
             site_id=reader.site_id,
             sip_peer_id=reader.sip_peer_id,
             order_api=reader.order_api,
-            loa_type=loa_type,
+            loa_type=request.loa_type,
+            campaign_id=request.campaign_id,
             counts={**self.plan.counts(), **self.layout.counts()},
             orders=self.layout.taken_over(),
             **xcoms,
@@ -131,6 +135,8 @@ class MadePlan:
             "to_remove": len(to_remove),
             "unreadable": self.plan.unreadable_count,
         }
+        if not counts["to_assign"]:
+            del counts["to_assign"]
         return render_question(
             reader.place,
             counts,
@@ -251,7 +257,12 @@ def _lay_out(request: PlanRequest, plan: NumberSyncPlan, look: Look, reader: Pee
         held_back=held_back,
     )
     _check_map_length(layout, request.orders_per_task)
-    return layout
+    if request.campaign_id is None:
+        return layout
+    found = reader.find_unassigned(
+        layout.unchanged, campaign_id=request.campaign_id, days=request.resend_errors_after, now=look.now
+    )
+    return layout.assign(found, request.chunk_size)
 
 
 def _check_map_length(layout: Layout, orders_per_task: int) -> None:

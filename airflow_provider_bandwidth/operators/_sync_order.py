@@ -18,7 +18,7 @@ from airflow_provider_bandwidth.number_sync.current import find_moving
 from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.operators._asking import derive_order_id
 from airflow_provider_bandwidth.operators._order_wait import AskedOrder
-from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord
+from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord, PlanRecord
 from airflow_provider_bandwidth.operators._task_journal import TaskJournal
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.orders import OPEN_STATUSES, Action, ProcessingStatus, TnOrderRequest, parse_choice
@@ -221,12 +221,7 @@ class _PerishablePlan:
         record = PeerRecord.of(self._plan)
         # First write, then read: see _peer_record.
         record.note_sending()
-        latest = record.read()
-        if latest is None or latest.nonce != self._plan.nonce:
-            who = f"run {latest.run_id!r} of DAG {latest.dag_id!r}" if latest else "its record is gone"
-            raise UnsafePlanError(
-                f"The plan is out of date: another sync has planned for this SIP peer since ({who}). {_WHAT_TO_DO}"
-            )
+        latest = refuse_outdated(record, self._plan)
         own = set(telephone_numbers)
         if is_taken_over:
             self._refuse_unless_failed(own)
@@ -272,6 +267,20 @@ class _PerishablePlan:
                     f"The plan is out of date: {order.action} order {order.order_id} was made since, and has "
                     f"{len(touched)} of these {len(own)} telephone numbers. {_WHAT_TO_DO}"
                 )
+
+
+def refuse_outdated(record: PeerRecord, plan: Handover) -> PlanRecord:
+    """The latest plan for a SIP peer, if it is this one.
+
+    :raises UnsafePlanError: another sync has planned since
+    """
+    latest = record.read()
+    if latest is None or latest.nonce != plan.nonce:
+        who = f"run {latest.run_id!r} of DAG {latest.dag_id!r}" if latest else "its record is gone"
+        raise UnsafePlanError(
+            f"The plan is out of date: another sync has planned for this SIP peer since ({who}). {_WHAT_TO_DO}"
+        )
+    return latest
 
 
 class _PerishableOrder(SubmissionJournal):

@@ -18,22 +18,20 @@ from airflow.providers.common.compat.sdk import (
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_1_PLUS
 
 from airflow_provider_bandwidth.links.bandwidth import BandwidthReportLink
-from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate, OrderResult, account_for_order
+from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate, OrderResult, account_for_assignment
 from airflow_provider_bandwidth.number_sync.guards import parse_limit
 from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.number_sync.page import MAX_NIGHTS, NightFigures, PageOrder, ReportPage, read_figures
 from airflow_provider_bandwidth.number_sync.report import Tally, escape_cell
 from airflow_provider_bandwidth.number_sync.verdict import conclude_page, find_problems, make_title, make_verdict
-from airflow_provider_bandwidth.operators._order_wait import PlacedOrder
-from airflow_provider_bandwidth.order_outcomes import COMPLETED_KEY, ERRORS_KEY, ORDERS_KEY
-from airflow_provider_bandwidth.orders import Action, TelephoneNumberError, parse_flag
-from airflow_provider_bandwidth.xcom_lists import pull_list
+from airflow_provider_bandwidth.operators._sync_results import SyncResults, read_states
+from airflow_provider_bandwidth.orders import Action, parse_flag
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-#: States in which a batch may have left what it read.
-_ENDED_STATES: Final = frozenset({"success", "failed"})
+#: What an order that assigns the campaign does, where the page lists orders.
+_ASSIGNMENT: Final = "CAMPAIGN"
 _REPORT_FILES: Final = (".csv", ".jsonl", ".ndjson", ".html")
 #: XCom key of the report as an HTML page, which the tab in Airflow's web server shows; and its size at most.
 REPORT_PAGE_KEY: Final = "bandwidth_report_page"
@@ -45,7 +43,8 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
     """Account for every number of a plan, whatever happened to its orders, and fail if that is not good enough.
 
     Runs whatever became of the tasks before it. Every desired number has exactly one fate: unchanged, imported, errored
-    (with Bandwidth's code and text), rejected (with a reason) or unaccounted; every number to remove likewise. The log
+    (with Bandwidth's code and text), rejected (with a reason) or unaccounted; every number to remove likewise. A number
+    that is at Bandwidth without the plan's campaign is ``cannot_text``, which counts as an error does. The log
     shows the counts and what to do about each error code; ``report_path`` gets a line for every number, or a page for
     people. The same page, with as many rows as fit, is the XCom ``bandwidth_report_page``: Airflow 3.1 and later show
     it as the tab "Bandwidth numbers" of the run and of this task.
@@ -60,6 +59,7 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
 
     :param plan_task_id: the plan task
     :param order_task_ids: the mapped task that submits the orders and waits for them, by action
+    :param assign_task_id: the task that assigns the plan's campaign, if there is one
     :param max_errors: the most errored numbers, as a count (``20``) or a share of all numbers that are desired or
         to be removed (``0.01``)
     :param log_telephone_numbers: whether the log names the first ten telephone numbers of each kind; ``False`` for
@@ -80,6 +80,7 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         *,
         plan_task_id: str,
         order_task_ids: Mapping[str, str],
+        assign_task_id: str | None = None,
         max_errors: float = 0,
         log_telephone_numbers: bool = True,
         report_path: str | None = None,
@@ -91,6 +92,7 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
             raise ValueError(f"report_path: expected a .csv, .jsonl, .ndjson or .html file, got {report_path!r}")
         self.plan_task_id = plan_task_id
         self.order_task_ids = dict(order_task_ids)
+        self.assign_task_id = assign_task_id
         self.max_errors = max_errors
         self.log_telephone_numbers = parse_flag("log_telephone_numbers", log_telephone_numbers)
         self.report_path = report_path
@@ -98,13 +100,14 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Account, write, log, judge."""
         ti = context["ti"]
-        states = _read_states(context)
+        states = read_states(context)
         try:
             plan = self._pull_plan(ti, states)
         except AirflowFailException as error:
             nothing: dict[str, Any] = {
                 "error_counts": {},
                 "order_ids": [],
+                "campaign_order_ids": [],
                 "report_path": None,
                 "dry_run": False,
                 "decision": None,
@@ -113,7 +116,11 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
             raise
         tally = Tally(order_api=plan.order_api)
         page = ReportPage(plan.place, plan.planned_at.isoformat(timespec="seconds"), tally)
-        fates = _counting(self._iter_fates(ti, plan, states, page.orders), page)
+        results = SyncResults(ti, plan, self.plan_task_id, self.order_task_ids, states)
+        assignments = None
+        if plan.campaign_id is not None and plan.is_sent and self.assign_task_id is not None:
+            assignments = _Assignments(ti, plan, self.plan_task_id, self.assign_task_id, results, states)
+        fates = _counting(self._iter_fates(ti, plan, results, assignments, page.orders), page)
         path = None if self.report_path is None else find_free(str(self.report_path))
         if path is not None and not path.endswith(".html"):
             _write_lines(path, fates)
@@ -121,11 +128,14 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
             pass
         if not plan.unchanged_xcoms:
             tally.add_unchanged(plan.counts["unchanged"])
-        order_ids = [order.order_id for order in page.orders if order.order_id]
+        order_ids = [order.order_id for order in page.orders if order.order_id and order.action != _ASSIGNMENT]
         summary = {
             **tally.counts(),
             "error_counts": tally.error_counts(),
             "order_ids": order_ids,
+            "campaign_order_ids": [
+                each.order_id for each in page.orders if each.order_id and each.action == _ASSIGNMENT
+            ],
             "report_path": path,
             "dry_run": plan.dry_run,
             "decision": plan.decision.to_dict() if plan.decision else None,
@@ -171,7 +181,12 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
         return plan
 
     def _iter_fates(
-        self, ti: Any, plan: Handover, states: Mapping[str, str], orders: list[PageOrder]
+        self,
+        ti: Any,
+        plan: Handover,
+        results: SyncResults,
+        assignments: _Assignments | None,
+        orders: list[PageOrder],
     ) -> Iterator[NumberFate]:
         yield from plan.iter_fates(ti, self.plan_task_id)
         for action in Action:
@@ -181,70 +196,16 @@ class BandwidthNumberSyncReportOperator(BaseOperator):
                     fate, why = (Fate.NOT_APPROVED, str(plan.decision)) if plan.decision else (Fate.PLANNED, "")
                     yield from (NumberFate(number, action, fate, reason=why) for number in requested)
                 continue
-            for batch in range(0, len(plan.orders[action]), plan.orders_per_task):
-                yield from self._iter_batch(ti, plan, states, action, batch, orders)
-
-    def _iter_batch(
-        self,
-        ti: Any,
-        plan: Handover,
-        states: Mapping[str, str],
-        action: Action,
-        first: int,
-        orders: list[PageOrder],
-    ) -> Iterator[NumberFate]:
-        """The fates of a batch of orders.
-
-        :param first: the index of its first order in the plan
-        """
-        map_index = first // plan.orders_per_task
-        results = self._read_results(ti, states, action, map_index)
-        for index, taken_over in enumerate(plan.orders[action][first : first + plan.orders_per_task], first):
-            requested = plan.pull_order(ti, self.plan_task_id, action, index)
-            customer_order_id = taken_over or plan.new_order_id(ti, self.plan_task_id, action, requested)
-            result, url = results.get(customer_order_id, (OrderResult(), None))
-            done = sum(number in result.completed_telephone_numbers for number in requested)
-            orders.append(
-                PageOrder(
-                    result.order_id or "",
-                    action,
-                    result.processing_status or "unknown",
-                    len(requested),
-                    done,
-                    url or "",
-                )
-            )
-            yield from account_for_order(action, requested, result)
-
-    def _read_results(
-        self, ti: Any, states: Mapping[str, str], action: Action, map_index: int
-    ) -> dict[str, tuple[OrderResult, str | None]]:
-        """What a batch left of its orders, with their links, by CustomerOrderId.
-
-        What another attempt left says nothing about the orders of this one: it has other CustomerOrderIds, or its task
-        has not ended in this attempt.
-        """
-        task_id = self.order_task_ids[action]
-        if states.get(f"{task_id}_{map_index}") not in _ENDED_STATES:
-            return {}
-        orders = [PlacedOrder.from_dict(each) for each in pull_list(ti, task_id, ORDERS_KEY, map_index) or ()]
-        has_ended = any(order.was_read for order in orders)
-        completed = frozenset(pull_list(ti, task_id, COMPLETED_KEY, map_index) or () if has_ended else ())
-        errors: dict[str, list[TelephoneNumberError]] = {}
-        for error in pull_list(ti, task_id, ERRORS_KEY, map_index) or () if has_ended else ():
-            errors.setdefault(error.pop("order_id"), []).append(TelephoneNumberError(**error))
-        return {
-            str(order.customer_order_id): (
-                OrderResult(
-                    order.order_id,
-                    order.processing_status if order.was_read else None,
-                    completed,
-                    errors.get(str(order.order_id), ()),
-                ),
-                order.order_url,
-            )
-            for order in orders
-        }
+            for order in results.iter_orders(action):
+                result = order.result
+                done = sum(number in result.completed_telephone_numbers for number in order.requested)
+                orders.append(_show_order(action, order.requested, result, done, order.url))
+                fates = order.account()
+                yield from fates if assignments is None else assignments.account(fates, orders)
+        for index in range(plan.assign_xcoms):
+            numbers = plan.pull_assignment(ti, self.plan_task_id, index)
+            there = [NumberFate(number, Action.IMPORT, Fate.UNCHANGED) for number in numbers]
+            yield from there if assignments is None else assignments.account(there, orders)
 
     def _write_page(self, path: str, page: ReportPage) -> None:
         try:
@@ -276,17 +237,55 @@ def _tell(context: Context, figures: Mapping[str, Any]) -> None:
     cast("dict[str, Any]", context)["bandwidth_report"] = figures
 
 
-def _read_states(context: Context) -> dict[str, str]:
-    """The states of the run's tasks in this attempt, by task id, with ``_`` and the map index behind mapped ones."""
-    ti = context["ti"]
-    if hasattr(ti, "get_task_states"):  # Airflow 3
-        found = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
-        return {task_id: str(state) for task_id, state in found.items()}
-    instances = cast(Any, context["dag_run"]).get_task_instances()
-    return {
-        each.task_id if each.map_index < 0 else f"{each.task_id}_{each.map_index}": str(each.state)
-        for each in instances
-    }
+class _Assignments:
+    """What became of the campaign of the sync.
+
+    :param results: what the sync's tasks have left
+    :param states: of the run's tasks
+    """
+
+    def __init__(
+        self,
+        ti: Any,
+        plan: Handover,
+        plan_task_id: str,
+        task_id: str,
+        results: SyncResults,
+        states: Mapping[str, str],
+    ) -> None:
+        self._ti = ti
+        self._plan = plan
+        self._plan_task_id = plan_task_id
+        self._results = results.read_task(task_id)
+        self._left_to = (
+            "its campaign is left to the sync that has planned since" if states.get(task_id) == "skipped" else ""
+        )
+
+    def account(self, fates: Iterable[NumberFate], orders: list[PageOrder]) -> Iterator[NumberFate]:
+        """The fates of an order's numbers, with what became of the campaign of those that are at Bandwidth now.
+
+        :param orders: gets the order that was to assign it
+        """
+        there = []
+        for fate in fates:
+            if fate.fate in (Fate.IMPORTED, Fate.UNCHANGED):
+                there.append(fate)
+            else:
+                yield fate
+        if not there:
+            return
+        numbers = [fate.telephone_number for fate in there]
+        own_id = self._plan.assignment_id(self._ti, self._plan_task_id, numbers)
+        result, url = self._results.get(own_id, (OrderResult(), None))
+        if result.order_id is not None or not self._left_to:
+            done = sum(number in result.completed_telephone_numbers for number in numbers)
+            orders.append(_show_order(_ASSIGNMENT, numbers, result, done, url))
+        yield from account_for_assignment(there, result, left_to=self._left_to)
+
+
+def _show_order(action: str, requested: Sequence[str], result: OrderResult, done: int, url: str | None) -> PageOrder:
+    status = result.processing_status or "unknown"
+    return PageOrder(result.order_id or "", action, status, len(requested), done, url or "")
 
 
 def _counting(fates: Iterable[NumberFate], page: ReportPage) -> Iterator[NumberFate]:

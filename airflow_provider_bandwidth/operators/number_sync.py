@@ -12,19 +12,12 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn, cast
 
-from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    AirflowSkipException,
-    Asset,
-    BaseOperator,
-)
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, Asset, BaseOperator
 from airflow.providers.common.compat.version_compat import AIRFLOW_V_3_0_PLUS
 
 from airflow_provider_bandwidth.assets import telephone_numbers_uri
 from airflow_provider_bandwidth.error_codes import parse_error_codes
-from airflow_provider_bandwidth.exceptions import (
-    InvalidParameterError,
-)
+from airflow_provider_bandwidth.exceptions import InvalidParameterError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.hooks.extract import check_sources, read_desired, read_telephone_number_column
 from airflow_provider_bandwidth.number_sync.guards import (
@@ -54,6 +47,7 @@ from airflow_provider_bandwidth.operators._peer_reader import PeerReader
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord, PlanRecord
 from airflow_provider_bandwidth.operators._peer_turn import LOOK_AGAIN_AFTER, AirflowRescheduleException, PeerTurn
 from airflow_provider_bandwidth.operators._planning import MadePlan, PlanRequest, failing_at_once, make_plan
+from airflow_provider_bandwidth.operators._sync_assign import BandwidthNumberSyncAssignOperator
 from airflow_provider_bandwidth.operators._sync_order import (
     LABEL_KEY,
     BandwidthNumberSyncOrdersOperator,
@@ -61,7 +55,7 @@ from airflow_provider_bandwidth.operators._sync_order import (
 )
 from airflow_provider_bandwidth.operators._sync_report import BandwidthNumberSyncReportOperator
 from airflow_provider_bandwidth.operators.bandwidth import DEFAULT_CHUNK_SIZE
-from airflow_provider_bandwidth.orders import LoaType, parse_flag
+from airflow_provider_bandwidth.orders import LoaType, parse_campaign_id, parse_flag
 from airflow_provider_bandwidth.values import repeatable
 
 if TYPE_CHECKING:
@@ -70,6 +64,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_CHUNK_SIZE",
     "LABEL_KEY",
+    "BandwidthNumberSyncAssignOperator",
     "BandwidthNumberSyncOrdersOperator",
     "BandwidthNumberSyncPlanOperator",
     "BandwidthNumberSyncReportOperator",
@@ -159,6 +154,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     :param ignore_error_codes: codes that count as done, as for the sensor; they hold no number back
     :param order_api: which order API the orders go through; the connection's by default; templated
     :param loa_type: LoaType that the imports are sent with, so that open orders of another are left alone; templated
+    :param campaign_id: the campaign that imported numbers are assigned to; by default none; templated
     :param dry_run: whether this is a dry run: a plan and a report, but nothing is sent; templated
     :param approval: ``never``, ``unsafe`` or ``always``: when a person has to approve the plan before it is sent, by a
         Required Action in Airflow's UI. With ``unsafe``, a plan that keeps its limits is sent without. Needs Airflow
@@ -195,6 +191,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         "first_load",
         "order_api",
         "loa_type",
+        "campaign_id",
         "is_dry_run",
         "allow_older_run",
         "site_id",
@@ -232,6 +229,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         ignore_error_codes: Iterable[str | int] | str | int = (),
         order_api: str | None = None,
         loa_type: LoaType | str | None = None,
+        campaign_id: str | None = None,
         dry_run: bool | str = False,
         approval: Approval = "never",
         approvers: Iterable[str] | str = (),
@@ -277,6 +275,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         self.ignore_error_codes = parse_error_codes(ignore_error_codes)
         self.order_api = order_api
         self.loa_type = loa_type
+        self.campaign_id = campaign_id
         # BaseOperator.dry_run is a method of Airflow's.
         self.is_dry_run = dry_run
         self.approval = parse_approval(approval)
@@ -377,7 +376,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             )
             is_dry_run = parse_flag("dry_run", self.is_dry_run)
             request = self._make_request()
-            mine = None if is_dry_run else peer.take()
+            mine = None if is_dry_run else peer.take(assigns=request.campaign_id is not None)
             made = make_plan(peer.reader, request, self.log)
             return _Turn(peer, mine, request, made)
 
@@ -385,7 +384,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         """Leave the plan for the tasks after it."""
         handover = turn.made.hand_over(
             turn.peer.reader,
-            loa_type=turn.request.loa_type,
+            turn.request,
             xcoms=push_numbers(ti, turn.made.layout, list_unchanged=self.list_unchanged),
             nonce=turn.mine.nonce if turn.mine else "",
             dry_run=turn.mine is None,
@@ -490,6 +489,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             resend_errors_after=self.resend_errors_after,
             ignore_error_codes=self.ignore_error_codes,
             loa_type=self.hook.resolve_loa_type(self.loa_type),
+            campaign_id=None if self.campaign_id in (None, "", "None") else parse_campaign_id(self.campaign_id),
         )
 
 

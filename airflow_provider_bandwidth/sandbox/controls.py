@@ -215,11 +215,12 @@ class Controls:
         location: Location | None = None,
         loa_type: str | None = None,
         created_by: str = "somebody-else",
+        campaign_id: str = "CABC123",
     ) -> Order:
         """Put an order there that no request of yours created; it keeps its status and touches no number.
 
-        :param order_api: the API it came through; those of importTnOrders show it with either notation of numbers. One
-            of ``tnoptions`` assigned campaign ``CABC123``
+        :param order_api: the API it came through; those of importTnOrders show it with either notation of numbers
+        :param campaign_id: of one of ``tnoptions``
         :param created_at: an aware time; now if not given
         :param location: the first peer of the first site if not given
         """
@@ -239,7 +240,7 @@ class Controls:
             loa_type=loa_type,
             created_by=created_by,
             order_api=order_api,
-            option_groups=(TnOptionGroup("on", "asSpecified", "CABC123", None, numbers),) if sets_options else (),
+            option_groups=(TnOptionGroup("on", "asSpecified", campaign_id, None, numbers),) if sets_options else (),
         )
         return self._store.add(new, status=status, errors=errors, created_at=created_at)
 

@@ -12,6 +12,7 @@ from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.operators._approval import Approval, Callback
 from airflow_provider_bandwidth.operators.number_sync import (
     LABEL_KEY,
+    BandwidthNumberSyncAssignOperator,
     BandwidthNumberSyncOrdersOperator,
     BandwidthNumberSyncPlanOperator,
     BandwidthNumberSyncReportOperator,
@@ -71,6 +72,7 @@ def bandwidth_number_sync(
     subscriber: Subscriber | Mapping[str, Any] | str | None = _NOT_GIVEN,
     loa_authorizing_person: str | None = _NOT_GIVEN,
     loa_files: Iterable[str] | str | None = _NOT_GIVEN,
+    campaign_id: str | None = _NOT_GIVEN,
     ignore_error_codes: Iterable[str | int] | str | int | None = _NOT_GIVEN,
     deferrable: bool | None = _NOT_GIVEN,
     poke_interval: float | None = _NOT_GIVEN,
@@ -145,6 +147,8 @@ def bandwidth_number_sync(
     :param subscriber: who uses the numbers, for imports through importTnOrders; the connection's by default; templated
     :param loa_authorizing_person: who signed the letter of authorization, likewise; templated
     :param loa_files: letters of authorization, uploaded once to each import through importTnOrders; templated
+    :param campaign_id: CampaignId: what is imported is assigned to it, by a task ``assign``, and so are numbers that
+        were imported lately and are not on it yet; by default none is; templated
     :param ignore_error_codes: error codes that count as done, in imports and removals; not templated
     :param deferrable: whether to wait in the triggerer, as by default
     :param poke_interval: seconds between looks at an order, by default 30
@@ -185,6 +189,7 @@ def bandwidth_number_sync(
                 ignore_error_codes=ignore_error_codes,
                 order_api=order_api,
                 loa_type=loa_type,
+                campaign_id=campaign_id,
                 dry_run=dry_run,
                 approval=approval,
                 approvers=approvers,
@@ -226,13 +231,32 @@ def bandwidth_number_sync(
                 **account,
                 **always,
             ).expand(customer_order_ids=list_orders(cast(Any, plan.output), action.value))
+        tasks: dict[str, Any] = {
+            "plan_task_id": plan.task_id,
+            "order_task_ids": {action: batch.task_id for action, batch in batches.items()},
+        }
+        assign = None
+        if campaign_id is not None or "campaign_id" in inherited:
+            assign = BandwidthNumberSyncAssignOperator(
+                task_id="assign",
+                wait_for_completion=True,
+                allowed_statuses=TERMINAL_STATUSES,
+                **tasks,
+                **{
+                    **wait_defaults,
+                    **_given(**{name: value for name, value in of_wait.items() if name != "ignore_error_codes"}),
+                },
+                **account,
+                **always,
+            )
+            [plan, batches[Action.IMPORT]] >> assign
         place = {"site_id": site_id, "sip_peer_id": sip_peer_id, "bandwidth_conn_id": bandwidth_conn_id}
         defaults = {"bandwidth_conn_id": BandwidthHook.default_conn_name, **inherited}
         asset = number_sync_asset(**{**{name: defaults.get(name) for name in place}, **_given(**place)})
         report = BandwidthNumberSyncReportOperator(
             task_id="report",
-            plan_task_id=plan.task_id,
-            order_task_ids={action: batch.task_id for action, batch in batches.items()},
+            assign_task_id=assign.task_id if assign is not None else None,
+            **tasks,
             outlets=[asset],
             **_given(
                 max_errors=max_errors,
@@ -242,7 +266,7 @@ def bandwidth_number_sync(
             ),
             **always,
         )
-        [plan, *batches.values()] >> report
+        [plan, *batches.values(), *([assign] if assign is not None else [])] >> report
     return group
 
 

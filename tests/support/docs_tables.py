@@ -41,6 +41,7 @@ PARAMETER_TABLES: dict[str, str] = {
     "bandwidth_number_sync": "task_groups.bandwidth",
     "BandwidthNumberSyncPlanOperator": "operators.number_sync",
     "BandwidthNumberSyncOrdersOperator": "operators.number_sync",
+    "BandwidthNumberSyncAssignOperator": "operators.number_sync",
     "BandwidthNumberSyncReportOperator": "operators.number_sync",
 }
 

@@ -49,6 +49,7 @@ LAG = 55
 PLAN_VALID_FOR = 2 * 3600
 SLACK = 900
 DAY = 86_400.0
+CAMPAIGN = "CABC123"
 STATUSES = (408, 500, 502, 503, 504)
 #: Numbers that Bandwidth refuses for good, for now, or does without a word. (One that fails its whole order would keep
 #: the others of it out night by night, and the report says so: that is no fault of the sync.)
@@ -111,6 +112,7 @@ class Happenings:
     :param inventory_lag: seconds; how late the inventory may show what orders did
     :param broken_inventory: whether the inventory may show less than there is
     :param broken_extracts: whether an extract may be cut short or empty, so that a guard has to stop it
+    :param campaign: whether what is imported is assigned to a campaign
     """
 
     side_by_side: bool = True
@@ -118,6 +120,7 @@ class Happenings:
     inventory_lag: float = 3000
     broken_inventory: bool = True
     broken_extracts: bool = True
+    campaign: bool = False
 
 
 class _Extract:
@@ -181,8 +184,8 @@ class _Walk:
         self.world = VirtualTime(rng)
         self._folder = Path(tempfile.mkdtemp(prefix="sync-walk-"))
         self._extract = _Extract(self._folder, rng, self.world)
-        self._airflow = MiniAirflow(self.world, has_state_store=rng.random() < 0.5, draw_death=self._draw_death)
-        self._airflow.ended.append(self._check_report)
+        self.airflow = MiniAirflow(self.world, has_state_store=rng.random() < 0.5, draw_death=self._draw_death)
+        self.airflow.ended.append(self._check_report)
         self._is_peaceful = False
         self._death_rate = rng.choice((0.0, 0.1, 0.3))
         self._planned: dict[TaskInstance, float] = {}
@@ -261,6 +264,7 @@ class _Walk:
                     poke_interval=500,
                     timeout=2 * DAY if is_peaceful else rng.choice((600.0, 4 * 3600.0)),
                     report_path=f"{self._folder}/{{{{ dag.dag_id }}}}-{{{{ run_id }}}}.jsonl",
+                    campaign_id=CAMPAIGN if self._may.campaign else None,
                     **{key: value for key, value in guards.items() if key in known},
                 )
             dags.append(dag)
@@ -278,14 +282,14 @@ class _Walk:
         self._put_up_faults()
 
     def _trigger(self, dag: Any, run_type: str, logical_date: datetime | None = None) -> None:
-        count = sum(run.dag_id == dag.dag_id for run in self._airflow.runs)
+        count = sum(run.dag_id == dag.dag_id for run in self.airflow.runs)
         self._outcome.runs += 1
-        self._airflow.trigger(dag, f"{run_type}-{count}", run_type, logical_date)
+        self.airflow.trigger(dag, f"{run_type}-{count}", run_type, logical_date)
 
     def _interfere(self) -> None:
         rng = self._rng
         self._put_up_faults()
-        run = rng.choice(self._airflow.runs)
+        run = rng.choice(self.airflow.runs)
         what = rng.choice(("clear", "clear", "clear", "manual", "backfill", "extract"))
         if what == "clear":
             self._clear(run)
@@ -303,7 +307,7 @@ class _Walk:
     def _may_go_back(self, dag_id: str, due: datetime) -> bool:
         """Whether a run plans by an old extract, and may: no newer run of its DAG has planned."""
         is_old = due.timestamp() < self.world.now - (self.world.now - START) % DAY
-        records = [json.loads(text) for text in self._airflow.variables.values() if text.startswith("{")]
+        records = [json.loads(text) for text in self.airflow.variables.values() if text.startswith("{")]
         newest = [record["newest"].get(dag_id, "") for record in records]
         return self._is_dated and is_old and max(newest, default="") <= due.isoformat()
 
@@ -313,12 +317,12 @@ class _Walk:
         self._outcome.clears += 1
         how = self._rng.choice(("all", "failed", "failed", "one", "one alone"))
         if how == "all":
-            self._airflow.clear(run, lambda _: True, downstream=False)
+            self.airflow.clear(run, lambda _: True, downstream=False)
         elif how == "failed":
-            self._airflow.clear(run, lambda each: each.state in ("failed", "upstream_failed"), downstream=False)
+            self.airflow.clear(run, lambda each: each.state in ("failed", "upstream_failed"), downstream=False)
         else:
             chosen = self._rng.choice(list(run.instances.values()))
-            self._airflow.clear(run, lambda each: each is chosen, downstream=how == "one")
+            self.airflow.clear(run, lambda each: each is chosen, downstream=how == "one")
 
     def _end_in_peace(self) -> None:
         """Nothing goes wrong any more: what is wanted comes true."""
@@ -336,14 +340,14 @@ class _Walk:
             self.world.now += DAY
         stuck = [
             f"{each.run_id} {each.task_id}[{each.map_index}] {each.state} {each.error}"
-            for run in self._airflow.runs
+            for run in self.airflow.runs
             if run.state == "running"
             for each in run.instances.values()
             if each.state not in ENDED
         ]
         if stuck:
             self._problems.append(f"stuck: {stuck[:3]}")
-        run = self._airflow.runs[-1]
+        run = self.airflow.runs[-1]
         if run.state != "success":
             errors = [f"{each.task_id} {each.state}: {each.error}" for each in run.instances.values() if each.error]
             self._problems.append(f"a run in peace ends {run.state}: {errors}")
@@ -382,7 +386,7 @@ class _Walk:
         """One call of the client: others may go first, the process may die before or after it is answered."""
         world = self.world
         if world.actor is None:
-            return _SEND(session, request, **more)
+            return SEND(session, request, **more)
         world.point()
         actor = world.actor
         if request.method == "POST" and _ORDERS.search(str(request.url)) and not self._is_peaceful:
@@ -393,7 +397,7 @@ class _Walk:
                 if is_last:
                     raise KilledError
                 raise requests.ReadTimeout("no answer within the connection's timeout")
-        response = _SEND(session, request, **more)
+        response = SEND(session, request, **more)
         world.point()
         return response
 
@@ -404,13 +408,32 @@ class _Walk:
         resets = set(self._sandbox.resets) - {UNLISTED}
         if resets:
             self._problems.insert(0, f"{len(resets)} live numbers were reset: {sorted(resets)[:3]}")
+        self._check_assignments()
         for order in self._sandbox.orders:
+            if order.order_api == "tnoptions":
+                continue
             sent = order.created_at.timestamp()
             wanted = order.action == "IMPORT"
             for number in order.telephone_numbers:
                 if self._extract.was_wanted(number, sent - PLAN_VALID_FOR - SLACK, sent) == {not wanted}:
                     what = "is not wanted" if wanted else "is wanted"
                     self._problems.insert(0, f"{order.action} of {number}, which {what}")
+
+    def _check_assignments(self) -> None:
+        """Each import of a number was followed by one order that assigned the campaign to it, and no more."""
+        for number in self._extract.wanted if self._may.campaign else ():
+            story = [
+                order.action
+                for order in sorted(self._sandbox.orders, key=lambda order: order.created_at)
+                if number in order.telephone_numbers
+                and order.status != "FAILED"
+                and number not in order.failed_telephone_numbers
+            ]
+            told = " ".join(story)
+            if "OPTIONS OPTIONS" in told or told.startswith("OPTIONS"):
+                self._problems.insert(0, f"{number} was assigned twice: {told}")
+            if "IMPORT" in story and story[-1] != "OPTIONS":
+                self._problems.append(f"in the end {number} is on no campaign: {told}")
 
     def _read_report(self, run: Run) -> list[dict[str, str]]:
         summary = json.loads(run.xcoms.get((run.find("report").task_id, -1, "return_value"), "{}"))
@@ -440,7 +463,7 @@ class _Walk:
 
     def _is_true(self, row: dict[str, str], run: Run) -> bool:
         number, fate = row["telephone_number"], row["fate"]
-        if fate == "unaccounted":
+        if fate in ("unaccounted", "cannot_text"):
             return True
         if fate == "unchanged":
             planned_at = self._planned[run.find("report")]
@@ -473,20 +496,23 @@ class _Walk:
         return self._sandbox._store.rewind(self.world.now - moment).get(number) is not None
 
 
-_SEND = requests.Session.send
+SEND = requests.Session.send
 #: Where orders are sent to.
-_ORDERS = re.compile(r"/(externalTns|importTnOrders|removeImportedTnOrders)(/messaging)?$")
+_ORDERS = re.compile(r"/(externalTns|importTnOrders|removeImportedTnOrders|tnoptions)(/messaging)?$")
 
 
 def _send_late(request: requests.PreparedRequest) -> None:
     with suppress(requests.RequestException), requests.Session() as session:
-        _SEND(session, request, timeout=5)
+        SEND(session, request, timeout=5)
 
 
 @contextmanager
-def _around(walk: _Walk) -> Iterator[None]:
-    """Make a walk's world the one that the operators live in."""
-    variables = walk._airflow.variables
+def living_in(airflow: MiniAirflow, send: Callable[..., requests.Response] = SEND) -> Iterator[None]:
+    """Make this the Airflow, and its time the time, that the operators live in.
+
+    :param send: makes the calls of requests' sessions
+    """
+    variables = airflow.variables
     sensor_module: ModuleType = inspect.getmodule(BaseSensorOperator)  # type: ignore[assignment]
 
     def get(key: str, default: Any = None, **_: Any) -> Any:
@@ -496,8 +522,8 @@ def _around(walk: _Walk) -> Iterator[None]:
         variables[key] = str(value)
 
     with (
-        walk.world.rule(sensor_module),
-        patch.object(requests.Session, "send", lambda session, request, **more: walk.send(session, request, **more)),
+        airflow.world.rule(sensor_module),
+        patch.object(requests.Session, "send", lambda session, request, **more: send(session, request, **more)),
         patch.object(Variable, "get", staticmethod(get)),
         patch.object(Variable, "set", staticmethod(put)),
         patch.object(Variable, "delete", staticmethod(lambda key, **_: variables.pop(key, None))),
@@ -533,7 +559,7 @@ def walk_syncs(
         ):
             for number in range(first, first + count):
                 walk = _Walk(outcome, sandbox, random.Random(f"{seed} {number}"), happenings)
-                with _around(walk):
+                with living_in(walk.airflow, walk.send):
                     try:
                         problem = walk.run()
                     finally:

@@ -18,7 +18,8 @@ __main__
 task_groups.bandwidth plugins.bandwidth cli
 doctor
 operators.number_sync
-operators._sync_report operators._sync_order operators._dry_run
+operators._sync_report operators._sync_assign operators._dry_run
+operators._sync_order operators._sync_results
 operators._planning operators._peer_turn operators._approval
 operators._peer_reader
 operators._peer_record

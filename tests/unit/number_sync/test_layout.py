@@ -230,7 +230,7 @@ def test_every_number_of_a_plan_has_its_place() -> None:
         (A, "IMPORT", "rejected", "open_order"),
         (E, "REMOVE", "rejected", "open_order"),
     ]
-    assert layout.counts() == {"unchanged": 0, "rejected": 3, "refused_before": 1}
+    assert layout.counts() == {"unchanged": 0, "rejected": 3, "refused_before": 1, "to_assign": 0}
     assert layout.taken_over() == {"IMPORT": [None], "REMOVE": [None]}
 
 

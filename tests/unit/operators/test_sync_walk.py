@@ -43,6 +43,14 @@ def test_the_same_on_the_other_order_apis(order_api: str) -> None:
     assert outcome.fates["removed"] > 5
 
 
+def test_whatever_happens_a_number_is_assigned_to_its_campaign_once() -> None:
+    outcome = walk_syncs(20310306, 15, happenings=Happenings(campaign=True), over_http=False)
+
+    assert not outcome.failures, outcome
+    assert outcome.deaths > 10
+    assert outcome.fates["imported"] > 50
+
+
 def test_a_walk_can_be_repeated_and_comes_to_the_same_over_http() -> None:
     first, again = (
         walk_syncs(20310304, 2, first=3, happenings=ORDERLY, over_http=over_http) for over_http in (True, False)

@@ -158,6 +158,22 @@ def test_default_args_of_a_task_group_count_too() -> None:
     assert asset.uri == "bandwidth://inner/sites/7/sippeers/8/telephone-numbers"
 
 
+@pytest.mark.parametrize("inherited", [True, False])
+def test_a_campaign_adds_one_task_between_imports_and_report(inherited: bool) -> None:
+    given: dict[str, Any] = {"campaign_id": "CABC123"}
+    plain = make_dag({"default_args": {"ignore_error_codes": ["12192"]}})
+    assert "sync.assign" not in plain.task_ids
+    assert plain.get_task("sync.report").assign_task_id is None
+    of_all = {"ignore_error_codes": ["12192"], "order_api": "importTnOrders", **(given if inherited else {})}
+    dag = make_dag({"default_args": of_all}, **({} if inherited else given))
+    assert set(dag.task_ids) - set(plain.task_ids) == {"sync.assign"}
+    assign, report = dag.get_task("sync.assign"), dag.get_task("sync.report")
+    assert (assign.upstream_task_ids, assign.downstream_task_ids) == ({"sync.plan", "sync.import"}, {"sync.report"})
+    assert (dag.get_task("sync.plan").campaign_id, report.assign_task_id) == ("CABC123", "sync.assign")
+    # An ignored code is no campaign, and the order API is that of the imports.
+    assert (assign.ignore_error_codes, assign.order_api) == ((), "tnoptions")
+
+
 def test_tasks_hand_on_whatever_default_args_say_of_xcoms() -> None:
     dag = make_dag({"default_args": {"do_xcom_push": False}})
     pushes = {task_id: get_batch(dag, task_id).do_xcom_push for task_id in dag.task_ids}
