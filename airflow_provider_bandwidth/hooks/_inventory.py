@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from airflow_provider_bandwidth.exceptions import InvalidResponseError
 from airflow_provider_bandwidth.wire.answers import Answer, errors_naming_call
-from airflow_provider_bandwidth.wire.inventory import read_sip_peer_telephone_numbers
+from airflow_provider_bandwidth.wire.inventory import SipPeerTelephoneNumberPage, read_sip_peer_telephone_numbers
 
 
 class SipPeerTelephoneNumber(NamedTuple):
@@ -23,8 +23,8 @@ class SipPeerTelephoneNumber(NamedTuple):
     is_imported: bool
 
 
-def iter_numbers(get_page: Callable[[str], Answer]) -> Iterator[SipPeerTelephoneNumber]:
-    """All numbers of an inventory, while its pages are read.
+def iter_pages(get_page: Callable[[str], Answer]) -> Iterator[SipPeerTelephoneNumberPage]:
+    """All pages of an inventory, while they are read.
 
     :param get_page: gets the page of that name of Bandwidth's: a 200, or a 204 where there is nothing
     :raises InvalidResponseError: the pages cannot be read to the end: one comes twice, brings no new number, or is not
@@ -48,8 +48,7 @@ def iter_numbers(get_page: Callable[[str], Answer]) -> Iterator[SipPeerTelephone
                 raise InvalidResponseError(
                     f"Page {len(pages)} leads on but brings nothing new: the numbers cannot be read to the end."
                 )
-        yield from (SipPeerTelephoneNumber(number, True) for number in read.external_telephone_numbers)
-        yield from (SipPeerTelephoneNumber(number, False) for number in read.other_telephone_numbers)
+        yield read
 
 
 def _add_new(numbers: Sequence[str], seen: list[array[int]]) -> bool:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from airflow_provider_bandwidth.loa_files import LoaFile, LoaUpload
     from airflow_provider_bandwidth.readiness import NumberReadiness
     from airflow_provider_bandwidth.wire.answers import Answer
+    from airflow_provider_bandwidth.wire.inventory import SipPeerTelephoneNumberPage
     from airflow_provider_bandwidth.wire.orders import OrderListEntry
 
 __all__ = ["BandwidthHook", "EarlierAttempt", "SubmissionJournal"]
@@ -321,8 +322,8 @@ class BandwidthHook(ApiHook):
         :param site_id: SiteId; the connection's by default
         :param sip_peer_id: SipPeerId; the connection's by default
         """
-        numbers = self.iter_sip_peer_telephone_numbers(site_id, sip_peer_id)
-        return (number.telephone_number for number in numbers if number.is_imported)
+        pages = self._iter_inventory_pages(site_id, sip_peer_id)
+        return (number for page in pages for number in page.external_telephone_numbers)
 
     def iter_sip_peer_telephone_numbers(
         self, site_id: int | str | None = None, sip_peer_id: int | str | None = None
@@ -337,10 +338,19 @@ class BandwidthHook(ApiHook):
         :raises InvalidResponseError: the pages cannot be read to the end: one comes twice, brings no new number, or is
             empty. Nothing can be made of half an inventory: live numbers would be imported again
         """
-        from airflow_provider_bandwidth.hooks._inventory import iter_numbers
+        from airflow_provider_bandwidth.hooks._inventory import SipPeerTelephoneNumber
+
+        for page in self._iter_inventory_pages(site_id, sip_peer_id):
+            yield from (SipPeerTelephoneNumber(number, True) for number in page.external_telephone_numbers)
+            yield from (SipPeerTelephoneNumber(number, False) for number in page.other_telephone_numbers)
+
+    def _iter_inventory_pages(
+        self, site_id: int | str | None, sip_peer_id: int | str | None
+    ) -> Iterator[SipPeerTelephoneNumberPage]:
+        from airflow_provider_bandwidth.hooks._inventory import iter_pages
 
         path = f"{self._peer_path(site_id, sip_peer_id)}/tns"
-        yield from iter_numbers(
+        return iter_pages(
             lambda page: self._call("GET", path, params={"page": page, "size": "5000"}, accept=(200, 204))
         )
 

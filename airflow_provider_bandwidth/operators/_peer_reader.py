@@ -192,8 +192,10 @@ class PeerReader:
         others: set[str] = set()
         try:
             before = self._hook.count_sip_peer_telephone_numbers(self.site_id, self.sip_peer_id)
-            for number, is_imported in self._hook.iter_sip_peer_telephone_numbers(self.site_id, self.sip_peer_id):
-                (imported if is_imported else others).add(number)
+            # By pages: an inventory may hold a million numbers.
+            for page in self._hook._iter_inventory_pages(self.site_id, self.sip_peer_id):  # noqa: SLF001
+                imported.update(page.external_telephone_numbers)
+                others.update(page.other_telephone_numbers)
             after = self._hook.count_sip_peer_telephone_numbers(self.site_id, self.sip_peer_id)
         except BandwidthApiError as error:
             if error.status != 404:

@@ -209,7 +209,13 @@ def only_text(levels: Sequence[Children], *names: str) -> str | None:
 
 
 def read_answer(body: bytes, root_name: str, content_name: str) -> tuple[Children, list[Children]]:
-    """The children of a 200 answer's root, and those of each of its content elements, one at least.
+    """As :func:`open_answer`, with the children of each content element."""
+    answer, content = open_answer(body, root_name, content_name)
+    return answer, [children_of(element) for element in content]
+
+
+def open_answer(body: bytes, root_name: str, content_name: str) -> tuple[Children, list[_Element]]:
+    """The children of a 200 answer's root, and its content elements, one at least.
 
     :raises InvalidResponseError: the root is another, or has no such content
     :raises BandwidthApiError: the body is a refusal
@@ -219,7 +225,7 @@ def read_answer(body: bytes, root_name: str, content_name: str) -> tuple[Childre
     raise_refusal(answer)
     if name_of(root.tag) != root_name or content_name not in answer:
         raise InvalidResponseError(f"The answer is a <{local_name(root.tag)}>, which is not what was asked for.")
-    return answer, [children_of(element) for element in answer[content_name]]
+    return answer, answer[content_name]
 
 
 # --- telephone numbers ---
