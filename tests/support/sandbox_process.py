@@ -54,6 +54,10 @@ class SandboxProcess:
         """One control endpoint's answer."""
         return json.loads(self._send(method, f"/sandbox/{path}", json.dumps(body or {}), {}))
 
+    def read(self, path: str) -> bytes:
+        """What a GET of the Dashboard's answers."""
+        return self._send("GET", path, "", {"Authorization": self.basic})
+
     def submit(self, count: int, numbers: int) -> list[str]:
         """Orders of so many telephone numbers each; their ids."""
         headers = {"Authorization": self.basic, "Content-Type": "application/xml"}
