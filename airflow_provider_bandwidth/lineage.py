@@ -20,7 +20,7 @@ from airflow_provider_bandwidth.orders import TnOrder
 def order_lineage(hook: BandwidthHook, order: TnOrder, completed_count: int | None = None) -> OperatorLineage[Any, Any]:
     """What a task read and changed, and its order as the run's external query.
 
-    Read are the account's orders: namespace ``bandwidth://{host}``, name ``accounts/{accountId}/external-tns-orders``.
+    Read are the account's orders: namespace ``bandwidth://{host}``, name ``accounts/{accountId}/{order API}``.
     Changed are the telephone numbers of a SIP peer:
     ``accounts/{accountId}/sites/{SiteId}/sippeers/{SipPeerId}/telephone-numbers``; what the order does not name is left
     out.
@@ -38,7 +38,7 @@ def order_lineage(hook: BandwidthHook, order: TnOrder, completed_count: int | No
     numbers = OutputDataset(namespace=namespace, name="/".join([*parts, "telephone-numbers"]))
     if completed_count is not None:
         numbers.outputFacets = {"outputStatistics": OutputStatisticsOutputDatasetFacet(rowCount=completed_count)}
-    orders = InputDataset(namespace=namespace, name=f"accounts/{hook.account_id}/external-tns-orders")
+    orders = InputDataset(namespace=namespace, name=f"accounts/{hook.account_id}/{hook.order_api.name}")
     return OperatorLineage(
         inputs=[orders],
         outputs=[numbers],
