@@ -180,36 +180,36 @@ class Copy:
         for name in ("pyproject.toml", "README.md", "Makefile"):
             shutil.copy(ROOT / name, folder)
 
-    def notices(self, change: Change, limit: float) -> bool:
-        """Whether the tests fail with this change, or take more seconds than *limit*."""
+    def outcome(self, change: Change, limit: float) -> str:
+        """How the tests end with this change: ``passed``, ``failed``, or ``hung`` after *limit* seconds."""
         target = self.folder / change.path.relative_to(ROOT)
         whole = target.read_bytes()
         target.write_bytes(change.apply(whole))
         try:
-            return not self.passes(change.part, limit)
+            return self.run_tests(change.part, limit)
         finally:
             target.write_bytes(whole)
 
-    def passes(self, part: str, limit: float) -> bool:
-        """Whether all tests that concern a part pass within so many seconds."""
+    def run_tests(self, part: str, limit: float) -> str:
+        """How all tests that concern a part end within so many seconds."""
         with _fork_lock:
             child = os.fork()
         if child == 0:
-            self._run_tests(part)
+            self._be_tests(part)
         _running.add(child)
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
                 _running.discard(child)
-                return status == 0
+                return "failed" if status else "passed"
             time.sleep(0.1)
         os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)
         _running.discard(child)
-        return False
+        return "hung"
 
-    def _run_tests(self, part: str) -> None:
+    def _be_tests(self, part: str) -> None:
         os.setsid()
         output = os.open(self.folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for number in (1, 2):
@@ -258,22 +258,22 @@ def measure(project: Copy, parts: Iterable[str]) -> dict[str, float]:
     limits = {}
     for part in parts:
         started = time.monotonic()
-        if not project.passes(part, limit=1800):
+        if project.run_tests(part, limit=1800) != "passed":
             print((project.folder / "output.txt").read_text()[-3000:])
             raise SystemExit(f"The tests of {part} fail without any change.")
         limits[part] = GRACE + PATIENCE * (time.monotonic() - started)
     return limits
 
 
-def work(folder: Path, queue: Queue[Change], limits: dict[str, float], noticed: dict[Change, bool]) -> None:
+def work(folder: Path, queue: Queue[Change], limits: dict[str, float], outcomes: dict[Change, str]) -> None:
     project = Copy(folder)
     while True:
         try:
             change = queue.get_nowait()
         except Empty:
             return
-        noticed[change] = project.notices(change, limits[change.part])
-        print("." if noticed[change] else f"\n{change}\n", end="", flush=True)
+        outcome = outcomes[change] = project.outcome(change, limits[change.part])
+        print({"failed": ".", "hung": "h"}.get(outcome, f"\n{change}\n"), end="", flush=True)
 
 
 def main() -> int:
@@ -296,9 +296,9 @@ def main() -> int:
         queue: Queue[Change] = Queue()
         for change in chosen:
             queue.put(change)
-        noticed: dict[Change, bool] = {}
+        outcomes: dict[Change, str] = {}
         workers = [
-            Thread(target=work, args=(folder / str(n), queue, limits, noticed), daemon=True)
+            Thread(target=work, args=(folder / str(n), queue, limits, outcomes), daemon=True)
             for n in range(arguments.jobs)
         ]
         for worker in workers:
@@ -310,13 +310,16 @@ def main() -> int:
             os.killpg(child, signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)
         shutil.rmtree(os.environ["AIRFLOW_HOME"], ignore_errors=True)
-    made, seen = Counter(change.part for change in noticed), Counter(c.part for c, good in noticed.items() if good)
-    print("\n\n| part | changes | noticed | |\n|---|---|---|---|")
-    for part in sorted(made):
-        print(f"| {part} | {made[part]} | {seen[part]} | {seen[part] / made[part]:.0%} |")
-    print(f"| all | {made.total()} | {seen.total()} | {seen.total() / made.total():.0%} |")
+    made, failed, hung = (
+        Counter(change.part for change, outcome in outcomes.items() if outcome in kinds)
+        for kinds in (("passed", "failed", "hung"), ("failed",), ("hung",))
+    )
+    print("\n\n| part | changes | noticed by a failure | by a test that hangs | |\n|---|---|---|---|---|")
+    for part in [*sorted(made), "all"]:
+        row = [counts.total() if part == "all" else counts[part] for counts in (made, failed, hung)]
+        print(f"| {part} | {row[0]} | {row[1]} | {row[2]} | {(row[1] + row[2]) / row[0]:.0%} |")
     print("\nNot noticed:")
-    for text in sorted(str(change) for change, good in noticed.items() if not good):
+    for text in sorted(str(change) for change, outcome in outcomes.items() if outcome == "passed"):
         print(f"  {text}")
     print(f"\n{time.monotonic() - started:.0f} s in all, seed {arguments.seed}.")
     return 0
