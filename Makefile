@@ -38,7 +38,7 @@ unit: $(VENV)/.test  ## unit tests only
 	$(PYTEST) worksteal tests/unit
 
 coverage: $(VENV)/.test  ## every branch of the pure core is tested
-	$(BIN)/coverage run -m pytest -q $(PURE_TESTS)
+	$(BIN)/coverage run -m pytest -q -m "not many_inputs" $(PURE_TESTS)
 	$(BIN)/coverage report
 
 docs: $(VENV)/.test  ## the tables of docs/ that are made from code

@@ -1,10 +1,11 @@
 """How many random changes of the code do the unit tests notice? ``make mutants``.
 
-Makes one small change at a time in hooks/, triggers/ or number_sync/ of a copy, and runs the unit tests that concern
-the file: another comparison, a condition turned round, a number that is one more, a statement or an argument left
-out, a result that is None. A change is noticed if a test fails or hangs. Statements that only log are left alone, and
-so are texts. Some changes make no difference that anybody could see, so the share is never quite all. Prints the
-share, and each change that nobody noticed.
+Makes one small change at a time in hooks/, triggers/ or number_sync/ of a copy, and runs the unit tests that execute
+the changed lines, quick ones first (one run of all unit tests under coverage says which do): another comparison, a
+condition turned round, a number that is one more, a statement or an argument left out, a result that is None. A change
+is noticed if a test fails or hangs. Statements that only log are left alone, and so are texts. Some changes make no
+difference that anybody could see, so the share is never quite all. Prints the share, and each change that nobody
+noticed.
 
     python tests/system/mutants.py [--count N] [--seed N] [--jobs N] [--only PART-OF-A-PATH]
 """
@@ -15,18 +16,23 @@ import argparse
 import ast
 import copy
 import os
+import pickle
 import random
 import shutil
 import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Lock, Thread
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -34,20 +40,12 @@ from support.airflow_processes import stop_on_termination
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "airflow_provider_bandwidth"
-#: Each part that is changed, and the tests that concern it, quick ones first.
-TESTS = {
-    "hooks": ["tests/unit/hooks", "tests/unit/operators/test_bandwidth.py", "tests/unit/sensors"],
-    "triggers": ["tests/unit/triggers", "tests/unit/sensors"],
-    "number_sync": [
-        "tests/unit/number_sync",
-        "tests/unit/test_number_sync.py",
-        "tests/unit/operators/test_number_sync.py",
-    ],
-}
-#: The random walk takes a minute and draws anew each time: what it notices, another run may not.
-LEFT_OUT = ["tests/unit/hooks/test_random_walk.py"]
+#: What is changed.
+PARTS = ("hooks", "triggers", "number_sync")
+#: The random walks take a minute each; tests of many inputs are left out, too.
+LEFT_OUT = ["tests/unit/hooks/test_random_walk.py", "tests/unit/operators/test_sync_walk.py"]
 #: Tests hang that take so many times as long as they do without a change, and some seconds.
-PATIENCE, GRACE = 3.0, 20.0
+PATIENCE, GRACE = 3.0, 30.0
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
     ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
@@ -64,6 +62,7 @@ class Change:
 
     path: Path
     line: int
+    last_line: int
     start: int
     end: int
     text: str
@@ -157,7 +156,9 @@ def changes(path: Path) -> Iterator[Change]:
             start = starts[node.lineno - 1] + node.col_offset
             end = starts[node.end_lineno - 1] + node.end_col_offset
             text = ast.unparse(ast.fix_missing_locations(other))
-            yield Change(path, node.lineno, start, end, f"({text})" if isinstance(node, ast.expr) else text)
+            yield Change(
+                path, node.lineno, node.end_lineno, start, end, f"({text})" if isinstance(node, ast.expr) else text
+            )
 
 
 def is_sound(change: Change) -> bool:
@@ -168,6 +169,61 @@ def is_sound(change: Change) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Executed:
+    """What the unit tests execute: per file and line the tests, by their ids, and how many seconds each test takes."""
+
+    by_line: dict[str, dict[int, list[str]]]
+    seconds: dict[str, float]
+
+    def tests_of(self, change: Change) -> list[str]:
+        """The tests that execute a change, quick ones first; all tests, if modules execute it as they are imported."""
+        by_line = self.by_line.get(str(change.path.relative_to(ROOT)), {})
+        tests = {test for line in range(change.line, change.last_line + 1) for test in by_line.get(line, ())}
+        return sorted(self.seconds if tests <= {""} else tests - {""}, key=self.seconds.__getitem__)
+
+
+class Recorder:
+    """A plugin of pytest that tells coverage which test runs, and measures it."""
+
+    def __init__(self, folder: Path) -> None:
+        from coverage import Coverage
+
+        self._folder = folder
+        self._seconds: dict[str, float] = {}
+        self._coverage = Coverage(data_file=None, config_file=False, source_pkgs=["airflow_provider_bandwidth"])
+        self._coverage.start()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        self._coverage.switch_context(item.nodeid)
+        started = time.monotonic()
+        try:
+            return (yield)
+        finally:
+            self._seconds[item.nodeid] = time.monotonic() - started
+
+    def write(self, path: Path) -> None:
+        self._coverage.stop()
+        data = self._coverage.get_data()
+        by_line = {
+            str(Path(name).relative_to(self._folder)): data.contexts_by_lineno(name) for name in data.measured_files()
+        }
+        path.write_bytes(pickle.dumps(Executed(by_line, self._seconds)))
+
+
+class Chosen:
+    """A plugin of pytest that runs some tests, in their order."""
+
+    def __init__(self, tests: list[str]) -> None:
+        self._order = {test: place for place, test in enumerate(tests)}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = sorted(
+            (item for item in items if item.nodeid in self._order), key=lambda item: self._order[item.nodeid]
+        )
+
+
 class Copy:
     """A copy of the project whose tests run in forks of this process, which has imported Airflow already."""
 
@@ -175,27 +231,38 @@ class Copy:
         self.folder = folder
         # What tests look at, and no more.
         for name in ("airflow_provider_bandwidth", "tests", "example_dags", "docs"):
-            if (ROOT / name).exists():
-                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("pyproject.toml", "README.md", "Makefile"):
-            shutil.copy(ROOT / name, folder)
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for path in ROOT.glob("*.*"):
+            if path.is_file():
+                shutil.copy(path, folder)
+        shutil.copy(ROOT / "Makefile", folder)
 
-    def outcome(self, change: Change, limit: float) -> str:
-        """How the tests end with this change: ``passed``, ``failed``, or ``hung`` after *limit* seconds."""
+    def outcome(self, change: Change, executed: Executed) -> str:
+        """How the tests end with this change: ``passed``, ``failed`` or ``hung``."""
+        tests = executed.tests_of(change)
         target = self.folder / change.path.relative_to(ROOT)
         whole = target.read_bytes()
         target.write_bytes(change.apply(whole))
         try:
-            return self.run_tests(change.part, limit)
+            limit = GRACE + PATIENCE * sum(map(executed.seconds.__getitem__, tests))
+            return self.run_tests(partial(self._run_some, tests), limit)
         finally:
             target.write_bytes(whole)
 
-    def run_tests(self, part: str, limit: float) -> str:
-        """How all tests that concern a part end within so many seconds."""
+    def executed(self) -> Executed:
+        """Run all unit tests once; ends the program if they do not pass."""
+        record = self.folder / "executed.pickle"
+        if self.run_tests(partial(self._run_all, record), limit=3600) != "passed":
+            print((self.folder / "output.txt").read_text()[-3000:])
+            raise SystemExit("The unit tests fail without any change.")
+        return pickle.loads(record.read_bytes())
+
+    def run_tests(self, tests: Callable[[], int], limit: float) -> str:
+        """How *tests* end in a process of their own within *limit* seconds."""
         with _fork_lock:
             child = os.fork()
         if child == 0:
-            self._be_tests(part)
+            self._be(tests)
         _running.add(child)
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
@@ -209,28 +276,38 @@ class Copy:
         _running.discard(child)
         return "hung"
 
-    def _be_tests(self, part: str) -> None:
+    def _be(self, tests: Callable[[], int]) -> None:
         os.setsid()
         output = os.open(self.folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for number in (1, 2):
             os.dup2(output, number)
         code = 1
         try:
-            import pytest
-
             os.chdir(self.folder)
             os.environ["PYTHONPATH"] = str(self.folder)
             sys.path[:0] = [str(self.folder)]
             sys.dont_write_bytecode = True
             for name in [name for name in sys.modules if name.startswith("airflow_provider_bandwidth")]:
                 del sys.modules[name]
-            tests = [test for test in TESTS[part] if Path(test).exists()]
-            ignored = [f"--ignore={path}" for path in LEFT_OUT]
-            code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *ignored, *tests]))
+            code = tests()
+        except Exception:  # noqa: BLE001  # it is told, and the process ends
+            traceback.print_exc()
         finally:
+            sys.stdout.flush()
             os._exit(code)
 
+    def _run_all(self, record: Path) -> int:
+        recorder = Recorder(self.folder)
+        ignored = [f"--ignore={path}" for path in LEFT_OUT]
+        code = pytest.main([*_QUIETLY, "-m", "not many_inputs", *ignored, "tests/unit"], [recorder])
+        recorder.write(record)
+        return int(code)
 
+    def _run_some(self, tests: list[str]) -> int:
+        return int(pytest.main(["-x", *_QUIETLY, *sorted({test.split("::")[0] for test in tests})], [Chosen(tests)]))
+
+
+_QUIETLY = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist")
 _fork_lock = Lock()
 #: Runs of tests that have not ended.
 _running: set[int] = set()
@@ -243,7 +320,6 @@ def import_airflow() -> None:
     import hypothesis  # noqa: F401
     import lxml.etree  # noqa: F401
     import phonenumbers  # noqa: F401
-    import pytest  # noqa: F401
     import requests  # noqa: F401
     import starlette.applications  # noqa: F401
     import uvicorn  # noqa: F401
@@ -253,26 +329,14 @@ def import_airflow() -> None:
         getattr(airflow.providers.common.compat.sdk, name)
 
 
-def measure(project: Copy, parts: Iterable[str]) -> dict[str, float]:
-    """How long the tests of each part may take."""
-    limits = {}
-    for part in parts:
-        started = time.monotonic()
-        if project.run_tests(part, limit=1800) != "passed":
-            print((project.folder / "output.txt").read_text()[-3000:])
-            raise SystemExit(f"The tests of {part} fail without any change.")
-        limits[part] = GRACE + PATIENCE * (time.monotonic() - started)
-    return limits
-
-
-def work(folder: Path, queue: Queue[Change], limits: dict[str, float], outcomes: dict[Change, str]) -> None:
+def work(folder: Path, queue: Queue[Change], executed: Executed, outcomes: dict[Change, str]) -> None:
     project = Copy(folder)
     while True:
         try:
             change = queue.get_nowait()
         except Empty:
             return
-        outcome = outcomes[change] = project.outcome(change, limits[change.part])
+        outcome = outcomes[change] = project.outcome(change, executed)
         print({"failed": ".", "hung": "h"}.get(outcome, f"\n{change}\n"), end="", flush=True)
 
 
@@ -285,20 +349,21 @@ def main() -> int:
     arguments = parser.parse_args()
     stop_on_termination()
     started = time.monotonic()
-    files = sorted(path for part in TESTS for path in PACKAGE.glob(f"{part}/**/*.py") if arguments.only in str(path))
+    files = sorted(path for part in PARTS for path in PACKAGE.glob(f"{part}/**/*.py") if arguments.only in str(path))
     found = [change for path in files for change in changes(path) if is_sound(change)]
     chosen = random.Random(arguments.seed).sample(found, min(arguments.count, len(found)))
     print(f"{len(chosen)} of {len(found)} changes in {len(files)} files, seed {arguments.seed}", flush=True)
     import_airflow()
     folder = Path(tempfile.mkdtemp(prefix="bandwidth-mutants-"))
     try:
-        limits = measure(Copy(folder / "whole"), sorted({change.part for change in chosen}))
+        executed = Copy(folder / "whole").executed()
+        print(f"{len(executed.seconds)} unit tests, {time.monotonic() - started:.0f} s", flush=True)
         queue: Queue[Change] = Queue()
         for change in chosen:
             queue.put(change)
         outcomes: dict[Change, str] = {}
         workers = [
-            Thread(target=work, args=(folder / str(n), queue, limits, outcomes), daemon=True)
+            Thread(target=work, args=(folder / str(n), queue, executed, outcomes), daemon=True)
             for n in range(arguments.jobs)
         ]
         for worker in workers:

@@ -500,6 +500,7 @@ class TestOneString:
         if any(map(str.isdecimal, text)):
             assert result.telephone_numbers or result.rejected
 
+    @pytest.mark.many_inputs
     @pytest.mark.timeout(20)
     @pytest.mark.parametrize(
         "part", [" ", "(", "[", "1", "1 ", "+1 ", "x", "x ", "ext #", ".", "-", "', '", "919 ", "919-555 "]
@@ -558,6 +559,7 @@ def forget_the_plan() -> Iterator[None]:
 
 
 class TestAgreementWithTheLibrary:
+    @pytest.mark.many_inputs
     def test_every_area_code(self) -> None:
         random_ = random.Random(743)
         for area in range(1000):
@@ -565,6 +567,7 @@ class TestAgreementWithTheLibrary:
                 assert_as_the_library_says(f"{area:03}{random_.randint(0, 9_999_999):07}")
             assert_as_the_library_says(f"{area:03}5550101")
 
+    @pytest.mark.many_inputs
     def test_every_exchange_of_the_area_codes_that_are_shared_out_by_exchange(self) -> None:
         random_ = random.Random(303716)
         leading = [

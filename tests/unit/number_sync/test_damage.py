@@ -176,6 +176,7 @@ def behind(extract: str, damaged: str) -> set[str]:
     return {phone for phone in PHONES if phone in digits}
 
 
+@pytest.mark.many_inputs
 @pytest.mark.parametrize("damage", KINDS, ids=lambda damage: damage.__name__)
 def test_damage_removes_no_live_number_and_imports_no_other(damage: Callable[[str, random.Random], str]) -> None:
     random_ = random.Random(damage.__name__)
@@ -191,6 +192,7 @@ def test_damage_removes_no_live_number_and_imports_no_other(damage: Callable[[st
     assert seen.total() == DAMAGES_OF_A_KIND
 
 
+@pytest.mark.many_inputs
 def test_extracts_without_damage_are_read() -> None:
     random_ = random.Random(743)
     for _ in range(DAMAGES_OF_A_KIND):

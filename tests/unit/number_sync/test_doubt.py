@@ -165,6 +165,12 @@ def test_plan_spares_what_a_rejected_value_could_be_and_removes_the_rest() -> No
     assert plan.to_remove == ("3035550199",)
 
 
+def test_a_number_of_which_one_digit_is_left_keeps_all_that_begin_with_it() -> None:
+    numbers = {"9195550101", "8195550101", "3035550164"}
+    assert numbers_they_could_be(["9E+09"], numbers) == {"9195550101", "8195550101"}
+
+
+@pytest.mark.many_inputs
 def test_a_few_values_and_a_million_numbers_take_no_minute() -> None:
     numbers = {
         f"{area}{exchange}{line:04d}" for area in (919, 984) for exchange in range(200, 250) for line in range(10_000)
@@ -177,6 +183,7 @@ def test_a_few_values_and_a_million_numbers_take_no_minute() -> None:
     assert {"9192000101", "9842010000", "9192000005"} <= found
 
 
+@pytest.mark.many_inputs
 def test_many_values_take_no_minute() -> None:
     numbers = {f"919{exchange}{line:04d}" for exchange in range(200, 210) for line in range(10_000)}
     start = time.process_time()

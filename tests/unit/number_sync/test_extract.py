@@ -71,6 +71,10 @@ def test_row_that_is_too_short_is_no_blank() -> None:
         column(f"Name,Phone\nDoe;{B}\nRoe,{A}\n")
 
 
+def test_headings_between_rows_are_no_rows() -> None:
+    assert column(f"Name,Phone\nNorth\nWest\nDoe,{A}\nSouth\nRoe,{B}\n") == [A, B]
+
+
 def test_exact_name_wins_over_another_case() -> None:
     assert column(f"PHONE,Phone\n1,{A}\n") == [A]
 

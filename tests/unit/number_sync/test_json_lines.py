@@ -152,6 +152,7 @@ def join_two(text: str, random_: random.Random) -> str:
     return text[:at] + text[at + 1 :]
 
 
+@pytest.mark.many_inputs
 @pytest.mark.parametrize("damage", [insert, delete, cut, join_two], ids=lambda damage: damage.__name__)
 def test_damage_removes_no_live_number_and_imports_no_other(damage: Callable[[str, random.Random], str]) -> None:
     random_ = random.Random(damage.__name__)

@@ -108,6 +108,7 @@ def test_excluded_value_that_is_no_number_stops_everything() -> None:
         plan_number_sync([A], [B], excluded=["91966601"])
 
 
+@pytest.mark.many_inputs
 def test_a_million_duplicates_are_one_number() -> None:
     plan = plan_number_sync((A for _ in range(1_000_000)), [])
     assert plan.to_import == (A,)

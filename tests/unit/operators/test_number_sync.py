@@ -175,6 +175,7 @@ def test_numbers_that_bandwidth_owns_are_never_removed(bandwidth: Sandbox) -> No
     assert xcoms["remove_00000"] == NUMBERS[1]
 
 
+@pytest.mark.many_inputs
 def test_no_xcom_outgrows_what_databases_take(bandwidth: Sandbox) -> None:
     there = [f"919{number:07d}" for number in range(6660000, 6672000)]
     bandwidth.seed(imported=there)

@@ -147,6 +147,7 @@ def leaves(element: ET.Element) -> list[tuple[str, str | None]]:
     return [(child.tag, child.text) for child in element]
 
 
+@pytest.mark.many_inputs
 @examples(100)
 @given(requests, st.sampled_from(["CustomerOrderID", "CustomerOrderId"]))
 def test_another_reader_finds_in_a_written_request_what_was_asked_for(
@@ -177,6 +178,7 @@ def test_another_reader_finds_in_a_written_check_what_was_asked_for(
     assert leaves(root[0]) == [("TelephoneNumber", number) for number in telephone_numbers]
 
 
+@pytest.mark.many_inputs
 @examples(300)
 @given(orders, dialects)
 def test_an_order_reads_the_same_in_every_dialect(order: TnOrder, dialect: Dialect) -> None:
@@ -185,6 +187,7 @@ def test_an_order_reads_the_same_in_every_dialect(order: TnOrder, dialect: Diale
     assert read_order(write_order(order, dialect)) == order
 
 
+@pytest.mark.many_inputs
 @examples(50)
 @given(st.lists(orders, max_size=5), dialects.filter(lambda d: d.encoding is None and not d.byte_order_mark))
 def test_a_list_reads_as_its_orders(listed: list[TnOrder], dialect: Dialect) -> None:
@@ -195,6 +198,7 @@ def test_a_list_reads_as_its_orders(listed: list[TnOrder], dialect: Dialect) -> 
     assert not any(entry.is_summary for entry in entries)
 
 
+@pytest.mark.many_inputs
 @examples(200)
 @given(orders, dialects)
 def test_no_number_completes_that_an_error_names(order: TnOrder, dialect: Dialect) -> None:
@@ -204,6 +208,7 @@ def test_no_number_completes_that_an_error_names(order: TnOrder, dialect: Dialec
     assert completed <= set(order.telephone_numbers)
 
 
+@pytest.mark.many_inputs
 @examples(200)
 @given(orders)
 def test_an_order_survives_json(order: TnOrder) -> None:
@@ -312,6 +317,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return body
 
 
+@pytest.mark.many_inputs
 @examples(500)
 @given(mutated())
 def test_a_damaged_document_is_read_or_refused(body: bytes) -> None:
@@ -393,6 +399,7 @@ def reshaped(draw: st.DrawFn) -> tuple[bytes, OrderResource]:
     return ET.tostring(root), resource_of(sample)
 
 
+@pytest.mark.many_inputs
 @examples(1000)
 @given(reshaped())
 def test_no_number_completes_that_an_error_names_wherever_it_stands(answer: tuple[bytes, OrderResource]) -> None:
