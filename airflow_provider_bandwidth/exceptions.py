@@ -149,6 +149,11 @@ class BandwidthApiError(BandwidthError):
         self.retryable = retryable
         self.retry_after = retry_after
 
+    @property
+    def is_about_a_missing_api(self) -> bool:
+        """Whether the account may not have the API that was called. Bandwidth says so in several ways."""
+        return not self.retryable and self.status in (400, 403, 404)
+
 
 class BandwidthAuthError(BandwidthApiError):
     """The credentials were refused, or lack a role (401, 403)."""

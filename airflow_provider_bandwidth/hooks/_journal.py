@@ -19,6 +19,12 @@ class EarlierAttempt:
     order_id: str | None = None
     is_airflow_time: bool = False
 
+    def sent_since_by(self, bandwidth_now: datetime, local_now: datetime) -> datetime:
+        """In Bandwidth's time. Which of Airflow's machines took a time is not known, so the earlier reading counts."""
+        if not self.is_airflow_time:
+            return self.sent_since
+        return min(self.sent_since, self.sent_since + (bandwidth_now - local_now))
+
 
 class SubmissionJournal:
     """What a submission remembers across attempts. This one remembers nothing: each submission is the first.

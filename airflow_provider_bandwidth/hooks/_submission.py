@@ -356,7 +356,8 @@ class Submission:
                 ", ".join(order.order_id for order in live),
             )
         if attempt is not None and recorded is None and not live:
-            ours += self._list_strays(self._sent_since(attempt), known)
+            sent_since = attempt.sent_since_by(self._calls.now(), self._calls.local_now())
+            ours += self._list_strays(sent_since, known)
         if recorded is not None and not any(_is_same(order.order_id, recorded.order_id) for order in ours):
             ours.append(recorded)
         return sorted(newest_first(ours), key=self._is_live, reverse=True)
@@ -460,12 +461,6 @@ class Submission:
         if order.account_id not in (None, self._calls.account_id):
             return f"its AccountId is {order.account_id}, not {self._calls.account_id}"
         return self._request.difference(order)
-
-    def _sent_since(self, attempt: EarlierAttempt) -> datetime:
-        """In Bandwidth's time. Which of Airflow's machines took a time is not known, so the earlier reading counts."""
-        if not attempt.is_airflow_time:
-            return attempt.sent_since
-        return min(attempt.sent_since, attempt.sent_since + (self._calls.now() - self._calls.local_now()))
 
     def _is_live(self, order: TnOrder) -> bool:
         if order.processing_status == ProcessingStatus.FAILED:

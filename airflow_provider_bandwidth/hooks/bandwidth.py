@@ -106,7 +106,7 @@ class BandwidthHook(ApiHook):
         super().__init__(bandwidth_conn_id, account_id, max_attempts=max_attempts, sleep=sleep, clock=clock)
         self._given_order_api = order_api
         self._orders_of: dict[OrderResource, Orders] = {}
-        #: By order id: the resource that holds the order, where it is not the one looked into first.
+        #: By order id: the resource that holds the order, where it was listed or is not the one looked into first.
         self._found_in: dict[str, OrderResource] = {}
 
     # --- connection ---------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ class BandwidthHook(ApiHook):
         except BandwidthError as error:
             problem = str(error)
             if isinstance(error, BandwidthApiError):
-                answers = self.find_order_apis() if error.status in (400, 403, 404) else {}
+                answers = self.find_order_apis() if error.is_about_a_missing_api else {}
                 others = [name for name, each in answers.items() if each is None and name != probe.order_api.name]
                 problem = probe.settings.explain_failure(error, probe.account_id)
                 if others:
@@ -305,14 +305,15 @@ class BandwidthHook(ApiHook):
         :raises InvalidResponseError: the answer is not a list, or breaks off; the orders given before that are sound
         :raises BandwidthApiError: a refusal, or no answer
         """
+        dates = {"created_from": created_from, "created_to": created_to}
         for resource in self._resources(action):
-            yield from self._orders(resource).iterate(
-                status=statuses,
-                created_from=created_from,
-                created_to=created_to,
-                order_id_fragment=order_id_fragment,
-                in_full=in_full,
+            entries = self._orders(resource).iterate(
+                status=statuses, **dates, order_id_fragment=order_id_fragment, in_full=in_full
             )
+            for entry in entries:
+                if len(self.order_api.resources) > 1:
+                    self._found_in[entry.order.order_id.lower()] = resource
+                yield entry
 
     def iter_external_telephone_numbers(
         self, site_id: int | str | None = None, sip_peer_id: int | str | None = None

@@ -19,6 +19,7 @@ from airflow_provider_bandwidth.number_sync.current import (
 )
 from airflow_provider_bandwidth.number_sync.fates import Fate, NumberFate
 from airflow_provider_bandwidth.number_sync.layout import hold_back_refused
+from airflow_provider_bandwidth.operators._other_order_apis import OtherOrderApis
 from airflow_provider_bandwidth.order_apis import TN_OPTIONS
 from airflow_provider_bandwidth.orders import (
     MAX_LISTED_ORDERS,
@@ -104,8 +105,7 @@ class PeerReader:
         self._hook = hook
         self.account_id = hook.account_id
         self.order_api = hook.order_api.name
-        #: The hooks of the account's other order APIs; those that it does not have are dropped.
-        self._others = hook.make_hooks_of_other_order_apis()
+        self._others = OtherOrderApis(hook)
         self.site_id = site_id
         self.sip_peer_id = sip_peer_id
         self._log = log
@@ -143,19 +143,10 @@ class PeerReader:
 
     def _list_orders(self, **filters: Any) -> list[TnOrder]:
         """Orders of every order API that the account has: whichever made an order, its numbers are what they are."""
-        orders = {order.order_id.lower(): order for order in self._hook.list_tn_orders(**filters)}
-        for other in list(self._others):
-            try:
-                theirs = other.list_tn_orders(**filters)
-            except BandwidthApiError as error:
-                if error.retryable or error.status not in (400, 403, 404):
-                    raise
-                self._log.info("Orders of %s are left out: %s", other.order_api.name, error)
-                self._others.remove(other)
-            else:
-                # The two forms of importTnOrders may show each other's orders: ours is the one to go on with.
-                orders = {**{order.order_id.lower(): order for order in theirs}, **orders}
-        return newest_first(orders.values())
+        own = self._hook.list_tn_orders(**filters)
+        others = self._others.ask(lambda other: other.list_tn_orders(**filters))
+        # The two forms of importTnOrders may show each other's orders: ours is the one to go on with.
+        return newest_first({order.order_id.lower(): order for order in (*others, *own)}.values())
 
     def _list_open_orders(self) -> list[TnOrder]:
         orders = self._list_orders(status=OPEN_STATUSES)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, task
@@ -18,10 +19,18 @@ from airflow_provider_bandwidth.number_sync.current import find_moving
 from airflow_provider_bandwidth.number_sync.handover import Handover
 from airflow_provider_bandwidth.operators._asking import derive_order_id
 from airflow_provider_bandwidth.operators._order_wait import AskedOrder
+from airflow_provider_bandwidth.operators._other_order_apis import OtherOrderApis
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord, PlanRecord
 from airflow_provider_bandwidth.operators._task_journal import TaskJournal
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
-from airflow_provider_bandwidth.orders import OPEN_STATUSES, Action, ProcessingStatus, TnOrderRequest, parse_choice
+from airflow_provider_bandwidth.orders import (
+    OPEN_STATUSES,
+    Action,
+    ProcessingStatus,
+    TnOrder,
+    TnOrderRequest,
+    parse_choice,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -169,11 +178,7 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
         cast("dict[str, Any]", context)[LABEL_KEY] = f"{label}: {numbers:,} numbers"
 
     def _get_calls(self, action: Action | None) -> OrderCalls:
-        """A submission's calls, with lists of all orders: one of any action puts a plan out of date."""
-        return replace(
-            super()._get_calls(action),
-            list_since=lambda day: self.hook.iter_tn_orders(statuses=(), created_from=day),
-        )
+        return _make_calls(self.hook, action)
 
     def _list_orders_since(self, earliest: datetime | None) -> datetime:
         assert self._plan is not None
@@ -188,7 +193,9 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
         # Before Airflow 3.2 no mapped task instance is known to be the first to send its orders. Here its plan, which
         # came before its first try, has waited until Bandwidth's search shows what was sent before.
         is_first = not AIRFLOW_V_3_2_PLUS and context["ti"].try_number <= 1
-        perishable = _PerishablePlan(self._plan, self.hook, looks, self.plan_valid_for)
+        perishable = _PerishablePlan(
+            self._plan, self.hook, [each.request for each in asked], looks, self.plan_valid_for
+        )
         # Each number stands in one order of a plan, so that no other task instance can send the same.
         journals = TaskJournal.for_orders([(each.request.customer_order_id, each.content) for each in asked], context)
         return [
@@ -197,14 +204,37 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
         ]
 
 
-class _PerishablePlan:
-    """Keeps orders of a plan that is out of date from being sent."""
+def _make_calls(hook: BandwidthHook, action: Action | None) -> OrderCalls:
+    """A submission's calls, with lists of all orders: one of any action puts a plan out of date."""
+    return replace(
+        hook._order_calls(action),  # noqa: SLF001 - no call for users
+        list_since=lambda day: hook.iter_tn_orders(statuses=(), created_from=day),
+    )
 
-    def __init__(self, plan: Handover, hook: BandwidthHook, looks: SharedLooks, valid_for: timedelta) -> None:
+
+class _PerishablePlan:
+    """Keeps orders of a plan that is out of date from being sent.
+
+    :param hook: calls Bandwidth through the plan's order API
+    :param requests: the orders
+    :param looks: their look-ups, of the plan's order API
+    :param valid_for: how old the plan may be
+    """
+
+    def __init__(
+        self,
+        plan: Handover,
+        hook: BandwidthHook,
+        requests: Sequence[TnOrderRequest],
+        looks: SharedLooks,
+        valid_for: timedelta,
+    ) -> None:
         self._plan = plan
         self._hook = hook
-        self._looks = looks
+        self._requests = requests
+        self._looks = {hook.order_api.name: looks}
         self._valid_for = valid_for
+        self._others = OtherOrderApis(hook)
 
     def check(self, telephone_numbers: Collection[str], *, is_taken_over: bool) -> None:
         """Check the plan right before an order of these numbers is sent.
@@ -233,12 +263,16 @@ class _PerishablePlan:
         The one that the plan took over may be there, though none is found by the CustomerOrderId that was shown.
         """
         since = self._plan.reuse_orders_ended_since
-        orders = [
-            *self._hook.list_tn_orders(status=OPEN_STATUSES),
-            *self._hook.list_tn_orders(modified_from=since),
-        ]
+
+        def search(hook: BandwidthHook) -> list[TnOrder]:
+            return [*hook.list_tn_orders(status=OPEN_STATUSES), *hook.list_tn_orders(modified_from=since)]
+
         there = find_moving(
-            (order for order in orders if order.processing_status != ProcessingStatus.FAILED),
+            (
+                order
+                for order in (*search(self._hook), *self._others.ask(search))
+                if order.processing_status != ProcessingStatus.FAILED
+            ),
             site_id=self._plan.site_id,
             sip_peer_id=self._plan.sip_peer_id,
             since=since,
@@ -253,20 +287,31 @@ class _PerishablePlan:
         """Refuse to send if an order that was made since the plan touches these numbers, unless it FAILED."""
         since = self._plan.orders_made_since
         skipped = set(self._plan.known_order_ids)
-        for entry in self._looks.iter_entries():
-            order = entry.order
-            is_older = order.created_at is not None and order.created_at < since
-            if is_older or order.order_id in skipped or order.customer_order_id in siblings:
-                continue
-            if order.processing_status == ProcessingStatus.FAILED:
-                continue
-            order = self._looks.complete(entry)
+
+        def search(hook: BandwidthHook) -> Iterator[TnOrder]:
+            looks = self._looks_of(hook)
+            for entry in looks.iter_entries():
+                order = entry.order
+                is_older = order.created_at is not None and order.created_at < since
+                is_known = order.order_id in skipped or order.customer_order_id in siblings
+                if not is_older and not is_known and order.processing_status != ProcessingStatus.FAILED:
+                    yield looks.complete(entry)
+
+        for order in chain(search(self._hook), self._others.ask(search)):
             touched = own & order.mentioned_telephone_numbers
             if touched:
                 raise UnsafePlanError(
                     f"The plan is out of date: {order.action} order {order.order_id} was made since, and has "
                     f"{len(touched)} of these {len(own)} telephone numbers. {_WHAT_TO_DO}"
                 )
+
+    def _looks_of(self, hook: BandwidthHook) -> SharedLooks:
+        """The look-ups of the same orders through an order API."""
+        name = hook.order_api.name
+        if name not in self._looks:
+            calls = _make_calls(hook, self._requests[0].action)
+            self._looks[name] = SharedLooks(self._requests, calls, since=self._plan.orders_made_since)
+        return self._looks[name]
 
 
 def refuse_outdated(record: PeerRecord, plan: Handover) -> PlanRecord:

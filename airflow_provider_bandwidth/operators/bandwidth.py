@@ -48,6 +48,7 @@ from airflow_provider_bandwidth.operators._order_wait import (
     summarise,
     take_unread,
 )
+from airflow_provider_bandwidth.operators._other_order_apis import OnceOnAnyOrderApi, OtherOrderApis
 from airflow_provider_bandwidth.operators._task_journal import MappedTaskJournal, earliest_order
 from airflow_provider_bandwidth.order_outcomes import (
     DEFERRAL_MARGIN,
@@ -341,7 +342,16 @@ class BandwidthTnOrderOperator(BaseOperator):
         self, asked: Sequence[AskedOrder], looks: SharedLooks, context: Context
     ) -> Sequence[SubmissionJournal]:
         """A journal for each submission: it remembers what is sent, and is asked before each POST."""
-        return MappedTaskJournal.for_orders([(each.request.customer_order_id, each.content) for each in asked], context)
+        journals = MappedTaskJournal.for_orders(
+            [(each.request.customer_order_id, each.content) for each in asked], context
+        )
+        if asked[0].request.action is None:
+            return journals
+        others = OtherOrderApis(self.hook)
+        return [
+            OnceOnAnyOrderApi(journal, each.request, others, self.hook)
+            for each, journal in zip(asked, journals, strict=True)
+        ]
 
     def _place(self, asked: AskedOrder, outcome: TnOrder | Exception) -> PlacedOrder:
         action, api = asked.request.action, asked.request.resource.order_api

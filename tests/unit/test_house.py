@@ -26,7 +26,8 @@ operators._peer_record
 operators.messages notifications.bandwidth
 notifications._limit
 operators.bandwidth sensors.bandwidth sensors.messages
-sensors._waiting operators._order_wait operators._task_journal operators._asking operators._loa
+sensors._waiting operators._order_wait operators._task_journal
+operators._asking operators._loa operators._other_order_apis
 order_outcomes lineage
 triggers.messages
 triggers.bandwidth triggers._message_poller

@@ -575,6 +575,50 @@ def test_orders_go_through_the_api_of_their_plan_whatever_the_connection_says_by
     assert len(bandwidth.orders) == 2
 
 
+@pytest.mark.parametrize(("other", "action"), [("importTnOrders", "IMPORT"), ("importTnOrders/messaging", "REMOVE")])
+def test_a_plan_is_out_of_date_when_another_api_gets_an_order_of_its_numbers(
+    other: str, action: str, bandwidth: Sandbox, connect: Callable[..., None]
+) -> None:
+    connect(bandwidth.connection, extra=IMPORT_DEFAULTS)
+    bandwidth.configure(received_seconds=1e9)
+    run = SyncRun()
+    run.plan(NUMBERS[:4], chunk_size=2)
+    hook = BandwidthHook(order_api=other)
+    made = hook.submit_tn_order(hook.build_order_request(action, NUMBERS[1:2]))
+    with pytest.raises(AirflowFailException, match=f"{action} order {made.order_id} was made since, and has 1 of"):
+        run.submit("IMPORT", 0)
+    # It touches no number of the second order.
+    run.submit("IMPORT", 1)
+    assert [order.order_api for order in bandwidth.orders] == [other, "externalTns"]
+
+
+@pytest.mark.parametrize("order_api", ["importTnOrders", "importTnOrders/messaging"])
+def test_a_plan_is_out_of_date_when_its_own_api_gets_a_removal_of_its_numbers(
+    order_api: str, bandwidth: Sandbox, connect: Callable[..., None]
+) -> None:
+    connect(bandwidth.connection, extra={**IMPORT_DEFAULTS, "order_api": order_api})
+    bandwidth.configure(received_seconds=1e9)
+    run = SyncRun()
+    run.plan(NUMBERS[:2])
+    made = BandwidthHook().submit_tn_order(BandwidthHook().build_order_request("REMOVE", NUMBERS[:1]))
+    with pytest.raises(AirflowFailException, match=f"REMOVE order {made.order_id} was made since"):
+        run.submit("IMPORT", 0)
+
+
+@pytest.mark.parametrize("keeps_the_old_one", [True, False])
+@pytest.mark.parametrize("order_api", ["importTnOrders", "importTnOrders/messaging"])
+def test_a_sync_after_the_move_plans_nothing(
+    order_api: str, keeps_the_old_one: bool, bandwidth: Sandbox, connect: Callable[..., None]
+) -> None:
+    bandwidth.configure(received_seconds=0, processing_seconds=0)
+    BandwidthHook().submit_tn_order(BandwidthHook().build_order_request("IMPORT", NUMBERS[:4]))
+    if not keeps_the_old_one:
+        bandwidth.configure(order_apis="importTnOrders,importTnOrders/messaging")
+    connect(bandwidth.connection, extra={**IMPORT_DEFAULTS, "order_api": order_api})
+    returned, _ = plan(NUMBERS[:4], remove_missing=True)
+    assert (returned["unchanged"], returned["orders"]) == (4, {"IMPORT": [], "REMOVE": []})
+
+
 def test_a_plan_and_its_orders_on_one_api_say_nothing_of_it(bandwidth: Sandbox, task_log: TaskLog) -> None:
     run = SyncRun()
     run.plan(NUMBERS[:2])

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from support.airflow_task import AirflowTask, FakeTime, HookKilledAfterPost, TaskKilledError
 from support.fast_time import run_fast
 from support.imports import IMPORT_DEFAULTS, SUBSCRIBER
 from support.tasks import FakeTaskInstance, make_context
 from support.waiting import add_orders, waits
 
+from airflow_provider_bandwidth.exceptions import AmbiguousSubmissionError, BandwidthApiError, BandwidthAuthError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.order_apis import ORDER_APIS
 from airflow_provider_bandwidth.orders import Action
-from airflow_provider_bandwidth.sandbox import Sandbox
+from airflow_provider_bandwidth.sandbox import OrderError, Sandbox
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
 from airflow_provider_bandwidth.triggers.waiting import OrderEvent, OrdersEvent
@@ -120,6 +125,79 @@ def test_a_task_may_name_the_order_api_itself(sandbox: Sandbox, connect: Connect
     submit(order_api="importTnOrders")
     assert [order.order_api for order in sandbox.orders] == ["externalTns", "importTnOrders"]
     assert BandwidthHook(order_api="importTnOrders").list_tn_orders()[0].order_id == sandbox.orders[1].order_id
+
+
+# --- the connection's order API changes between two tries ---
+
+
+def task_that_died_after_its_post(
+    order_api: str, sandbox: Sandbox, connect: Connect, action: Action
+) -> tuple[AirflowTask, str]:
+    """The task, and the order that its first try sent and did not live to know of."""
+    sandbox.configure(received_seconds=1e9)
+    connect(sandbox.connection, extra={**IMPORT_DEFAULTS, "order_api": order_api})
+    task = AirflowTask(NUMBERS, FakeTime(sandbox), hook=HookKilledAfterPost, action=action)
+    with pytest.raises(TaskKilledError):
+        task.attempt()
+    task.hook = BandwidthHook
+    (order,) = sandbox.orders
+    return task, order.order_id
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize(("before", "after"), itertools.permutations(ORDER_APIS, 2))
+def test_a_retry_sends_nothing_beside_an_order_of_another_api(
+    before: str, after: str, action: Action, sandbox: Sandbox, connect: Connect
+) -> None:
+    task, order_id = task_that_died_after_its_post(before, sandbox, connect, action)
+    connect(sandbox.connection, extra={**IMPORT_DEFAULTS, "order_api": after})
+    if {before, after} == set(SUCCESSORS):
+        # The two forms show each other's orders.
+        assert task.attempt() == order_id
+    else:
+        for _ in range(2):
+            with pytest.raises(AmbiguousSubmissionError, match=f"order {order_id} of ") as refused:
+                task.attempt()
+        shown_by = "externalTns" if before == "externalTns" else "importTnOrders"
+        assert f"Set order_api to {shown_by} for this task until its run has ended" in str(refused.value)
+        task.hook = partial(BandwidthHook, order_api=before)
+        assert task.attempt() == order_id
+    assert len(sandbox.orders) == 1
+
+
+def test_an_order_of_another_api_that_failed_or_is_older_hinders_no_retry(sandbox: Sandbox, connect: Connect) -> None:
+    task, order_id = task_that_died_after_its_post("externalTns", sandbox, connect, Action.IMPORT)
+    sandbox.finish(order_id, "FAILED", [OrderError("5061", "site", NUMBERS)])
+    sandbox.add_order(NUMBERS, created_at=datetime.now(UTC) - timedelta(hours=2))
+    connect(sandbox.connection, extra={**IMPORT_DEFAULTS, "order_api": "importTnOrders"})
+    assert task.attempt() != order_id
+    assert [order.order_api for order in sandbox.orders[2:]] == ["importTnOrders"]
+
+
+def test_a_retry_sends_beside_an_order_of_another_api_on_purpose(sandbox: Sandbox, connect: Connect) -> None:
+    task, order_id = task_that_died_after_its_post("externalTns", sandbox, connect, Action.IMPORT)
+    connect(sandbox.connection, extra={**IMPORT_DEFAULTS, "order_api": "importTnOrders"})
+    task.parameters["reuse_existing_order"] = False
+    assert task.attempt() != order_id
+
+
+def test_apis_that_the_account_has_not_hinder_no_retry(sandbox: Sandbox, connect: Connect) -> None:
+    sandbox.configure(order_apis="importTnOrders", received_seconds=1e9)
+    connect(sandbox.connection, extra={**IMPORT_DEFAULTS, "order_api": "importTnOrders"})
+    task = AirflowTask(NUMBERS, FakeTime(sandbox))
+    sandbox.inject("status", operation="submit", status=403)
+    with pytest.raises(BandwidthAuthError):
+        task.attempt()
+    assert task.attempt() == sandbox.orders[0].order_id
+
+
+def test_nothing_is_sent_while_another_api_gives_no_answer(sandbox: Sandbox, connect: Connect) -> None:
+    task, _ = task_that_died_after_its_post("externalTns", sandbox, connect, Action.IMPORT)
+    connect(sandbox.connection, extra={**IMPORT_DEFAULTS, "order_api": "importTnOrders"})
+    sandbox.inject("status", method="GET", path="externalTns", status=503, times=None)
+    with pytest.raises(BandwidthApiError, match="HTTP 503"):
+        task.attempt()
+    assert len(sandbox.orders) == 1
 
 
 # --- in the triggerer -------------------------------------------------------------------------------------------
