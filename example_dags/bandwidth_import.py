@@ -1,7 +1,8 @@
 """Import telephone numbers for hosted messaging, and go different ways for those that work and those that do not.
 
 Trigger it with a configuration like ``{"telephone_numbers": ["9195550101", "+1 (919) 555-0102"]}``. It needs the
-connection ``bandwidth_default``, with ``account_id`` and ``site_id`` in its extra.
+connection ``bandwidth_default``, with ``account_id`` and ``site_id`` in its extra. Unless its extra names another
+``order_api``, the order goes through ``externalTns``.
 """
 
 from __future__ import annotations

@@ -12,7 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from support.airflow_task import connection_json
+from support.imports import IMPORT_DEFAULTS
 
+from airflow_provider_bandwidth.order_apis import ORDER_APIS
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 EXAMPLES = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"]) / "examples"
@@ -68,6 +71,48 @@ class TestImport:
         assert sorted(number for numbers in pull("report_errors").values() for number in numbers) == BAD_NUMBERS
         assert pull("wait")["processing_status"] == "FAILED"
         assert [error["telephone_number"] for error in pull("wait", "errors")] == BAD_NUMBERS
+
+
+@pytest.mark.usefixtures("airflow_db")
+class TestOrderApis:
+    def test_import_tn_orders_with_a_letter(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        letter = tmp_path / "letter.pdf"
+        letter.write_bytes(b"%PDF-1.7")
+
+        state, _, pull = run("bandwidth_import_tn_orders", telephone_numbers=NUMBERS, loa_files=[str(letter)])
+
+        assert state == "success"
+        (order,) = sandbox.orders
+        assert (order.order_api, list(order.telephone_numbers)) == ("importTnOrders", NUMBERS)
+        assert [file.content for file in sandbox.loa_files(order.order_id)] == [b"%PDF-1.7"]
+        assert pull("import")["completed_count"] == 2
+
+    def test_version_2_imports_and_removes(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_BANDWIDTH_DEFAULT", connection_json(sandbox, **IMPORT_DEFAULTS))
+
+        state, _, pull = run("bandwidth_import_tn_orders_messaging")
+
+        assert state == "success"
+        orders = {order.action: order for order in sandbox.orders}
+        assert {order.order_api for order in orders.values()} == {"importTnOrders/messaging"}
+        assert list(orders["IMPORT"].telephone_numbers) == ["9195550101", "2265550103"]
+        assert pull("import", "completed_telephone_numbers") == ["9195550101", "2265550103"]
+        assert pull("remove", "completed_telephone_numbers") == ["9196660001"]
+
+    @pytest.mark.parametrize("order_api", ORDER_APIS)
+    def test_the_same_dag_changes_its_connection_alone(
+        self, order_api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sandbox.configure(order_apis=order_api)
+        connection = connection_json(sandbox, order_api=order_api, **IMPORT_DEFAULTS)
+        monkeypatch.setenv("AIRFLOW_CONN_BANDWIDTH_NEW_ACCOUNT", connection)
+
+        state, _, pull = run("bandwidth_import_on_any_account", bandwidth_conn_id="bandwidth_new_account")
+
+        assert state == "success"
+        (order,) = sandbox.orders
+        assert (order.order_api, pull("import")["order_api"]) == (order_api, order_api)
+        assert pull("import", "completed_telephone_numbers") == NUMBERS
 
 
 @pytest.mark.usefixtures("airflow_db")
