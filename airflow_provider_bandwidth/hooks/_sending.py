@@ -37,6 +37,8 @@ _PAUSES: Final = (1.0, 3.0, 8.0, 18.0, 30.0)
 _LOOKS_TO_SETTLE: Final = 3
 #: How far the clocks may be apart.
 _CLOCK_SKEW: Final = timedelta(minutes=2)
+#: The longest time that one search covers [sdk26].
+_LONGEST_RANGE: Final = timedelta(days=14)
 #: How long after it is noted in the journal a POST may still be sent: its pauses, its time limits, and a margin.
 _LONGEST_SENDING: Final = timedelta(minutes=15)
 
@@ -202,14 +204,19 @@ class Sending:
     def _look(self, since: datetime, until: datetime) -> dict[str, MessageRecord]:
         assert self._calls.search is not None
         assert isinstance(self._request, MessageRequest)
-        found = self._calls.search(
-            source=self._request.from_,
-            destination=list(self._request.to),
-            direction="OUTBOUND",
-            received_from=since,
-            received_to=until,
-        )
-        matching = {record.message_id: record for record in found if _may_be(record, self._request, since, until)}
+        matching: dict[str, MessageRecord] = {}
+        start = since
+        while start < until:
+            end = min(start + _LONGEST_RANGE, until)
+            found = self._calls.search(
+                source=self._request.from_,
+                destination=list(self._request.to),
+                direction="OUTBOUND",
+                received_from=start,
+                received_to=end,
+            )
+            matching |= {record.message_id: record for record in found if _may_be(record, self._request, since, until)}
+            start = end
         claimed = set(self._journal.claimed_ids()) if matching else set()
         return {message_id: record for message_id, record in matching.items() if message_id not in claimed}
 

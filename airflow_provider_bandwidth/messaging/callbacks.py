@@ -131,7 +131,7 @@ def _read_event(data: Any) -> MessageEvent:
     message = data.get("message") if isinstance(data, dict) else None
     if not isinstance(message, dict) or not message.get("id") or not isinstance(data.get("type"), str):
         raise InvalidResponseError("This is no callback of the Messaging API: it lacks type, message or message.id.")
-    code = data.get("errorCode")
+    code, tag, media = data.get("errorCode"), message.get("tag"), message.get("media")
     return MessageEvent(
         message_id=str(message["id"]),
         type=data["type"],
@@ -139,10 +139,10 @@ def _read_event(data: Any) -> MessageEvent:
         at=read_time(data.get("time")),
         description=str(data.get("description") or ""),
         error_code=None if code in (None, "", 0) else str(code),
-        tag=message.get("tag") or None,
+        tag=tag if isinstance(tag, str) and tag else None,
         from_=str(message.get("from") or ""),
         text=str(message.get("text") or ""),
-        media=tuple(str(url) for url in message.get("media") or ()),
+        media=tuple(map(str, media)) if isinstance(media, list) else (),
     )
 
 

@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -167,6 +167,14 @@ def _time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _check_range(query: dict[str, str]) -> int:
+    """The status of a search: of 14 days at most."""
+    if "fromDateTime" not in query:
+        return 200
+    first, last = (datetime.fromisoformat(query[name]) for name in ("fromDateTime", "toDateTime"))
+    return 400 if last - first > timedelta(days=14) else 200
+
+
 class _Handler(BaseHTTPRequestHandler):
     api: FakeMessaging
     protocol_version = "HTTP/1.1"
@@ -174,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         self.api.searches.append(query)
-        status = self.api.search_statuses.pop(0) if self.api.search_statuses else 200
+        status = self.api.search_statuses.pop(0) if self.api.search_statuses else _check_range(query)
         answer = (
             self.api.search(query) if status == 200 else {"type": "rate_limit_exceeded", "description": "slow down"}
         )

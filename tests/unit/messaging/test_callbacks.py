@@ -95,6 +95,15 @@ def test_a_time_that_is_none_does_not_cost_the_event() -> None:
         assert (read.at, read.outcome) == (None, DeliveryOutcome.DELIVERED)
 
 
+@pytest.mark.parametrize("odd", [5, True, "a", {"a": 1}, [], None])
+def test_what_is_odd_beside_the_point_does_not_cost_the_event(odd: Any) -> None:
+    found = event("message-delivered")
+    found["message"].update(media=odd, tag=odd)
+    (read,) = read_callbacks(json.dumps([found]))
+    assert (read.outcome, read.media) == (DeliveryOutcome.DELIVERED, ())
+    assert read.tag == ("a" if odd == "a" else None)
+
+
 def dlr(**fields: Any) -> str:
     return json.dumps({"msgId": "a1", "event": "DELIVERED", "errorCode": 0, "partNum": 0, "numParts": 1, **fields})
 

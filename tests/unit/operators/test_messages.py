@@ -339,6 +339,15 @@ def test_a_cleared_task_sends_nothing_unless_it_is_told_to(line: str, api: FakeM
     assert (task.clear(), len(api.posts)) == ("m2", 2)
 
 
+def test_a_text_of_a_run_of_a_month_ago_is_found(api: FakeMessaging, clock: ManualClock) -> None:
+    """Bandwidth searches 14 days at a time."""
+    task = SendingTask(clock)
+    clock.sleep(20 * 86400)
+    assert task.attempt() == "m1"
+    clock.sleep(20 * 86400)
+    assert (task.clear(), len(api.posts)) == ("m1", 1)
+
+
 def test_a_cleared_task_with_another_text_sends_it(api: FakeMessaging, clock: ManualClock) -> None:
     task = SendingTask(clock, store=StateStore())
     task.attempt()
