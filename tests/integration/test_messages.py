@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.dag_files import run_example
+from support.dag_files import DagFileRun, load_dag, run_example
 
 from airflow_provider_bandwidth.messaging.segments import count_segments
 from airflow_provider_bandwidth.sandbox import Sandbox
@@ -50,6 +50,21 @@ class TestText:
         assert (summary["outcome"], summary["error_code"]) == ("failed", "4775")
         ((error,),) = run.pull("delivered", "errors")
         assert (error["telephone_number"], error["code"]) == ("+12125554775", "4775")
+
+
+def test_mapped_texts_that_are_alike_are_each_sent_once_though_an_answer_is_lost(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one in doubt is told from those of its siblings by what these have returned."""
+    monkeypatch.setattr("airflow_provider_bandwidth.hooks._sending._PAUSES", (0.1,) * 5)
+    sandbox.seed(imported=[SENDER], campaign_id="CABC123")
+    sandbox.inject("drop", operation="send-message", when="after", after=2)
+
+    run = DagFileRun(load_dag("text_twins", folder="integration").test())
+
+    assert run.states("send") == ["success"] * 3
+    assert set(run.pull("send")) == {message["id"] for message in sandbox.messages}
+    assert len(sandbox.messages) == 3
 
 
 def test_a_failing_dag_texts_the_engineer_on_call(sandbox: Sandbox) -> None:
