@@ -109,13 +109,16 @@ class SharedLooks:
             raise found.error
         return iter(found.entries)
 
-    def complete(self, entry: OrderListEntry) -> TnOrder:
-        """The whole order of an entry; read by itself, once, where the list shows no more than a summary."""
+    def complete(self, entry: OrderListEntry, read: Callable[[str], TnOrder]) -> TnOrder:
+        """The whole order of an entry; read by itself, once, where the list shows no more than a summary.
+
+        :param read: reads an order of any action: a list may hold others than those that are submitted
+        """
         if not _is_blank(entry):
             return entry.order
         order_id = entry.order.order_id
         if order_id not in self._completed:
-            self._completed[order_id] = self._calls.get(order_id)
+            self._completed[order_id] = read(order_id)
         return self._completed[order_id]
 
     def _create(self, request: TnOrderRequest) -> TnOrder:

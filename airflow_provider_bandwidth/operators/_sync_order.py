@@ -295,7 +295,7 @@ class _PerishablePlan:
                 is_older = order.created_at is not None and order.created_at < since
                 is_known = order.order_id in skipped or order.customer_order_id in siblings
                 if not is_older and not is_known and order.processing_status != ProcessingStatus.FAILED:
-                    yield looks.complete(entry)
+                    yield looks.complete(entry, hook.get_tn_order)
 
         for order in chain(search(self._hook), self._others.ask(search)):
             touched = own & order.mentioned_telephone_numbers

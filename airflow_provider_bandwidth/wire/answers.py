@@ -69,15 +69,15 @@ def to_error(
     code, description = (describe or _describe)(answer)
     if status == 401:
         return BandwidthAuthError(
-            f"{description}. The credentials of connection {conn_id!r} were refused. {hint}",
+            f"{description.removesuffix('.')}. The credentials of connection {conn_id!r} were refused. {hint}",
             status=status,
             code=code,
             url=url,
         )
     if status == 403:
         return BandwidthAuthError(
-            f"{description}. This user may not do this in account {account_id}: check the account id and the user's "
-            "roles.",
+            f"{description.removesuffix('.')}. This user may not do this in account {account_id}: check the account id "
+            "and the user's roles.",
             status=status,
             code=code,
             url=url,

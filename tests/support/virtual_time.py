@@ -165,7 +165,7 @@ class VirtualTime:
         """Be the clock of every module of the package, of the sandbox's state, and of ``others``."""
         fake_time = _FakeTime(self)
         fake_datetime = _make_datetime(self)
-        fake_uuid = SimpleNamespace(uuid4=lambda: uuid.UUID(int=self.rng.getrandbits(128), version=4))
+        fake_uuid = SimpleNamespace(UUID=uuid.UUID, uuid4=lambda: uuid.UUID(int=self.rng.getrandbits(128), version=4))
         with ExitStack() as stack:
             for module in (*_find_modules(), *others):
                 if getattr(module, "time", None) is real_time:

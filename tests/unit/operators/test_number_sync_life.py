@@ -11,6 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from support.imports import IMPORT_DEFAULTS
 from support.variables import FakeVariables, replace_variables
 
 from airflow_provider_bandwidth import airflow_variables
@@ -221,6 +222,23 @@ def test_numbers_of_an_order_made_since_are_not_sent(bandwidth: Sandbox, monday:
     with pytest.raises(AirflowFailException, match=f"REMOVE order {theirs.order_id} was made since.*1 of these 3"):
         monday.submit()
     assert len(bandwidth.orders) == 1
+
+
+@pytest.mark.parametrize("order_api", ["importTnOrders", "importTnOrders/messaging"])
+def test_an_order_of_the_other_action_is_read_where_it_is(
+    order_api: str, bandwidth: Sandbox, connect: Callable[..., None], monday: Run
+) -> None:
+    connect(bandwidth.connection, extra={**IMPORT_DEFAULTS, "order_api": order_api})
+    bandwidth.configure(list_form="summary")
+    bandwidth.hold()
+    monday.plan(NUMBERS[:4], chunk_size=2)
+    theirs = {"order_api": order_api, "action": "REMOVE", "location": bandwidth.default_location}
+    bandwidth.add_order(NUMBERS[6:8], **theirs)
+    monday.submit(0)
+    assert [order.action for order in bandwidth.orders] == ["REMOVE", "IMPORT"]
+    late = bandwidth.add_order(NUMBERS[3:5], **theirs)
+    with pytest.raises(AirflowFailException, match=f"REMOVE order {late.order_id} was made since.*1 of these 2"):
+        monday.submit(1)
 
 
 def test_orders_of_the_same_plan_do_not_keep_each_other_from_being_sent(bandwidth: Sandbox, monday: Run) -> None:
