@@ -1,4 +1,4 @@
-"""However a sensor waits, it ends alike: poked, rescheduled or deferred, on real Airflow.
+"""However a sensor waits, it ends alike: poked, rescheduled or deferred, on each order API and on real Airflow.
 
 No order has ended when its sensor first looks, so that every way of waiting is really used; it ends right after.
 """
@@ -6,7 +6,6 @@ No order has ended when its sensor first looks, so that every way of waiting is 
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import os
 import threading
 from collections import Counter
@@ -42,6 +41,7 @@ PARITY = load_dag_file()
 
 
 def summary(status: str, completed: int, errors: int) -> dict[str, Any]:
+    """But for the order API, which is the sensor's."""
     return {
         "order_id": "the order",
         "customer_order_id": "the id",
@@ -49,7 +49,6 @@ def summary(status: str, completed: int, errors: int) -> dict[str, Any]:
         "processing_status": status,
         "completed_count": completed,
         "error_count": errors,
-        "order_api": "externalTns",
     }
 
 
@@ -117,14 +116,18 @@ class EndOrdersOnceRead:
 
 @pytest.fixture(scope="module")
 def results(airflow_db: None) -> Iterator[dict[str, Result]]:
-    """All thirty in one run, since a run takes some seconds whatever is in it."""
+    """All sixty in one run, since a run takes some seconds whatever is in it."""
     with Sandbox() as sandbox, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW_CONN_BANDWIDTH_DEFAULT", sandbox.connection_json)
         conf: dict[str, str] = {}
         plan: dict[str, str] = {}
-        for way, end, soft_fail in itertools.product(PARITY.WAYS, PARITY.ENDS, (False, True)):
-            name = PARITY.task_id(way, end, soft_fail)
-            order = sandbox.add_order(NUMBERS, status="PROCESSING", customer_order_id=f"parity {len(conf)}")
+        apis: dict[str, str] = {}
+        for order_api, way, end, soft_fail in PARITY.CASES:
+            name = PARITY.task_id(order_api, way, end, soft_fail)
+            apis[name] = order_api
+            order = sandbox.add_order(
+                NUMBERS, status="PROCESSING", customer_order_id=f"parity {len(conf)}", order_api=order_api
+            )
             sandbox.hold(order.order_id)
             conf[name] = order.order_id
             if end == "UNKNOWN_THEN_COMPLETE":
@@ -147,14 +150,15 @@ def results(airflow_db: None) -> Iterator[dict[str, Result]]:
                 returned = xcoms["return_value"]
                 assert returned["order_id"] == conf[ti.task_id]
                 assert returned["customer_order_id"] == ids[conf[ti.task_id]]
+                assert returned.pop("order_api") == apis[ti.task_id]
                 xcoms["return_value"] = {**returned, "order_id": "the order", "customer_order_id": "the id"}
             found[ti.task_id] = (str(ti.state), xcoms)
         yield found
 
 
-@pytest.mark.parametrize("soft_fail", [False, True], ids=["hard", "soft"])
-@pytest.mark.parametrize("end", PARITY.ENDS)
-@pytest.mark.parametrize("way", PARITY.WAYS)
-def test_every_way_of_waiting_ends_alike(way: str, end: str, soft_fail: bool, results: dict[str, Result]) -> None:
+@pytest.mark.parametrize(("order_api", "way", "end", "soft_fail"), PARITY.CASES)
+def test_every_way_of_waiting_ends_alike(
+    order_api: str, way: str, end: str, soft_fail: bool, results: dict[str, Result]
+) -> None:
     state, soft_state, xcoms = EXPECTED[end]
-    assert results[PARITY.task_id(way, end, soft_fail)] == (soft_state if soft_fail else state, xcoms)
+    assert results[PARITY.task_id(order_api, way, end, soft_fail)] == (soft_state if soft_fail else state, xcoms)

@@ -1,7 +1,8 @@
 """The main job, end to end, for somebody who has never seen it: ``make demo``.
 
 Starts the sandbox Dashboard, runs the example DAGs through real Airflow (SQLite, ``dag.test()``), and prints what
-became of every order and number; then two nights of the nightly sync. Everything it starts it stops, and everything it
+became of every order and number; then the same import on accounts of each order API, and two nights of the nightly
+sync. Everything it starts it stops, and everything it
 writes it removes, also on Ctrl-C. Airflow's own logs go to a file, which is kept, and named, only if something went
 wrong.
 """
@@ -9,6 +10,7 @@ wrong.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -100,10 +102,34 @@ NIGHTS = [
 ]  # fmt: skip
 
 
+#: Numbers that each account is asked to import: two are fine, two are Bandwidth's own or hosted elsewhere.
+SAME_NUMBERS = ["+1 (919) 555-0101", "226.555.0103", "9195550001", "9195550002"]
+#: What imports through importTnOrders need beside their numbers, as the connection has it.
+SUBSCRIBER: dict[str, Any] = {
+    "loa_authorizing_person": "Ada Baker",
+    "subscriber": {
+        "name": "Example Bakery LLC",
+        "service_address": {
+            "house_number": "12",
+            "street_name": "Mill",
+            "city": "Durham",
+            "state_code": "NC",
+            "zip": "27701",
+        },
+    },
+}
+#: What a connection says beside account and site, by the order API of its account.
+ORDER_APIS: dict[str, dict[str, Any]] = {
+    "externalTns": {},
+    "importTnOrders": SUBSCRIBER,
+    "importTnOrders/messaging": SUBSCRIBER,
+}
+
+
 @contextlib.contextmanager
-def sandbox(imported: Path) -> Iterator[str]:
+def sandbox(*options: str) -> Iterator[str]:
     """The sandbox as a process of its own, as a user would start it; gives the connection it prints."""
-    command = [sys.executable, "-m", "airflow_provider_bandwidth.sandbox", "--port", "0", "--imported", str(imported)]
+    command = [sys.executable, "-m", "airflow_provider_bandwidth.sandbox", "--port", "0", *options]
     process = subprocess.Popen(
         [*command, "--received-seconds", "0.5", "--processing-seconds", "0.5"],
         stdout=subprocess.PIPE,
@@ -175,6 +201,44 @@ def sync(night: Night, folder: Path, log: Path) -> tuple[str, dict[str, Any], st
     return str(dag_run.state), report, messages[0] if messages else ""
 
 
+def import_everywhere(log: Path) -> bool:
+    """Run one DAG on an account of each order API, and print a table; whether all came to the same."""
+    print(f"\n{len(SCENES) + 1}. The same DAG on accounts that have one order API each: its connection alone changes")
+    print(f"  {'order_api':<25} {'order':<9} {'status':<9} {'completed':<23} errors", flush=True)
+    started = time.monotonic()
+    seen = []
+    for order_api, fields in ORDER_APIS.items():
+        with quiet(log), sandbox("--order-apis", order_api) as connection:
+            parts = json.loads(connection)
+            parts["extra"] = {**parts["extra"], "order_api": order_api, **fields}
+            os.environ["AIRFLOW_CONN_BANDWIDTH_NEW_ACCOUNT"] = json.dumps(parts)
+            module = __import__("bandwidth_import_on_any_account")
+            dag_run = module.bandwidth_import_on_any_account().test(
+                run_conf={"bandwidth_conn_id": "bandwidth_new_account", "telephone_numbers": SAME_NUMBERS}
+            )
+            (task,) = dag_run.get_task_instances()
+            summary, completed, errors = (
+                task.xcom_pull(task_ids="import", key=key)
+                for key in ("return_value", "completed_telephone_numbers", "errors")
+            )
+        if interrupted:
+            raise KeyboardInterrupt
+        if not summary:
+            print(f"  {order_api:<25} no order was read; DAG run {dag_run.state}", flush=True)
+            return False
+        refused = ", ".join(f"{error['telephone_number']} {error['code']}" for error in errors)
+        order_id, status = str(summary["order_id"])[:8], summary["processing_status"]
+        print(
+            f"  {summary['order_api']:<25} {order_id:<9} {status:<9} {', '.join(completed):<23} {refused}", flush=True
+        )
+        seen.append((order_api == summary["order_api"], status, completed, refused))
+    print(f"  took       {time.monotonic() - started:.1f} s", flush=True)
+    if seen == [(True, "PARTIAL", ["9195550101", "2265550103"], "9195550001 25060, 9195550002 5124")] * len(seen):
+        return True
+    print("  NOT AS MEANT")
+    return False
+
+
 def show_night(night: Night, state: str, report: dict[str, Any], message: str) -> None:
     print(f"  extract    {len(night.telephone_numbers)} numbers in a CSV file of the CRM")
     if not night.stops:
@@ -188,7 +252,7 @@ def show_night(night: Night, state: str, report: dict[str, Any], message: str) -
 def sleep_over(log: Path, folder: Path) -> bool:
     """Run the nightly sync twice; whether both nights ended as they should."""
     good = True
-    for number, night in enumerate(NIGHTS, start=len(SCENES) + 1):
+    for number, night in enumerate(NIGHTS, start=len(SCENES) + 2):
         print(f"\n{number}. {night.title}", flush=True)
         started = time.monotonic()
         state, report, message = sync(night, folder, log)
@@ -271,7 +335,7 @@ def main() -> int:
     try:
         imported = home / "imported.txt"
         imported.write_text("\n".join(EARLIER))
-        with sandbox(imported) as connection:
+        with sandbox("--imported", str(imported)) as connection:
             print(WORDS)
             print(
                 f"\nThe sandbox runs until the end of this demo. Airflow reaches it by this connection:\n  {connection}"
@@ -290,6 +354,7 @@ def main() -> int:
 
                 initdb()
             good = play(log)
+            good = import_everywhere(log) and good
             good = sleep_over(log, home) and good
         print(f"\nDone in {time.monotonic() - started:.0f} s. ", end="")
         if good:

@@ -1,4 +1,4 @@
-"""Thirty sensors: every way to wait, for every way an order can end, with and without ``soft_fail``.
+"""Sixty sensors: every way to wait, for every way an order can end, on every order API; with ``soft_fail`` on one.
 
 ``dag_run.conf`` holds each sensor's order id by its task id.
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_bandwidth.order_apis import ORDER_APIS
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -21,16 +22,24 @@ WAYS: dict[str, dict[str, Any]] = {
 ENDS = ("COMPLETE", "PARTIAL", "FAILED", "UNKNOWN_THEN_COMPLETE", "NEVER")
 
 
-def task_id(way: str, end: str, soft_fail: bool) -> str:
-    return f"{way}-{end}-{'soft' if soft_fail else 'hard'}"
+#: Whether a failure is soft hangs on no order API.
+CASES = [
+    *itertools.product(ORDER_APIS, WAYS, ENDS, (False,)),
+    *itertools.product(("externalTns",), WAYS, ENDS, (True,)),
+]
+
+
+def task_id(order_api: str, way: str, end: str, soft_fail: bool) -> str:
+    return f"{order_api.replace('/', '-')}-{way}-{end}-{'soft' if soft_fail else 'hard'}"
 
 
 with DAG("parity", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) as dag:
-    for way, end, soft_fail in itertools.product(WAYS, ENDS, (False, True)):
-        name = task_id(way, end, soft_fail)
+    for order_api, way, end, soft_fail in CASES:
+        name = task_id(order_api, way, end, soft_fail)
         BandwidthTnOrderSensor(
             task_id=name,
             order_id=f"{{{{ dag_run.conf['{name}'] }}}}",
+            order_api=order_api,
             soft_fail=soft_fail,
             poke_interval=0.5,
             timeout=3 if end == "NEVER" else 120,
