@@ -230,7 +230,7 @@ class Copy:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         # What tests look at, and no more.
-        for name in ("airflow_provider_bandwidth", "tests", "example_dags", "docs"):
+        for name in ("airflow_provider_bandwidth", "tests", "example_dags", "docs", ".github", ".ci"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         for path in ROOT.glob("*.*"):
             if path.is_file():
