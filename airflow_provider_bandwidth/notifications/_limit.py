@@ -80,7 +80,9 @@ class TextLimit:
             kept = self._read()
             if mine in kept:
                 counted = self._count(kept)
-                return Permit(len(counted) >= self._max_texts, min(counted) + self._seconds)
+                # Those that came after this one have the last word, if they get to text.
+                up_to_mine = sum(at <= kept[mine] for at in counted)
+                return Permit(up_to_mine >= self._max_texts, min(counted) + self._seconds)
 
     def _count(self, kept: dict[str, float]) -> list[float]:
         """The epoch seconds of the texts sent within the time."""

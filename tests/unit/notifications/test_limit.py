@@ -46,6 +46,18 @@ def test_the_limit_is_of_a_receiver_and_the_last_permit_says_when_there_is_leave
     assert limit(clock, "+19195550151").take() is not None
 
 
+def test_one_that_others_follow_at_once_is_not_the_last(variables: Variables, clock: ManualClock) -> None:
+    def sleep(seconds: float) -> None:
+        """Others write while this one waits."""
+        clock.now += seconds
+        ((key, text),) = variables.values.items()
+        variables.values[key] = json.dumps({**json.loads(text), "second": clock.now, "third": clock.now})
+
+    permit = limit(clock, sleep=sleep).take()
+    assert permit is not None
+    assert not permit.is_last
+
+
 def test_after_the_time_there_is_leave_again(variables: Variables, clock: ManualClock) -> None:
     assert [bool(limit(clock, max_texts=1).take()) for _ in range(2)] == [True, False]
     clock.now += 900
