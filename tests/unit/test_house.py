@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_bandwidth.order_apis import ORDER_APIS
+
 PACKAGE = "airflow_provider_bandwidth"
 ROOT = Path(__file__).parents[2] / PACKAGE
 
@@ -143,6 +145,19 @@ def test_no_file_is_longer_than_a_reader_takes_in(module: str) -> None:
         assert lines <= MOST_LINES_OF_THE_HOOK
     gives_reason = REASON in " ".join((ast.get_docstring(ast.parse(text)) or "").split())
     assert gives_reason == (lines > MOST_LINES), f"{module}: {lines} lines, and its docstring should say why, or not"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if not module.startswith("sandbox")])
+def test_what_differs_by_order_api_is_asked_of_its_row(module: str) -> None:
+    compared = [
+        operand.value
+        for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+        if isinstance(node, ast.Compare)
+        for side in (node.left, *node.comparators)
+        for operand in ast.walk(side)
+        if isinstance(operand, ast.Constant)
+    ]
+    assert not {*ORDER_APIS, "tnoptions"} & {value for value in compared if isinstance(value, str)}
 
 
 def test_every_floor_is_a_module_or_a_package() -> None:

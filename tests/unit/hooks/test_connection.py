@@ -8,15 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from airflow import __version__ as airflow_version
+from support.imports import SUBSCRIBER
 
 from airflow_provider_bandwidth.exceptions import InvalidConnectionError, InvalidParameterError, MissingConnectionError
 from airflow_provider_bandwidth.hooks._connection import ConnectionSettings
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
+from airflow_provider_bandwidth.orders import Subscriber
 from airflow_provider_bandwidth.sandbox import Sandbox
 
 ENVIRONMENT = "AIRFLOW_CONN_BANDWIDTH_DEFAULT"
@@ -71,10 +73,21 @@ def test_every_field_is_read(connect: Callable[..., None], tmp_path: Path) -> No
     assert settings.order_url == "https://ui.example.net/{account_id}/{order_id}"
 
 
-EXTRA = {"account_id": "9900000", "site_id": "743", "timeout": "5", "verify": "false"}
+EXTRA = {
+    "account_id": "9900000",
+    "site_id": "743",
+    "timeout": "5",
+    "verify": "false",
+    "order_api": "importTnOrders/messaging",
+    "subscriber": json.dumps(SUBSCRIBER),
+    "loa_authorizing_person": "Ada Baker",
+    "loa_type": "CARRIER",
+}
 LOGIN = f"{quote('some-client')}:{quote(CREDENTIALS['password'], safe='')}"
-QUERY = "&".join(f"{name}={value}" for name, value in EXTRA.items())
-EXTRA_JSON = quote(json.dumps({**EXTRA, "account_id": 9900000, "site_id": 743, "timeout": 5, "verify": False}))
+OF_IMPORTS = ("order_api", "subscriber", "loa_authorizing_person", "loa_type")
+QUERY = urlencode(EXTRA)
+OBJECTS = {"account_id": 9900000, "site_id": 743, "timeout": 5, "verify": False, "subscriber": SUBSCRIBER}
+EXTRA_JSON = quote(json.dumps({**EXTRA, **OBJECTS}))
 
 
 @pytest.mark.parametrize(
@@ -95,6 +108,8 @@ def test_json_and_uri_say_the_same(written: str, monkeypatch: pytest.MonkeyPatch
     assert settings.base_url == "https://dashboard.bandwidth.com/api"
     assert (settings.login, settings.password) == (CREDENTIALS["login"], CREDENTIALS["password"])
     assert (settings.account_id, settings.site_id, settings.timeout, settings.verify) == ("9900000", 743, 5.0, False)
+    assert (settings.order_api, settings.loa_type) == ("importTnOrders/messaging", "CARRIER")
+    assert (settings.subscriber, settings.loa_authorizing_person) == (Subscriber.parse(SUBSCRIBER), "Ada Baker")
 
 
 def test_a_connection_survives_airflows_own_uri_export(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,11 +121,12 @@ def test_a_connection_survives_airflows_own_uri_export(monkeypatch: pytest.Monke
     settings = read(exported, monkeypatch)
     assert settings.base_url == "https://api.example.net/iris"
     assert (settings.password, settings.verify, settings.site_id) == (CREDENTIALS["password"], False, 743)
+    assert settings.subscriber == Subscriber.parse(SUBSCRIBER)
 
 
 def test_untouched_fields_of_the_form_are_absent(connect: Callable[..., None]) -> None:
     """The form stores them as JSON null, empty text, and port 0."""
-    names = ("auth_type", "account_id", "site_id", "token_url", "timeout", "verify", "order_url")
+    names = ("auth_type", "account_id", "site_id", "token_url", "timeout", "verify", "order_url", *OF_IMPORTS)
     plain = settings_of(connect)
     assert settings_of(connect, port=0, schema="", host="", extra=dict.fromkeys(names)) == plain
     assert settings_of(connect, extra=dict.fromkeys(names, "")) == plain
