@@ -120,6 +120,16 @@ def test_an_error_is_explained_in_the_sense_of_the_orders_api(
         assert known.advice.split()[-1] in out
 
 
+def test_orders_are_those_of_the_api_that_is_named(
+    sandbox: Sandbox, connect: Callable[..., None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    connect(sandbox.connection)
+    made = {each: sandbox.add_order(NUMBERS, order_api=each).order_id for each in ("externalTns", "importTnOrders")}
+    for order_api, order_id in made.items():
+        code, out, _ = run(capfd, "orders", "--order-api", order_api, "-o", "json")
+        assert (code, [found["order_id"] for found in json.loads(out)]) == (0, [order_id])
+
+
 def test_an_empty_list_is_json_too(order: Order, capfd: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capfd, "orders", "--customer-order-id", "run-9", "-o", "json")
     assert (code, json.loads(out)) == (3, [])

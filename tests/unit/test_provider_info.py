@@ -20,6 +20,8 @@ from airflow_provider_bandwidth import __version__
 from airflow_provider_bandwidth.get_provider_info import get_provider_info
 from airflow_provider_bandwidth.hooks._connection import ConnectionSettings
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
+from airflow_provider_bandwidth.order_apis import ORDER_APIS
+from airflow_provider_bandwidth.order_records import DEFAULT_ORDER_API
 
 ON_AIRFLOW_2 = airflow.__version__.startswith("2.")
 #: Airflow 3.0 and 3.1 take the form from the hook by way of Flask-AppBuilder, and have no form fields without it.
@@ -86,6 +88,12 @@ def test_the_form_offers_every_extra_that_is_read() -> None:
     of_the_form = {"conn_id", "base_url", "login", "password"}
     read = set(ConnectionSettings.__dataclass_fields__) - of_the_form
     assert set(connection_type["conn-fields"]) == read
+
+
+def test_the_form_offers_every_order_api() -> None:
+    (connection_type,) = get_provider_info()["connection-types"]
+    choice = connection_type["conn-fields"]["order_api"]["schema"]
+    assert (choice["enum"], choice["default"]) == (list(ORDER_APIS), DEFAULT_ORDER_API)
 
 
 def test_no_field_of_the_form_is_required() -> None:
