@@ -111,6 +111,10 @@ class InvalidResponseError(BandwidthError):
     """The answer is not what was asked for: HTML, JSON, empty, truncated, another root, or hostile XML."""
 
 
+class PageNotFoundError(InvalidResponseError):
+    """A 404 that is not Bandwidth's: of a proxy, or of an address that nothing answers at."""
+
+
 class BandwidthApiError(BandwidthError):
     """Bandwidth refused a call, or could not be reached.
 
@@ -151,8 +155,8 @@ class BandwidthApiError(BandwidthError):
 
     @property
     def is_about_a_missing_api(self) -> bool:
-        """Whether the account may not have the API that was called. Bandwidth says so in several ways."""
-        return not self.retryable and self.status in (400, 403, 404)
+        """Whether the account may not have the API that was called, or nobody has it any more."""
+        return not self.retryable and self.status in (400, 403, 404, 405, 410)
 
 
 class BandwidthAuthError(BandwidthApiError):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
-from airflow_provider_bandwidth.exceptions import AmbiguousSubmissionError, BandwidthApiError
+from airflow_provider_bandwidth.exceptions import AmbiguousSubmissionError, BandwidthApiError, PageNotFoundError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAttempt, SubmissionJournal
 from airflow_provider_bandwidth.orders import ProcessingStatus, TnOrder, TnOrderRequest
 
@@ -35,8 +35,8 @@ class OtherOrderApis:
         for other in list(self._hooks):
             try:
                 found = list(question(other))
-            except BandwidthApiError as error:
-                if not error.is_about_a_missing_api:
+            except (BandwidthApiError, PageNotFoundError) as error:
+                if isinstance(error, BandwidthApiError) and not error.is_about_a_missing_api:
                     raise
                 self._log.info("Orders of %s are left out: %s", other.order_api.name, error)
                 self._hooks.remove(other)

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Final
 
-from airflow_provider_bandwidth.exceptions import BandwidthApiError, BandwidthAuthError, InvalidResponseError
+from airflow_provider_bandwidth.exceptions import (
+    BandwidthApiError,
+    BandwidthAuthError,
+    InvalidResponseError,
+    PageNotFoundError,
+)
 from airflow_provider_bandwidth.wire.documents import clean_text, describe_errors, read_errors
 
 #: Statuses that say nothing about the request itself: the same GET may succeed a moment later.
@@ -40,11 +45,13 @@ class Answer:
     def shows_nothing(self) -> bool:
         """Whether the answer is Bandwidth's "no such order", or, for a list, "none match": 204, or 404 [oas1].
 
-        :raises InvalidResponseError: a 404 that is not Bandwidth's, such as a proxy's page
+        :raises PageNotFoundError: a 404 that is not Bandwidth's, such as a proxy's page
         """
         if self.status == 404 and self.body.strip():
-            with errors_naming_call(self):
+            try:
                 read_errors(self.body)
+            except InvalidResponseError as error:
+                raise PageNotFoundError(f"HTTP {self.status} from {self.url}: {error}") from None
         return self.status in (204, 404)
 
 

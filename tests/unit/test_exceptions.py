@@ -29,6 +29,7 @@ from airflow_provider_bandwidth.exceptions import (
     OrderFailedError,
     OrderMismatchError,
     OrderNotFoundError,
+    PageNotFoundError,
     UnsafePlanError,
 )
 from airflow_provider_bandwidth.orders import Action, ProcessingStatus, TelephoneNumberError, TnOrder
@@ -59,6 +60,7 @@ EXAMPLES: list[BandwidthError] = [
     InvalidFieldsError({"SiteId": "it is missing", "Zip": "expected five digits"}),
     InvalidTelephoneNumbersError(REJECTED),
     InvalidResponseError("The answer is empty."),
+    PageNotFoundError("HTTP 404 from https://example.net: The answer is an HTML page."),
     BandwidthApiError("busy", status=503, code="1010", url=URL, retryable=True, retry_after=2.5),
     BandwidthAuthError("access denied", status=403, code="1001", url=URL),
     OrderNotFoundError("no such order", status=404, url=f"{URL}/0f3c1a52"),

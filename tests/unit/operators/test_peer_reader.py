@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.imports import IMPORT_DEFAULTS
 
+from airflow_provider_bandwidth.exceptions import BandwidthApiError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.number_sync.layout import OrderChunk, cut_into_orders
 from airflow_provider_bandwidth.operators._peer_reader import PeerReader
@@ -89,6 +90,22 @@ def test_apis_that_the_account_has_not_are_asked_once(read: Callable[..., PeerRe
     reader.look()
     refused = [record for record in sandbox.requests if record.operation == "list" and record.status == 403]
     assert len(refused) == 2
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 410])
+def test_an_api_that_is_gone_stops_no_sync(status: int, read: Callable[..., PeerReader], sandbox: Sandbox) -> None:
+    reader = read("importTnOrders", has="importTnOrders")
+    submit(sandbox, "importTnOrders", "IMPORT", A)
+    sandbox.inject("status", path="externalTns", status=status, times=None)
+    assert reader.look().numbers.imported == {A}
+
+
+def test_an_api_that_gives_no_answer_stops_a_sync(read: Callable[..., PeerReader], sandbox: Sandbox) -> None:
+    reader = read("importTnOrders", has="importTnOrders")
+    sandbox.inject("status", path="externalTns", status=503, times=None)
+    reader._others._hooks[0]._sleep = lambda _: None
+    with pytest.raises(BandwidthApiError, match="HTTP 503"):
+        reader.look()
 
 
 def test_an_order_that_has_ended_is_read_once(read: Callable[..., PeerReader], sandbox: Sandbox) -> None:
