@@ -48,16 +48,20 @@ class PeerNumbers:
         :param counts: how many numbers the peer says that it has, before and after its inventory was read
         :param moving: numbers of orders that are open or ended lately: the counts may hold them or not
         """
-        return self.fits(counts, moving) and min(counts) <= len(self.imported | self.others) <= max(counts)
+        return self.fits(counts, moving) and min(counts) <= self._count() <= max(counts)
 
     def fits(self, counts: Iterable[int], moving: Collection[str]) -> bool:
         """Whether orders could be why the peer does not count what its inventory shows.
 
         So it may be, where the two lag differently. An inventory that leaves out as many other numbers looks the same.
         """
-        shown = self.imported | self.others
-        fewest, most = len(shown.difference(moving)), len(shown.union(moving))
-        return all(fewest <= count <= most for count in counts)
+        count, different = self._count(), set(moving)
+        moved = sum(number in self.imported or number in self.others for number in different)
+        fewest, most = count - moved, count - moved + len(different)
+        return all(fewest <= each <= most for each in counts)
+
+    def _count(self) -> int:
+        return len(self.imported) + len(self.others - self.imported)
 
 
 def find_moving(orders: Iterable[TnOrder], *, site_id: int, sip_peer_id: int, since: datetime) -> frozenset[str]:

@@ -212,16 +212,53 @@ _DIGITS_OF_A_PIECE: Final = 4
 _FEWEST_DIGITS: Final = 7
 
 
-def _read_rows(lines: Iterable[str], header: _Header, text: TextLines) -> Iterator[str]:
-    index, width, before = header.index, header.width, header.line_count
+#: Rows that are looked at together.
+_ROWS_AT_A_TIME: Final = 500
+
+
+def _read_rows(lines: Iterator[str], header: _Header, text: TextLines) -> Iterator[str]:
+    index, before = header.index, header.line_count
+    names = frozenset(filter(None, header.names))
+    row: list[str] = []
+    value = ""
+    # Most files have nothing but rows of one line each, which are read together; the first others end that.
+    ahead = list(itertools.islice(lines, _ROWS_AT_A_TIME))
+    while ahead and (rows := _parse_usual_rows(ahead, header, text)):
+        values = [row[index].strip() for row in rows]
+        if not names.isdisjoint(values):
+            break
+        yield from values
+        row, value = rows[-1], values[-1]
+        before += len(rows)
+        ahead = list(itertools.islice(lines, _ROWS_AT_A_TIME))
+    yield from _read_rows_one_by_one(itertools.chain(ahead, lines), header, text, before, row, value)
+
+
+def _parse_usual_rows(lines: Sequence[str], header: _Header, text: TextLines) -> list[list[str]] | None:
+    """The rows that these lines are, one each and as wide as they should be; ``None`` if they are not that."""
+    try:
+        rows = list(csv.reader(lines, delimiter=text.delimiter, skipinitialspace=True, strict=True))
+    except csv.Error:
+        return None
+    is_usual = len(rows) == len(lines) and set(map(len, rows)) == {header.width} and header.width <= len(header.names)
+    return rows if is_usual else None
+
+
+def _read_rows_one_by_one(
+    lines: Iterable[str], header: _Header, text: TextLines, before: int, row: list[str], value: str
+) -> Iterator[str]:
+    """The values of all rows.
+
+    :param before: lines above these
+    :param row: the row above these, if any, and its value
+    """
+    index, width = header.index, header.width
     names = frozenset(filter(None, header.names))
     is_wider = width > len(header.names)
     reader = csv.reader(lines, delimiter=text.delimiter, skipinitialspace=True, strict=True)
     line = 0
     notes: list[tuple[int, str]] = []
     last_blank = 0
-    row: list[str] = []
-    value = ""
     try:
         for row in reader:
             line += 1

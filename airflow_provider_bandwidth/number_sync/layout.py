@@ -221,11 +221,13 @@ def hold_back_leaving(
 
     :return: the numbers that stay, and those that leave
     """
+    removals = [order for order in open_orders if order.action == Action.REMOVE]
+    if not removals:
+        return tuple(unchanged), ()
     staying = dict.fromkeys(unchanged)
     busy: list[BusyNumbers] = []
-    for order in open_orders:
-        leaving = staying.keys() & set(order.telephone_numbers) if order.action == Action.REMOVE else ()
-        if leaving:
+    for order in removals:
+        if leaving := staying.keys() & set(order.telephone_numbers):
             busy.append(BusyNumbers(frozenset(leaving), order.order_id, Action.REMOVE))
             for number in leaving:
                 del staying[number]

@@ -6,10 +6,10 @@ only numbers that an external order brought there count as current, so that a nu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import filterfalse
-from typing import Final
+from itertools import filterfalse, islice
+from typing import Final, cast
 
 from airflow_provider_bandwidth.exceptions import InvalidParameterError, InvalidTelephoneNumbersError
 from airflow_provider_bandwidth.number_sync.doubt import numbers_they_could_be
@@ -129,7 +129,7 @@ def plan_number_sync(
     )
 
 
-def _normalize_excluded(excluded: Iterable[object] | str, current: Collection[str]) -> frozenset[str]:
+def _normalize_excluded(excluded: Iterable[object] | str, current: set[str] | frozenset[str]) -> frozenset[str]:
     reading = _Reading(current)
     reading.read(excluded, "excluded_telephone_numbers")
     if reading.rejected:
@@ -143,7 +143,7 @@ class _Reading:
     ``unreadable`` holds the refused values as they were given.
     """
 
-    def __init__(self, current: Collection[str]) -> None:
+    def __init__(self, current: set[str] | frozenset[str]) -> None:
         self._current = current
         self.known: dict[str, None] = {}
         self.fresh: dict[str, None] = {}
@@ -183,10 +183,25 @@ class _Reading:
 
         :return: the other values, and the count of all
         """
-        current, known = self._current, self.known
         others: list[object] = []
-        total = blanks = 0
-        for total, given in enumerate(values, 1):  # noqa: B007
+        total = 0
+        each = iter(values)
+        while some := list(islice(each, _VALUES_AT_A_TIME)):
+            total += len(some)
+            numbers = _bare_digits_of_all(some)
+            if numbers is not None and self._current.issuperset(numbers):
+                self.known.update(dict.fromkeys(numbers))
+                continue
+            if numbers is not None:
+                self.known.update(dict.fromkeys(filter(self._current.__contains__, numbers)))
+                some = [value for number, value in zip(numbers, some, strict=True) if number not in self._current]
+            self._take_known_one_by_one(some, others)
+        return others, total
+
+    def _take_known_one_by_one(self, values: Iterable[object], others: list[object]) -> None:
+        """As :meth:`_take_known`; the other values are added to a list."""
+        current, known = self._current, self.known
+        for given in values:
             value = given
             if type(value) is not str:
                 value = unwrap(given)
@@ -199,13 +214,13 @@ class _Reading:
             if number in current:
                 known[number] = None
             elif not value or value.isspace():
-                blanks += 1
+                self.blank_count += 1
             else:
                 others.append(value)
-        self.blank_count = blanks
-        return others, total
 
 
+#: Values that are looked at together: a list of them costs nothing, a call for each does.
+_VALUES_AT_A_TIME: Final = 1000
 #: Most values repeat a current number with punctuation; that is seen without the numbering plan.
 _PUNCTUATION: Final = b" +-.()/"
 
@@ -213,3 +228,19 @@ _PUNCTUATION: Final = b" +-.()/"
 def _bare_digits(value: str) -> str:
     bare = value.encode("ascii", "replace").translate(None, _PUNCTUATION)
     return (bare[1:] if len(bare) == 11 and bare[0] == b"1"[0] else bare).decode("ascii")
+
+
+def _bare_digits_of_all(values: Sequence[object]) -> list[str] | None:
+    """What :func:`_bare_digits` makes of each; ``None`` if one is no text, or holds a line break.
+
+    A text of ten characters that is no number as it stands makes none: it has fewer digits.
+    """
+    if set(map(type, values)) != {str}:
+        return None
+    texts = cast(Sequence[str], values)
+    if set(map(len, texts)) == {10}:
+        return list(texts)
+    bare = "\n".join(texts).encode("ascii", "replace").translate(None, _PUNCTUATION).decode("ascii").split("\n")
+    if len(bare) != len(texts):
+        return None
+    return [each[1:] if len(each) == 11 and each[0] == "1" else each for each in bare]

@@ -12,10 +12,13 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
 
 from airflow_provider_bandwidth.exceptions import InvalidExtractError
+from airflow_provider_bandwidth.number_sync import extract as extract_module
+from airflow_provider_bandwidth.number_sync import plan as plan_module
 from airflow_provider_bandwidth.number_sync.extract import read_column
 from airflow_provider_bandwidth.number_sync.plan import plan_number_sync
 
@@ -199,3 +202,88 @@ def test_extracts_without_damage_are_read() -> None:
         extract = make_extract(random_)
         assert outcome(extract) == ((), ()), extract
         assert len(list(read_column(io.BytesIO(extract.encode()), "Phone"))) == len(PHONES)
+
+
+# --- rows and values that are looked at together ---
+
+
+def read(content: bytes, rows_at_a_time: int) -> list[str] | str:
+    """The values, or the error; row by row if ``rows_at_a_time`` is 0."""
+    with patch.object(extract_module, "_ROWS_AT_A_TIME", rows_at_a_time):
+        try:
+            return list(read_column(io.BytesIO(content), "Phone"))
+        except InvalidExtractError as error:
+            return str(error)
+
+
+def note_below(extract: str, random_: random.Random) -> str:
+    return extract + random_.choice(("\n", "Rows: 20\n", "\n\nend of list, 2026-11-26", "9195550101", "x" * 9))
+
+
+def header_again(extract: str, random_: random.Random) -> str:
+    lines = extract.splitlines(keepends=True)
+    lines.insert(random_.randrange(len(lines)), lines[0])
+    return "".join(lines)
+
+
+def delimiter_behind_all(extract: str, random_: random.Random) -> str:
+    """Behind the column names, too, or not; there may be a value behind one of them."""
+    names, *rows = (line + delimiter_of(extract) for line in extract.splitlines())
+    if random_.randrange(2):
+        rows[random_.randrange(len(rows))] += "x"
+    return "\n".join((names[: len(names) - random_.randrange(2)], *rows))
+
+
+def no_damage(extract: str, random_: random.Random) -> str:
+    return extract
+
+
+@pytest.mark.parametrize(
+    "damage", [*KINDS, note_below, header_again, delimiter_behind_all, no_damage], ids=lambda damage: damage.__name__
+)
+def test_rows_that_are_read_together_are_what_they_are_one_by_one(damage: Callable[[str, random.Random], str]) -> None:
+    random_ = random.Random(damage.__name__)
+    for _ in range(DAMAGES_OF_A_KIND // 3):
+        damaged = damage(make_extract(random_), random_)
+        if random_.randrange(2):
+            damaged = random_.choice((quote, quote_less, line_break))(damaged, random_)
+        content = damaged.encode(random_.choice(("utf-8", "utf-16")))
+        one_by_one = read(content, 0)
+        for rows_at_a_time in (1, 3, 500):
+            assert read(content, rows_at_a_time) == one_by_one, damaged
+
+
+def spoil(value: str, random_: random.Random) -> object:
+    """The value as it is, or one that is not read together with others."""
+    return random_.choice(
+        (
+            *[value] * 6,
+            int(value),
+            float(value),
+            f" {value}",
+            f"{value}\n{PHONES[0]}",
+            f"{value[:9]}\u0663",
+            "",
+            " \n",
+            None,
+            value[:9],
+            f"{value[:9]}é",
+            f"2{value}",
+            f"({value[:3]}) {value[3:6]}",
+            MOBILES[0],
+        )
+    )
+
+
+def test_values_that_are_compared_together_come_to_what_they_come_to_one_by_one() -> None:
+    random_ = random.Random(743)
+    for _ in range(DAMAGES_OF_A_KIND):
+        spoiled = random_.random() < 0.8
+        numbers = [written(random_.choice(PHONES), random_.choice(NOTATIONS)) for _ in range(random_.randrange(30))]
+        values = [spoil(re.sub(r"\D", "", each)[-10:], random_) if spoiled else each for each in numbers]
+        current = random_.sample(PHONES, random_.choice((0, 10, len(PHONES))))
+        with patch.object(plan_module, "_bare_digits_of_all", lambda _: None):
+            one_by_one = plan_number_sync(values, current, remove_missing=True, excluded=current[:1])
+        for values_at_a_time in (1, 3, 1000):
+            with patch.object(plan_module, "_VALUES_AT_A_TIME", values_at_a_time):
+                assert plan_number_sync(values, current, remove_missing=True, excluded=current[:1]) == one_by_one
