@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,19 +16,21 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 from support.airflow_task import AirflowTask, FakeTime, HookKilledAfterPost, TaskKilledError
 from support.fast_time import run_fast
 from support.imports import IMPORT_DEFAULTS, SUBSCRIBER
+from support.task_log import TaskLog
 from support.tasks import FakeTaskInstance, make_context
 from support.waiting import add_orders, waits
 
 from airflow_provider_bandwidth.exceptions import AmbiguousSubmissionError, BandwidthApiError, BandwidthAuthError
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY
+from airflow_provider_bandwidth.operators import _order_wait
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.order_apis import ORDER_APIS
 from airflow_provider_bandwidth.orders import Action
 from airflow_provider_bandwidth.sandbox import OrderError, Sandbox
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
-from airflow_provider_bandwidth.triggers.waiting import OrderEvent, OrdersEvent
+from airflow_provider_bandwidth.triggers.waiting import LONG_WAIT, OrderEvent, OrdersEvent
 
 Connect = Callable[..., None]
 NUMBERS = ["9195550101", "2265550103"]
@@ -117,6 +121,26 @@ def test_a_task_that_waits_goes_on_with_its_api_when_the_connection_changes(
     event = OrdersEvent(ended=ended).to_payload()
     summary = make().execute_complete(make_context(ti), event, **deferred.value.kwargs)
     assert (summary["order_api"], summary["completed_count"]) == (order_api, 2)
+
+
+def test_a_task_that_polls_says_once_why_an_import_takes_long(
+    order_api: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, task_log: TaskLog
+) -> None:
+    order_id, _ = submit()
+    sandbox.set_status(order_id, "PROCESSING")
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if sum(slept) > 3 * LONG_WAIT:
+            sandbox.finish(order_id, "COMPLETE")
+
+    monkeypatch.setattr(_order_wait, "time", SimpleNamespace(time=lambda: time.time() + sum(slept), sleep=sleep))
+    submit(wait_for_completion=True, deferrable=False, poke_interval=900)
+    said = [line for line in task_log.text.splitlines() if "48 hours" in line]
+    # Airflow 2.11 writes each line to two places.
+    assert len({line.partition("Order ")[2] for line in said}) == 1
+    assert len(said) <= 2
 
 
 def test_a_task_may_name_the_order_api_itself(sandbox: Sandbox, connect: Connect) -> None:

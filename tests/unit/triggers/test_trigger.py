@@ -13,6 +13,7 @@ from support.fast_time import run_fast, wall_clock
 from support.raw_server import SILENCE, RawServer
 from support.waiting import add_orders, wait, waits
 
+from airflow_provider_bandwidth.order_apis import ORDER_APIS
 from airflow_provider_bandwidth.sandbox import OrderError, Sandbox
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrdersTrigger, BandwidthTnOrderTrigger
 from airflow_provider_bandwidth.triggers.waiting import (
@@ -317,7 +318,7 @@ def trigger_log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize(
     ("waited", "order_api", "times"),
-    [(0.0, "externalTns", 1), (LONG_WAIT + 10, "externalTns", 0), (0.0, "tnoptions", 0)],
+    [*((0.0, name, 1) for name in ORDER_APIS), (LONG_WAIT + 10, "externalTns", 0), (0.0, "tnoptions", 0)],
 )
 def test_a_wait_of_an_hour_is_explained_once(
     bandwidth: Sandbox, trigger_log: list[str], waited: float, order_api: str, times: int
