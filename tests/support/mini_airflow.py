@@ -126,9 +126,10 @@ def _is_mapped(task: Any) -> bool:
     return hasattr(task, "partial_kwargs")  # Airflow 2.11 has no is_mapped
 
 
-class _OutletEvents(dict[Any, Any]):
-    def __missing__(self, asset: Any) -> Any:
-        return self.setdefault(asset, SimpleNamespace(extra={}))
+class _OutletEvents:
+    def __getitem__(self, asset: Any) -> Any:
+        """Airflow 3.0's and 3.1's Assets cannot be hashed."""
+        return SimpleNamespace(extra={})
 
 
 @dataclass(eq=False)
