@@ -171,8 +171,8 @@ def _check_range(query: dict[str, str]) -> int:
     """The status of a search: of 14 days at most."""
     if "fromDateTime" not in query:
         return 200
-    first, last = (datetime.fromisoformat(query[name]) for name in ("fromDateTime", "toDateTime"))
-    return 400 if last - first > timedelta(days=14) else 200
+    last = datetime.fromisoformat(query["toDateTime"]) if "toDateTime" in query else datetime.now(UTC)
+    return 400 if last - datetime.fromisoformat(query["fromDateTime"]) > timedelta(days=14) else 200
 
 
 class _Handler(BaseHTTPRequestHandler):

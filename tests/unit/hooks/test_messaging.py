@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -146,10 +146,11 @@ def test_the_search_reads_page_after_page(hook: BandwidthMessagingHook, api: Fak
     for number in range(5):
         hook.send_message(f"+1919555015{number}", ME, "hi")
     api.page_size = 2
-    found = list(hook.search_messages(source=ME, received_from=datetime(2020, 1, 1, tzinfo=UTC)))
+    day = (datetime.now(UTC) - timedelta(days=1)).replace(hour=1, minute=2, second=3, microsecond=0)
+    found = list(hook.search_messages(source=ME, received_from=day))
     assert [record.message_id for record in found] == ["m1", "m2", "m3", "m4", "m5"]
     assert [query.get("pageToken") for query in api.searches] == [None, "2", "4"]
-    assert api.searches[0]["fromDateTime"] == "2020-01-01T00:00:00.000Z"
+    assert api.searches[0]["fromDateTime"] == f"{day.date()}T01:02:03.000Z"
 
 
 def test_one_message_is_found_by_its_id(hook: BandwidthMessagingHook, api: FakeMessaging) -> None:

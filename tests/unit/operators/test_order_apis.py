@@ -169,7 +169,7 @@ def task_that_died_after_its_post(
 
 
 @pytest.mark.parametrize("action", Action)
-@pytest.mark.parametrize(("before", "after"), itertools.permutations(ORDER_APIS, 2))
+@pytest.mark.parametrize(("before", "after"), list(itertools.permutations(ORDER_APIS, 2)))
 def test_a_retry_sends_nothing_beside_an_order_of_another_api(
     before: str, after: str, action: Action, sandbox: Sandbox, connect: Connect
 ) -> None:
