@@ -98,13 +98,13 @@ def _conclude(plan: Handover, problems: Sequence[str], tally: Tally, max_errors:
 
 
 def _describe_assignments(plan: Handover) -> str:
-    """What would be assigned to the sync's campaign, beside what is imported; empty if nothing."""
-    if plan.campaign_id is None or not (plan.orders[Action.IMPORT] or plan.counts["to_assign"]):
+    """What would be assigned to the sync's campaign; empty if nothing."""
+    if plan.campaign_id is None:
         return ""
-    return (
-        f", and assign campaign {plan.campaign_id} to what they import and to {plan.counts['to_assign']:,} numbers "
-        "that are there"
-    )
+    whom = ["what is imported"] if plan.orders[Action.IMPORT] else []
+    if there := plan.counts["to_assign"]:
+        whom.append(f"{there:,} of the numbers there before")
+    return f", and assign campaign {plan.campaign_id} to {' and to '.join(whom)}" if whom else ""
 
 
 def _count_all(tally: Tally) -> int:

@@ -250,9 +250,13 @@ def test_a_dry_run_says_what_it_would_assign(nights: Nights) -> None:
         "9196660099": ("planned", "", ""),
     }
     assert nights.summary(run)["verdict"] == (
-        "A dry run, nothing was sent. A real run would send 1 order, and assign campaign CABC123 to what they import "
-        "and to 5 numbers that are there, and succeed unless one of them errors (max_errors=0)."
+        "A dry run, nothing was sent. A real run would send 1 order, and assign campaign CABC123 to what is imported "
+        "and to 5 of the numbers there before, and succeed unless one of them errors (max_errors=0)."
     )
+    nights.night()
+    nights.write([*NUMBERS, "9196660099", "9196660098"])
+    run = nights.night(dry_run=True)
+    assert "would send 1 order, and assign campaign CABC123 to what is imported, and" in nights.summary(run)["verdict"]
 
 
 def test_a_list_that_is_cut_lets_nothing_be_assigned_twice(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
