@@ -18,11 +18,14 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist
 PURE_TESTS := tests/unit/number_sync tests/unit/wire tests/unit/messaging $(addprefix tests/unit/operators/test_,number_sync.py number_sync_approval.py campaigns.py) $(addprefix tests/unit/test_,orders.py order_apis.py delivery_codes.py telephone_numbers.py readiness.py loa_files.py error_codes.py exceptions.py assets.py)
 
+# The sync that bench-sync compares with: version 0.1.0.
+BEFORE := eccd8be
+
 # Python keeps what it has compiled, whatever an image says: else each process compiles a thousand modules of Airflow.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test unit coverage lint types docs wheel check test-browser sandbox chaos chaos-distributed mutants
-.PHONY: bench bench-triggerer test-matrix test-triggerers test-triggerer test-syncs test-approvals test-deferrals clean
+.PHONY: bench bench-sync bench-triggerer test-matrix test-triggerers test-triggerer test-syncs test-approvals test-deferrals clean
 
 help:  ## what you read now
 	@echo 'Usage: make COMMAND [AIRFLOW=3.1 VENV=.venv-3.1] [LINES="3.1 3.3"]'
@@ -107,6 +110,10 @@ test-syncs: $(VENV)/.test  ## three syncs of one SIP peer together, on a real sc
 test-approvals: $(VENV)/.test  ## a person decides on plans, by REST and in Chromium; screenshots in output/approvals
 	$(INSTALL) --group browser
 	$(BIN)/python tests/system/approvals.py
+
+bench-sync: $(VENV)/.test  ## what a sync costs a real Airflow, beside 0.1.0, and a first load of a million numbers; two hours
+	$(BIN)/python tests/system/sync_load.py cost --before $(BEFORE)
+	$(BIN)/python tests/system/sync_load.py first-load
 
 test-deferrals: $(VENV)/.test  ## 200 deferrals of a few seconds under load: no task is retried
 	$(BIN)/python tests/system/short_deferrals.py
