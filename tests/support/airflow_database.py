@@ -37,6 +37,12 @@ class TaskStates(AbstractContextManager["TaskStates"]):
         query = "SELECT count(*) FROM task_instance WHERE dag_id = %s AND task_id = %s AND try_number > 1"
         return self._read(query, task_id)[0][0]
 
+    def find_pid(self, task_id: str) -> int:
+        """The process of the one running instance of a task."""
+        query = "SELECT pid FROM task_instance WHERE dag_id = %s AND task_id = %s AND state = 'running'"
+        ((pid,),) = self._read(query, task_id)
+        return int(str(pid))
+
     def _read(self, query: str, task_id: str) -> list[tuple[object, int]]:
         with self._connection.cursor() as cursor:
             cursor.execute(query, (self._dag_id, task_id))

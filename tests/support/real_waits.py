@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -43,7 +45,7 @@ def local_executor(database: str, parallelism: int) -> dict[str, str]:
 
 @dataclass
 class RealWaits:
-    """The run of the DAG ``waits``: a ``wait`` for each order, a ``text`` for each text, and neighbours."""
+    """The run of the DAG ``waits``: a ``wait`` for each order, a ``text`` for each text, ``batch`` and neighbours."""
 
     airflow: Airflow
     processes: Processes
@@ -70,6 +72,10 @@ class RealWaits:
         self.triggerer += "-next"
         self.airflow.start(self.triggerer, "triggerer", "--skip-serve-logs")
 
+    def kill_task(self, task_id: str) -> None:
+        """Kill the one running process of a task."""
+        os.kill(self.states.find_pid(task_id), signal.SIGKILL)
+
     def triggerer_errors(self) -> list[str]:
         """Lines of the triggerers' logs, and of what their triggers logged, that tell of an error."""
         logs = [*self.folder.glob("triggerer*.log"), *self.folder.glob("logs/**/*.trigger.*.log")]
@@ -87,18 +93,23 @@ def running_waits(
     order_ids: Sequence[str],
     *,
     message_ids: Sequence[str] = (),
+    batch: Sequence[str] = (),
+    chunk_size: int = 1,
     files: Sequence[str] = (),
     poke_interval: float,
     parallelism: int,
 ) -> Iterator[RealWaits]:
     """Start all components; the run begins by itself. Everything is stopped and removed at the end.
 
+    :param batch: telephone numbers that one task sends in orders of ``chunk_size``, and waits for
     :param files: names in the run's folder; each has a sensor of another provider that waits for it
     """
     with work_folder() as folder, running_postgres() as database, Processes(folder) as processes:
         settings = {
             "order_ids": list(order_ids),
             "message_ids": list(message_ids),
+            "batch": list(batch),
+            "chunk_size": chunk_size,
             "files": [str(folder / name) for name in files],
             "poke_interval": poke_interval,
         }

@@ -1,4 +1,6 @@
-"""A deferred sensor for each order and text in a file, and two of another provider; see ``tests/system/triggerers.py``.
+"""What waits for each order and text in a file, a batch of orders, and two sensors of another provider.
+
+See ``tests/system/triggerers.py``.
 
 The environment names the file. Without it this file defines no DAG, since its run would begin by itself.
 """
@@ -12,6 +14,7 @@ from pathlib import Path
 
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
 from airflow_provider_bandwidth.sensors.messages import BandwidthMessageSensor
 
@@ -36,6 +39,18 @@ if "WAITS" in os.environ:
             BandwidthMessageSensor.partial(
                 task_id="text", deferrable=True, poke_interval=settings["poke_interval"], timeout=1800
             ).expand(message_id=settings["message_ids"])
+        if settings["batch"]:
+            BandwidthTnOrderOperator(
+                task_id="batch",
+                action="IMPORT",
+                telephone_numbers=settings["batch"],
+                chunk_size=settings["chunk_size"],
+                retries=3,
+                wait_for_completion=True,
+                deferrable=True,
+                poke_interval=settings["poke_interval"],
+                timeout=1800,
+            )
         if settings["files"]:
             FileSensor.partial(task_id="neighbour", deferrable=True, poke_interval=2, timeout=1800).expand(
                 filepath=settings["files"]
