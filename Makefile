@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # A process a core. Tests that share Airflow's database stay together: see tests/integration/conftest.py.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist
-PURE_TESTS := tests/unit/number_sync tests/unit/wire tests/unit/messaging $(addprefix tests/unit/operators/test_,number_sync.py number_sync_approval.py campaigns.py) $(addprefix tests/unit/test_,orders.py order_apis.py delivery_codes.py telephone_numbers.py readiness.py loa_files.py error_codes.py exceptions.py assets.py)
+PURE_TESTS := tests/unit/number_sync tests/unit/wire tests/unit/messaging $(addprefix tests/unit/operators/test_,number_sync.py number_sync_approval.py number_sync_campaign.py campaigns.py) $(addprefix tests/unit/test_,orders.py order_apis.py delivery_codes.py telephone_numbers.py readiness.py loa_files.py error_codes.py exceptions.py assets.py)
 
 # The sync that bench-sync compares with: version 0.1.0.
 BEFORE := eccd8be

@@ -238,6 +238,7 @@ def no_damage(extract: str, random_: random.Random) -> str:
     return extract
 
 
+@pytest.mark.many_inputs
 @pytest.mark.parametrize(
     "damage", [*KINDS, note_below, header_again, delimiter_behind_all, no_damage], ids=lambda damage: damage.__name__
 )
