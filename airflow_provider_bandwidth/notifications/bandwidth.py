@@ -146,7 +146,8 @@ def describe(context: Mapping[str, Any], max_segments: int = 1, reserved: int = 
     run = context.get("dag_run")
     ti = context.get("task_instance") or context.get("ti")
     dag_id = _get(ti, "dag_id") or _get(run, "dag_id") or _get(context.get("dag"), "dag_id") or "a DAG"
-    run_id = _get(run, "run_id") or _get(ti, "run_id") or context.get("run_id") or ""
+    # A deadline's run is what Airflow's REST API shows of it, where the id has another name.
+    run_id = _get(run, "run_id") or _get(run, "dag_run_id") or _get(ti, "run_id") or context.get("run_id") or ""
     task_id = _get(ti, "task_id") if _is_about_task(context) else None
     map_index = _get(ti, "map_index")
     index = f"[{map_index}]" if task_id and isinstance(map_index, int) and map_index >= 0 else ""

@@ -69,6 +69,12 @@ def task_context(ti: SimpleNamespace | None = None, **changes: Any) -> dict[str,
     return {"dag": None, "ti": ti, "task_instance": ti, "dag_run": run, "exception": ValueError("x"), **changes}
 
 
+def deadline_context() -> dict[str, Any]:
+    """What Airflow's scheduler hands to a deadline's callback: the run as the REST API shows it."""
+    run = {"dag_id": "nightly", "dag_run_id": "scheduled__1", "state": "running"}
+    return {"dag_run": run, "deadline": {"id": "7", "deadline_time": "2026-11-26T22:15:37+00:00"}}
+
+
 LINK = (
     "https://airflow.example/dags/nightly/runs/scheduled__1"
     if AIRFLOW_V_3_0_PLUS
@@ -103,7 +109,7 @@ LINK = (
             id="a DAG, with as little as Airflow may give",
         ),
         pytest.param(
-            {"dag_run": {"dag_id": "nightly", "run_id": "scheduled__1", "state": "running"}, "deadline": {"id": "7"}},
+            deadline_context(),
             f"Airflow: nightly missed its deadline, run scheduled__1 {LINK}",
             id="a deadline, whose context is JSON",
         ),
@@ -200,11 +206,17 @@ def test_a_text_in_doubt_is_not_sent_again(api: FakeMessaging, task_log: TaskLog
 @pytest.mark.skipif(not AIRFLOW_V_3_1_PLUS, reason="Airflow 3.1 brought deadlines")
 def test_a_missed_deadline_texts_from_the_triggerer(api: FakeMessaging) -> None:
     async def fire() -> None:
-        context = {"dag_run": {"dag_id": "nightly", "run_id": "scheduled__1"}, "deadline": {"id": "7"}}
-        await BandwidthSmsNotifier(to=YOU, from_=ME, context=context)
+        await BandwidthSmsNotifier(to=YOU, from_=ME, context=deadline_context())
 
     asyncio.run(fire())
-    assert [post["text"][:36] for post in api.posts] == ["Airflow: nightly missed its deadline"]
+    assert [post["text"] for post in api.posts] == [f"Airflow: nightly missed its deadline, run scheduled__1 {LINK}"]
+
+
+@pytest.mark.skipif(not AIRFLOW_V_3_1_PLUS, reason="Airflow 3.1 brought deadlines")
+def test_a_deadlines_run_has_the_names_that_these_tests_give_it() -> None:
+    from airflow.api_fastapi.core_api.datamodels.dag_run import DAGRunResponse
+
+    assert deadline_context()["dag_run"].keys() <= DAGRunResponse.model_fields.keys()
 
 
 @pytest.mark.parametrize("name", ["max_segments", "max_texts", "per_minutes"])
