@@ -34,7 +34,8 @@ class BandwidthSmsNotifier(BaseNotifier):
     Variable for each receiver. The last of them says until when no more are sent. If the Variable cannot be used, the
     text is sent, and the log says so.
 
-    A text that may have been sent is not sent again. An error is logged by Airflow, and changes nothing for the task.
+    A text that may have been sent is not sent again, unless a triggerer was killed while it texted of a deadline: the
+    next one texts, too. An error is logged by Airflow, and changes nothing for the task.
 
     :param to: telephone number of the receiver, or several, each of which gets a text of its own; templated
     :param from_: a number of the account, a short code, or an alphanumeric sender; templated
