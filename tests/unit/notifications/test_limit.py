@@ -90,7 +90,7 @@ def test_the_variable_does_not_show_the_number(variables: Variables, clock: Manu
 
 
 def test_of_many_processes_that_fail_together_few_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Real threads and a real pause, shortened: between reading and writing each is interrupted."""
+    """Real threads and a real pause, halved: between reading and writing each is interrupted."""
     values: dict[str, str] = {}
 
     def read(key: str) -> str | None:
@@ -112,5 +112,5 @@ def test_of_many_processes_that_fail_together_few_text(monkeypatch: pytest.Monke
 
 def take_with_short_pause() -> Permit | None:
     return TextLimit(
-        "bandwidth_default", "+1", max_texts=3, seconds=900, sleep=lambda seconds: time.sleep(seconds / 10)
+        "bandwidth_default", "+1", max_texts=3, seconds=900, sleep=lambda seconds: time.sleep(seconds / 2)
     ).take()
