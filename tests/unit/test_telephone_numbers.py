@@ -7,6 +7,7 @@ import random
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
@@ -501,7 +502,6 @@ class TestOneString:
             assert result.telephone_numbers or result.rejected
 
     @pytest.mark.many_inputs
-    @pytest.mark.timeout(20)
     @pytest.mark.parametrize(
         "part", [" ", "(", "[", "1", "1 ", "+1 ", "x", "x ", "ext #", ".", "-", "', '", "919 ", "919-555 "]
     )
@@ -509,9 +509,12 @@ class TestOneString:
         many = part * 50_000
         texts = (many, many + "!", f"9195550101{many}y", f"9195550101x{many}!", part * 9 + "5" * 50_000)
 
+        # Its own time: a busy machine makes nothing take longer.
+        started = time.process_time()
         for text in texts:
             normalize_telephone_numbers(text)
             normalize_telephone_numbers([text])
+        assert time.process_time() - started < 20
 
 
 @pytest.mark.parametrize("value", ["9195550100-9195550101", "919-555-0100 - 919-556-0109"])
