@@ -171,7 +171,10 @@ def is_sound(change: Change) -> bool:
 
 @dataclass(frozen=True)
 class Executed:
-    """What the unit tests execute: per file and line the tests, by their ids, and how many seconds each test takes."""
+    """What the unit tests execute: per file and line the tests, by their ids.
+
+    :param seconds: how many each test takes; tests that fail without any change are left out
+    """
 
     by_line: dict[str, dict[int, list[str]]]
     seconds: dict[str, float]
@@ -180,7 +183,7 @@ class Executed:
         """The tests that execute a change, quick ones first; all tests, if modules execute it as they are imported."""
         by_line = self.by_line.get(str(change.path.relative_to(ROOT)), {})
         tests = {test for line in range(change.line, change.last_line + 1) for test in by_line.get(line, ())}
-        return sorted(self.seconds if tests <= {""} else tests - {""}, key=self.seconds.__getitem__)
+        return sorted(self.seconds if tests <= {""} else tests & self.seconds.keys(), key=self.seconds.__getitem__)
 
 
 class Recorder:
@@ -191,6 +194,7 @@ class Recorder:
 
         self._folder = folder
         self._seconds: dict[str, float] = {}
+        self._failed: set[str] = set()
         self._coverage = Coverage(data_file=None, config_file=False, source_pkgs=["airflow_provider_bandwidth"])
         self._coverage.start()
 
@@ -203,13 +207,18 @@ class Recorder:
         finally:
             self._seconds[item.nodeid] = time.monotonic() - started
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._failed.add(report.nodeid)
+
     def write(self, path: Path) -> None:
         self._coverage.stop()
         data = self._coverage.get_data()
         by_line = {
             str(Path(name).relative_to(self._folder)): data.contexts_by_lineno(name) for name in data.measured_files()
         }
-        path.write_bytes(pickle.dumps(Executed(by_line, self._seconds)))
+        passed = {test: seconds for test, seconds in self._seconds.items() if test not in self._failed}
+        path.write_bytes(pickle.dumps(Executed(by_line, passed)))
 
 
 class Chosen:
@@ -250,11 +259,10 @@ class Copy:
             target.write_bytes(whole)
 
     def executed(self) -> Executed:
-        """Run all unit tests once; ends the program if they do not pass."""
+        """Run all unit tests once. A few may fail, since Airflow was imported long before them."""
         record = self.folder / "executed.pickle"
-        if self.run_tests(partial(self._run_all, record), limit=3600) != "passed":
-            print((self.folder / "output.txt").read_text()[-3000:])
-            raise SystemExit("The unit tests fail without any change.")
+        self.run_tests(partial(self._run_all, record), limit=3600)
+        print((self.folder / "output.txt").read_text().rstrip().rpartition("\n")[2], flush=True)
         return pickle.loads(record.read_bytes())
 
     def run_tests(self, tests: Callable[[], int], limit: float) -> str:
