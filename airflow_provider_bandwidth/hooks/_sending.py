@@ -127,6 +127,12 @@ class Sending:
             self._log.info("An earlier attempt sent message %s. Nothing is sent.", earlier.message_id)
             return SentMessage(earlier.message_id)
         until = earlier.until or self._calls.now() + _CLOCK_SKEW
+        if until <= earlier.since:
+            raise AmbiguousMessageError(
+                f"an earlier attempt may have sent it, and that cannot be looked for: it was sent after "
+                f"{earlier.since}, which has not come yet by this machine's clock, so the clocks of Airflow's machines "
+                "differ"
+            )
         found = self._find("an earlier attempt may have sent it", earlier.since, until)
         if found is not None:
             return found

@@ -327,6 +327,16 @@ def test_whatever_counts_as_a_length_a_text_in_another_script_is_found(
     assert SendingTask(clock, text=text).attempt() == "m1"
 
 
+def test_a_run_that_began_after_now_by_another_clock_is_doubt(api: FakeMessaging, clock: ManualClock) -> None:
+    task = SendingTask(clock)
+    task.started += timedelta(hours=2)
+    with pytest.raises(TaskKilledError):
+        task.attempt(KilledAfter)
+    with pytest.raises(AmbiguousMessageError, match="clocks of Airflow's machines differ"):
+        task.retry()
+    assert len(api.posts) == 1
+
+
 # --- clearing ---------------------------------------------------------------------------------------------------
 
 
