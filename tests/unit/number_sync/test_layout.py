@@ -136,7 +136,9 @@ def held_back(*orders: TnOrder, ignore: tuple[str, ...] = (), now: datetime = NO
         ignore_error_codes=ignore,
     )
     assert {fate.fate for fate in found} <= {Fate.ERRORED}
-    return {fate.telephone_number: fate.order_id for fate in found}
+    orders_by_number = {fate.telephone_number: fate.order_id for fate in found}
+    assert len(orders_by_number) == len(found), "a number with two errors has one fate"
+    return orders_by_number
 
 
 def test_number_that_would_fail_again_is_held_back() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from html.parser import HTMLParser
 
 import pytest
@@ -182,6 +183,20 @@ def test_compares_with_earlier_nights_of_the_same_place_only() -> None:
     assert "222" not in read.text
     assert "333" not in read.text
     assert len(read.all("rect")) == 6
+
+
+def test_bars_of_the_nights_stand_side_by_side_in_the_picture() -> None:
+    earlier = [NightFigures(f"2026-11-{day}T02:00:00+00:00", PLACE, 100, 50, 0) for day in (23, 24, 25)]
+    read = Reader(make_page(imported("9195550102"), earlier=earlier).render())
+    (picture,) = read.all("svg")
+    _, _, width, height = map(float, str(picture["viewbox"]).split())
+    bars = [{name: float(bar[name] or 0) for name in ("x", "y", "width", "height")} for bar in read.all("rect")]
+    assert len(bars) == 4 * 3
+    for bar, after in itertools.pairwise(bars):
+        assert bar["x"] + bar["width"] <= after["x"] + 0.1
+    assert width / 2 < bars[-1]["x"] + bars[-1]["width"] <= width
+    assert all(bar["y"] >= 0 and bar["y"] + bar["height"] <= height for bar in bars)
+    assert [bar["height"] / bars[0]["height"] for bar in bars[:3]] == [1, 0.5, 0]
 
 
 def test_shows_thirty_nights_at_most() -> None:
