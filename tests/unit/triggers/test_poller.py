@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import logging
 import threading
@@ -486,19 +487,41 @@ def test_an_endpoint_that_is_down_for_twenty_minutes_ends_no_wait(operation: str
 
 
 def test_a_log_that_cannot_be_written_ends_no_wait(bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither one trigger's nor the poller's own."""
+    """Neither one trigger's nor the poller's own, which says that its lists are useless."""
+    lost: list[object] = []
 
-    def raise_disk_full(*_: Any, **__: Any) -> None:
+    def raise_disk_full(*message: Any, **_: Any) -> None:
+        lost.append(message)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(BandwidthTnOrderTrigger, "_log_status", raise_disk_full)
+    _filter_lists(monkeypatch, lambda _: False)
     monkeypatch.setattr(_poller._log, "warning", raise_disk_full)
-    order_ids = add_orders(bandwidth, 20)
-    bandwidth.inject("rate-limit", seconds=1)
-
-    _, events = run_fast(open_and_end(bandwidth, order_ids))
-
+    _, events = run_fast(open_and_end(bandwidth, add_orders(bandwidth, 20)))
+    assert lost
     assert {event.processing_status for event in events} == {"COMPLETE"}
+
+    lost.clear()
+    monkeypatch.setattr(BandwidthTnOrderTrigger, "_log_status", raise_disk_full)
+    _, events = run_fast(open_and_end(bandwidth, add_orders(bandwidth, 20)))
+    assert lost
+    assert {event.processing_status for event in events} == {"COMPLETE"}
+
+
+def test_the_pollers_messages_are_in_no_triggers_log(bandwidth: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A triggerer tells by a context variable whose log a message belongs to."""
+    of_trigger = contextvars.ContextVar[str]("of_trigger", default="none")
+    seen: list[str] = []
+    _filter_lists(monkeypatch, lambda _: False)
+    monkeypatch.setattr(_poller._log, "warning", lambda *_, **__: seen.append(of_trigger.get()))
+
+    async def scenario() -> None:
+        of_trigger.set("the first")
+        await open_and_end(bandwidth, add_orders(bandwidth, 20))
+
+    run_fast(scenario())
+
+    assert seen
+    assert set(seen) == {"none"}
 
 
 def test_a_fresh_order_is_not_starved_by_old_ones(bandwidth: Sandbox) -> None:
