@@ -206,10 +206,10 @@ class ApiHook(BaseHook, ABC):
             that does no harm
         """
         from airflow_provider_bandwidth.hooks._transport import to_answer
-        from airflow_provider_bandwidth.hooks._transport_errors import naming_transport_errors
+        from airflow_provider_bandwidth.hooks._transport_errors import translating_transport_errors
 
         url = self._url(path)
-        with naming_transport_errors(url, doubt=doubt):
+        with translating_transport_errors(url, doubt=doubt):
             response = self.get_conn().request(method, url, allow_redirects=False, stream=stream, **kwargs)
         if response.status_code in accept:
             return response

@@ -20,20 +20,20 @@ def look_up(conn_id: str, get_connection: Callable[[str], Any]) -> ConnectionSet
     :raises MissingConnectionError: Airflow shows no such connection
     :raises InvalidConnectionError: a field is missing or wrong
     """
-    with _naming_missing(conn_id):
+    with _errors_naming_connection(conn_id):
         connection = get_connection(conn_id)
     return ConnectionSettings.from_connection(connection, connection.extra_dejson)
 
 
 async def look_up_async(conn_id: str) -> ConnectionSettings:
     """The same as :func:`look_up`, for an event loop: the synchronous way can deadlock a triggerer."""
-    with _naming_missing(conn_id):
+    with _errors_naming_connection(conn_id):
         connection = await get_async_connection(conn_id)
     return ConnectionSettings.from_connection(connection, await get_async_extra_dejson(connection))
 
 
 @contextmanager
-def _naming_missing(conn_id: str) -> Iterator[None]:
+def _errors_naming_connection(conn_id: str) -> Iterator[None]:
     try:
         yield
     except AirflowNotFoundException:

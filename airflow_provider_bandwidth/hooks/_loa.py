@@ -52,7 +52,7 @@ class LoaFiles:
                 yield LoaUpload(file.path, self._order_id, error=problem)
                 continue
             try:
-                yield LoaUpload(file.path, self._order_id, self._bring(file))
+                yield LoaUpload(file.path, self._order_id, self._upload_once(file))
             except BandwidthError as error:
                 yield LoaUpload(file.path, self._order_id, error=_explain(error, self._resource))
 
@@ -67,15 +67,17 @@ class LoaFiles:
             return f"the letters that are there could not be read, so it was not sent: {why}"
         return None
 
-    def _bring(self, file: LoaFile) -> str:
-        """The server's name of a letter, which is there then."""
+    def _upload_once(self, file: LoaFile) -> str:
+        """Upload a letter unless it is there, and return the server's name of it."""
         if file.content not in self._there:
             try:
                 self._there[file.content] = self._send(file)
             except _DoubtfulUploadError as doubt:
-                self._look_after(doubt)
+                self._look_for_upload(doubt)
                 if file.content not in self._there:
-                    raise BandwidthError(f"{doubt}, and it is not to be seen. Another try looks once more.") from None
+                    raise BandwidthError(
+                        f"{doubt}, and the order does not show it (yet). A retry looks for it before it sends it again."
+                    ) from None
                 self._describe(self._there[file.content], file)
         return self._there[file.content]
 
@@ -113,7 +115,8 @@ class LoaFiles:
         except BandwidthError as error:
             self._log.warning("Letter %s is at order %s, but without its name: %s", file.path, self._order_id, error)
 
-    def _look_after(self, doubt: BandwidthError) -> None:
+    def _look_for_upload(self, doubt: BandwidthError) -> None:
+        """Look whether an upload was taken whose answer left doubt."""
         try:
             self._look()
         except BandwidthError as error:

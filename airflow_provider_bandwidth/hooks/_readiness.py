@@ -52,7 +52,7 @@ class Readiness:
 
     def shows_account(self) -> bool:
         """Whether Bandwidth shows the account to this user: a list of its sites needs no role [cred]."""
-        return self._ask("account", "sites", lambda _: True, absent=False) is True
+        return self._look_up("account", "sites", lambda _: True, absent=False) is True
 
     def check_roles(self) -> Iterator[Finding]:
         """What this user may see beside orders and SIP peers, which need no role [cred]."""
@@ -61,7 +61,7 @@ class Readiness:
             ("campaigns", f"{self._campaigns}?limit=1", {"headers": _JSON}, "see the campaigns of numbers"),
         )
         for subject, path, options, purpose in questions:
-            seen = self._ask(f"role for {subject}", path, lambda _: True, absent=True, **options)
+            seen = self._look_up(f"role for {subject}", path, lambda _: True, absent=True, **options)
             if isinstance(seen, Finding):
                 text = f"this user cannot {purpose}: {seen.text}. Orders do not need it"
                 yield Finding(seen.subject, State.NOTE, text, seen.ask)
@@ -73,12 +73,12 @@ class Readiness:
 
         :param sip_peer_id: the site's default peer if ``None``
         """
-        exists = self._ask("site", f"sites/{site_id}", lambda _: True, absent=False)
+        exists = self._look_up("site", f"sites/{site_id}", lambda _: True, absent=False)
         if isinstance(exists, Finding) or not exists:
-            yield exists or self._miss_site(site_id)
+            yield exists or self._report_missing_site(site_id)
             return
         yield Finding("site", State.OK, f"site {site_id} exists")
-        peers = self._ask("SIP peer", f"sites/{site_id}/sippeers", read_sip_peers, absent=())
+        peers = self._look_up("SIP peer", f"sites/{site_id}/sippeers", read_sip_peers, absent=())
         if isinstance(peers, Finding):
             yield peers
             return
@@ -97,8 +97,8 @@ class Readiness:
         yield Finding("SIP peer", State.OK, found)
         yield from self._check_messaging(str(site_id), chosen)
 
-    def _miss_site(self, site_id: int) -> Finding:
-        sites = self._ask("site", "sites", read_sites, absent=())
+    def _report_missing_site(self, site_id: int) -> Finding:
+        sites = self._look_up("site", "sites", read_sites, absent=())
         if isinstance(sites, Finding):
             return sites
         text = f"account {self._account_id} has no site {site_id}: correct site_id. It has {_list(sites)}"
@@ -109,8 +109,8 @@ class Readiness:
         place = (site_id, sip_peer_id)
         if place not in self._messaging_of:
             messaging = f"sites/{site_id}/sippeers/{sip_peer_id}/products/messaging"
-            feature = self._ask("SMS", f"{messaging}/features/sms", read_sms_feature, absent=None)
-            tied = self._ask("application", f"{messaging}/applicationSettings", read_application, absent=None)
+            feature = self._look_up("SMS", f"{messaging}/features/sms", read_sms_feature, absent=None)
+            tied = self._look_up("application", f"{messaging}/applicationSettings", read_application, absent=None)
             self._messaging_of[place] = (*_judge_sms(feature, sip_peer_id), _judge_application(tied, sip_peer_id))
         return self._messaging_of[place]
 
@@ -123,20 +123,21 @@ class Readiness:
         """
         for number in telephone_numbers:
             written = write_telephone_number(number, is_e164=self._resource.is_e164).replace("+", "%2B")
-            details = self._ask(
+            details = self._look_up(
                 "number",
                 f"/{self._resource.api_version}/tns/{written}/tndetails",
                 lambda body: read_number_details(body, self._account_id),
                 absent=None,
             )
             if not isinstance(details, NumberDetails) or details.account_id not in (None, self._account_id):
-                yield NumberReadiness(number, (self._judge_lost(details),))
+                yield NumberReadiness(number, (self._report_missing_number(details),))
                 continue
             campaign_id, campaign = self._check_campaign(number, details.campaign_id)
-            found = (*self._check_place(details), campaign)
+            found = (*self._check_number_messaging(details), campaign)
             yield NumberReadiness(number, tuple(each for each in found if each.is_in_the_way), campaign_id)
 
-    def _judge_lost(self, details: NumberDetails | Finding | None) -> Finding:
+    def _report_missing_number(self, details: NumberDetails | Finding | None) -> Finding:
+        """Why a number is not in the account, or why that is not known."""
         if isinstance(details, Finding):
             return details
         if details is None:
@@ -145,7 +146,7 @@ class Readiness:
         text = f"it is in account {details.account_id}, not in {self._account_id}"
         return Finding("number", State.MISSING, text, ACCOUNT_ADMIN)
 
-    def _check_place(self, details: NumberDetails) -> Iterator[Finding]:
+    def _check_number_messaging(self, details: NumberDetails) -> Iterator[Finding]:
         if details.site_id is None or details.sip_peer_id is None:
             yield Finding("location", State.UNKNOWN, "Bandwidth does not show its site and SIP peer", SUPPORT)
             return
@@ -162,7 +163,7 @@ class Readiness:
         :param shown_id: the campaign that the number's details show
         """
         path = f"{self._campaigns}/%2B1{number}"
-        membership = self._ask("campaign", path, read_campaign_membership, absent=None, headers=_JSON)
+        membership = self._look_up("campaign", path, read_campaign_membership, absent=None, headers=_JSON)
         if isinstance(membership, CampaignMembership):
             return membership.campaign_id, _judge_membership(membership)
         if isinstance(membership, Finding):
@@ -181,7 +182,7 @@ class Readiness:
     def _campaigns(self) -> str:
         return f"/v2/accounts/{self._account_id}/tendlc/phoneNumbers"
 
-    def _ask(
+    def _look_up(
         self, subject: str, path: str, read: Callable[[bytes], _Shown], *, absent: _Absent, **options: Any
     ) -> _Shown | _Absent | Finding:
         """What a GET shows, or that it could not be found out.

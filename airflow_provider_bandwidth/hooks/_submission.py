@@ -155,7 +155,7 @@ class Submission:
         lagging: OrderNotFoundError | None = None
         for pause in self._pauses(attempt is not None, "an earlier attempt may have created it"):
             yield pause
-            self._look_alone_after(pause)
+            self._choose_calls(pause)
             try:
                 orders = self._look(attempt)
             except OrderNotFoundError as error:
@@ -190,7 +190,7 @@ class Submission:
         sent_since = attempt.sent_since.replace(microsecond=0)
         for pause in self._pauses(True, "the answer to its POST leaves doubt"):
             yield pause
-            self._look_alone_after(pause)
+            self._choose_calls(pause)
             try:
                 orders = self._look(attempt, known)
             except (BandwidthApiError, InvalidResponseError) as error:
@@ -297,7 +297,7 @@ class Submission:
         doubted_since = self._doubted_since
         for pause in self._pauses(doubted_since is not None, "an earlier POST of it may still create a second one"):
             yield pause
-            self._look_alone_after(pause)
+            self._choose_calls(pause)
             try:
                 others = self._list_same_id()
                 if doubted_since is not None:
@@ -334,8 +334,8 @@ class Submission:
         )
         return (0.0, *_PAUSES)
 
-    def _look_alone_after(self, pause: float) -> None:
-        """The last look before the request is sent again uses no shared list, since one may be wrong."""
+    def _choose_calls(self, pause: float) -> None:
+        """Choose the calls of the next look. The last one before a second POST uses no list that may be wrong."""
         self._calls = (pause == _PAUSES[-1] and self._shared.alone) or self._shared
 
     def _look(self, attempt: EarlierAttempt | None, known: Collection[str] = ()) -> list[TnOrder]:

@@ -29,7 +29,7 @@ from airflow_provider_bandwidth.hooks._exchange import (
 from airflow_provider_bandwidth.hooks._transport_errors import (
     find_cause,
     may_pass,
-    naming_transport_errors,
+    translating_transport_errors,
     was_never_sent,
 )
 from airflow_provider_bandwidth.wire.answers import RETRYABLE_STATUSES, Answer, read_clock_offset, read_pause
@@ -315,7 +315,7 @@ class TokenAuth(AuthBase):
 
     def _fetch(self) -> tuple[str, float]:
         url = self._settings.token_url
-        with naming_transport_errors(url):
+        with translating_transport_errors(url):
             response = self._session.post(
                 url,
                 data={"grant_type": "client_credentials"},

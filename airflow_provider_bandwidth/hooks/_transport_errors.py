@@ -150,8 +150,8 @@ def _describe_local_error(error: Exception) -> str:
 
 
 @contextmanager
-def naming_transport_errors(url: str, *, doubt: Callable[[str], BandwidthError] | None = None) -> Iterator[None]:
-    """Turn errors of the layers below into one of ours, which names the cause and shows no credential.
+def translating_transport_errors(url: str, *, doubt: Callable[[str], BandwidthError] | None = None) -> Iterator[None]:
+    """Turn an error of requests or of the layers below it into one of ours, which shows no credential.
 
     :param doubt: makes the error of a request that may have been acted upon, given what went wrong; ``None`` where that
         does no harm

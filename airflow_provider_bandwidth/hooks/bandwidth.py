@@ -619,12 +619,12 @@ class BandwidthHook(ApiHook):
     def _stream(self, path: str, **kwargs: Any) -> Iterator[tuple[Answer, IO[bytes]]]:
         """A GET whose answer, if it is a 200, is read as it comes."""
         from airflow_provider_bandwidth.hooks._transport import ResponseStream, to_answer
-        from airflow_provider_bandwidth.hooks._transport_errors import naming_transport_errors
+        from airflow_provider_bandwidth.hooks._transport_errors import translating_transport_errors
 
         response = self._open("GET", path, stream=True, **kwargs)
         try:
             answer = to_answer(response, body=b"") if response.status_code == 200 else to_answer(response)
-            with naming_transport_errors(answer.url):
+            with translating_transport_errors(answer.url):
                 yield answer, cast("IO[bytes]", ResponseStream(response))
         finally:
             response.close()

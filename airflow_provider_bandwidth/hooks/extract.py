@@ -75,7 +75,7 @@ def read_telephone_number_column(path: str, column: str, *, encoding: str | None
     :raises InvalidExtractError: its content is not an extract with this column
     """
     kind = path.lower()
-    with _naming_file(path), ObjectStoragePath(path).open("rb") as opened:
+    with _errors_naming_file(path), ObjectStoragePath(path).open("rb") as opened:
         stream = cast(IO[bytes], opened)
         if kind.endswith(".parquet"):
             yield from read_parquet(stream, column, path)
@@ -96,7 +96,7 @@ def _unpack(stream: IO[bytes]) -> IO[bytes]:
 
 
 @contextmanager
-def _naming_file(path: str) -> Iterator[None]:
+def _errors_naming_file(path: str) -> Iterator[None]:
     try:
         yield
     except InvalidExtractError:
@@ -126,7 +126,7 @@ def read_sql_column(conn_id: str, sql: str, column: str | None = None) -> Iterat
     """
     source = f"The query of connection {conn_id!r}"
     with (
-        _naming_query(source),
+        _errors_naming_query(source),
         closing(_connect(conn_id)) as connection,
         closing(_open_cursor(connection)) as cursor,
     ):
@@ -184,7 +184,7 @@ def _find_column(names: list[str], column: str | None, source: str) -> int:
 
 
 @contextmanager
-def _naming_query(source: str) -> Iterator[None]:
+def _errors_naming_query(source: str) -> Iterator[None]:
     """Say of an error whether another try may help. Every driver has classes of its own, under the DB-API's names."""
     try:
         yield

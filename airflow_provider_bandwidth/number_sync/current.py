@@ -39,7 +39,7 @@ class PeerNumbers:
         _replay(orders, imported, site_id=site_id, sip_peer_id=sip_peer_id, since=since)
         return PeerNumbers(frozenset(imported), self.others - imported)
 
-    def agrees(self, counts: Collection[int], moving: Collection[str]) -> bool:
+    def is_confirmed_by(self, counts: Collection[int], moving: Collection[str]) -> bool:
         """Whether the peer counts what its inventory shows, so that no number is left out.
 
         Two counts differ where an order is being worked on meanwhile: then the inventory shows one of them, or a number
@@ -48,12 +48,13 @@ class PeerNumbers:
         :param counts: how many numbers the peer says that it has, before and after its inventory was read
         :param moving: numbers of orders that are open or ended lately: the counts may hold them or not
         """
-        return self.fits(counts, moving) and min(counts) <= self._count() <= max(counts)
+        return self.orders_may_explain(counts, moving) and min(counts) <= self._count() <= max(counts)
 
-    def fits(self, counts: Iterable[int], moving: Collection[str]) -> bool:
-        """Whether orders could be why the peer does not count what its inventory shows.
+    def orders_may_explain(self, counts: Iterable[int], moving: Collection[str]) -> bool:
+        """Whether orders may be why the peer's count differs from what its inventory shows.
 
-        So it may be, where the two lag differently. An inventory that leaves out as many other numbers looks the same.
+        They may be if the count and the inventory lag differently behind them. It is no proof: an inventory that leaves
+        out as many other numbers looks the same.
         """
         count, different = self._count(), set(moving)
         moved = sum(number in self.imported or number in self.others for number in different)

@@ -108,7 +108,7 @@ def lay_out(
         "open_orders": open_orders,
     }
     to_import = [number for number in plan.to_import if number not in held]
-    unchanged, leaving = hold_back_leaving(plan.unchanged, open_orders)
+    unchanged, leaving = split_off_leaving(plan.unchanged, open_orders)
     imports, busy = cut_into_orders(to_import, chunk_size, action=Action.IMPORT, loa_type=loa_type, **place)
     removals, not_removed = cut_into_orders(plan.to_remove, chunk_size, action=Action.REMOVE, **place)
     return Layout(
@@ -214,10 +214,10 @@ def _can_take_over(order: TnOrder, action: Action, site_id: int, sip_peer_id: in
     return True
 
 
-def hold_back_leaving(
+def split_off_leaving(
     unchanged: Iterable[str], open_orders: Iterable[TnOrder]
 ) -> tuple[tuple[str, ...], tuple[BusyNumbers, ...]]:
-    """Take out of the unchanged numbers those that an open REMOVE order is about to take away.
+    """Part the unchanged numbers from those that an open REMOVE order is about to take away.
 
     :return: the numbers that stay, and those that leave
     """

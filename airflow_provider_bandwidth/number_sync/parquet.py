@@ -34,7 +34,7 @@ def read_parquet(stream: IO[bytes], column: str, name: str = "the extract") -> I
         raise InvalidExtractError(
             f"{name} is a Parquet file, and pyarrow is not installed: pip install 'airflow-provider-bandwidth[parquet]'"
         ) from None
-    with _naming_damage(name, pa):
+    with _errors_naming_damage(name, pa):
         file = parquet.ParquetFile(stream, pre_buffer=False, page_checksum_verification=True)
         names = file.schema_arrow.names
         index = find_index(names, column, name)
@@ -55,7 +55,7 @@ def read_parquet(stream: IO[bytes], column: str, name: str = "the extract") -> I
 
 
 @contextmanager
-def _naming_damage(name: str, pa: Any) -> Iterator[None]:
+def _errors_naming_damage(name: str, pa: Any) -> Iterator[None]:
     try:
         yield
     except InvalidExtractError:

@@ -47,7 +47,7 @@ def make_dry_run(reader: PeerReader, request: PlanRequest, max_errors: float, lo
     """
     made = make_plan(reader, request, log)
     no_xcoms = {"unchanged_xcoms": 0, "fate_xcoms": 0, "assign_xcoms": len(made.layout.to_assign)}
-    plan = made.hand_over(reader, request, xcoms=no_xcoms, nonce="", dry_run=True)
+    plan = made.make_handover(reader, request, xcoms=no_xcoms, nonce="", dry_run=True)
     tally = Tally()
     page = ReportPage(plan.place, plan.planned_at.isoformat(timespec="seconds"), tally)
     tally.add_unchanged(len(made.layout.unchanged) + made.layout.counts()["to_assign"])

@@ -19,7 +19,7 @@ _LARGEST: Final = 48 * 2**20
 _SHOWN: Final = 10
 
 
-def bring_letters(hook: BandwidthHook, order_ids: Iterable[str], paths: Sequence[str], ti: Any, log: Any) -> None:
+def upload_letters(hook: BandwidthHook, order_ids: Iterable[str], paths: Sequence[str], ti: Any, log: Any) -> None:
     """Upload each letter to each order, and leave what became of them. No failure is raised: the orders go on.
 
     :param paths: anything that ``ObjectStoragePath`` takes

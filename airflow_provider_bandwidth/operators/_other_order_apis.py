@@ -26,15 +26,15 @@ class OtherOrderApis:
         self._hooks = hook.make_hooks_of_other_order_apis()
         self._log = hook.log
 
-    def ask(self, question: Callable[[BandwidthHook], Iterable[_Found]]) -> Iterator[_Found]:
-        """What each of them answers.
+    def search_each(self, search: Callable[[BandwidthHook], Iterable[_Found]]) -> Iterator[_Found]:
+        """What a search finds through each of them.
 
-        :param question: asks the hook that it is given
+        :param search: searches with the hook that it is given
         :raises BandwidthError: one gave no answer, so that nothing is known of its orders
         """
         for other in list(self._hooks):
             try:
-                found = list(question(other))
+                found = list(search(other))
             except (BandwidthApiError, PageNotFoundError) as error:
                 if isinstance(error, BandwidthApiError) and not error.is_about_a_missing_api:
                     raise
@@ -44,9 +44,10 @@ class OtherOrderApis:
                 yield from found
 
 
-class OnceOnAnyOrderApi(SubmissionJournal):
-    """Remembers as the task's own journal does. Where an earlier attempt may have sent the order, it looks into the
-    other order APIs before a POST: the connection may have named another one then.
+class OtherApisJournal(SubmissionJournal):
+    """The task's own journal, with a look into the account's other order APIs before a POST.
+
+    It looks only where an earlier attempt may have sent the order: the connection may have named another API then.
 
     :param journal: the task's own
     :param request: what is about to be sent
@@ -86,7 +87,7 @@ class OnceOnAnyOrderApi(SubmissionJournal):
                 created_from=since - timedelta(days=1),
             )
 
-        for order in self._others.ask(search):
+        for order in self._others.search_each(search):
             is_older = order.created_at is not None and order.created_at < since - _CLOCK_SKEW
             if is_older or order.processing_status == ProcessingStatus.FAILED:
                 continue

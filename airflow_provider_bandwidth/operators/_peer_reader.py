@@ -144,7 +144,7 @@ class PeerReader:
     def _list_orders(self, **filters: Any) -> list[TnOrder]:
         """Orders of every order API that the account has: whichever made an order, its numbers are what they are."""
         own = self._hook.list_tn_orders(**filters)
-        others = self._others.ask(lambda other: other.list_tn_orders(**filters))
+        others = self._others.search_each(lambda other: other.list_tn_orders(**filters))
         # The two forms of importTnOrders may show each other's orders: ours is the one to go on with.
         return newest_first({order.order_id.lower(): order for order in (*others, *own)}.values())
 
@@ -162,7 +162,7 @@ class PeerReader:
         """The numbers that the peer's inventory shows, and why it may leave out others, if its own count says so."""
         for left in reversed(range(_INVENTORY_LOOKS)):
             before, shown, after = self._read_pages_and_counts()
-            if shown.agrees((before, after), moving):
+            if shown.is_confirmed_by((before, after), moving):
                 return shown, ""
             doubt = (
                 f"SIP peer {self.sip_peer_id} counts {before:,} telephone numbers before and {after:,} after its "
@@ -171,7 +171,7 @@ class PeerReader:
             if left:
                 self._log.warning("%s. Reading it again in %d seconds.", doubt, _INVENTORY_PAUSE)
                 time.sleep(_INVENTORY_PAUSE)
-        if shown.fits((before, after), moving):
+        if shown.orders_may_explain((before, after), moving):
             return shown, doubt
         raise InvalidResponseError(
             f"{doubt}: the inventory cannot be believed, and numbers that it leaves out would be imported again. "
@@ -309,8 +309,8 @@ class PeerReader:
         self._log.info("importTnChecker refuses %d of %d telephone numbers.", len(refused), len(to_import))
         return tuple(refused.values())
 
-    def hides(self, customer_order_ids: Sequence[str] | None) -> bool:
-        """Whether Bandwidth's lists show fewer than all of these orders.
+    def lacks_orders(self, customer_order_ids: Sequence[str] | None) -> bool:
+        """Whether one of these orders is not in Bandwidth's lists (yet).
 
         :param customer_order_ids: ``None`` if they are not known
         """

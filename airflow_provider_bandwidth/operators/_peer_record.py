@@ -82,13 +82,13 @@ class PlanRecord:
         return json.dumps(asdict(self))
 
     @property
-    def is_same_sync(self) -> tuple[str, str, str]:
-        """What two attempts at the same sync share."""
+    def sync_key(self) -> tuple[str, str, str]:
+        """DAG, run and plan task: the same in each attempt at one sync, and in no other sync."""
         return self.dag_id, self.run_id, self.plan_task_id
 
 
 class PeerRecord:
-    """The record of one SIP peer.
+    """The record of one SIP peer; ``key`` is the name of its Variable.
 
     :param account_id: Bandwidth account
     :param site_id: SiteId
@@ -96,7 +96,7 @@ class PeerRecord:
     """
 
     def __init__(self, account_id: str, site_id: int, sip_peer_id: int) -> None:
-        self._key = f"bandwidth_number_sync_{account_id}_{site_id}_{sip_peer_id}"
+        self.key = f"bandwidth_number_sync_{account_id}_{site_id}_{sip_peer_id}"
 
     @classmethod
     def of(cls, plan: Handover) -> Self:
@@ -105,17 +105,17 @@ class PeerRecord:
 
     def read(self) -> PlanRecord | None:
         """The latest plan; ``None`` if there never was one."""
-        text = read_variable(self._key)
+        text = read_variable(self.key)
         return None if text is None else PlanRecord.from_json(text)
 
     def find_holder(self, ti: Any, plan_task_id: str) -> PlanRecord | None:
         """Another sync that has the peer now."""
         record = self.read()
-        if record is None or record.is_same_sync == (ti.dag_id, ti.run_id, plan_task_id):
+        if record is None or record.sync_key == (ti.dag_id, ti.run_id, plan_task_id):
             return None
         if datetime.now(UTC) > datetime.fromisoformat(record.sends_until):
             return None
-        if is_without_airflow(self._key) and not hasattr(ti, "get_dagrun_state"):
+        if is_without_airflow(self.key) and not hasattr(ti, "get_dagrun_state"):
             # A script without Airflow has no runs that could be asked for.
             return None
         return record if _is_going_on(ti, record) else None
@@ -145,7 +145,7 @@ class PeerRecord:
             newest=newest,
             order_ids=earlier.order_ids if earlier else (),
         )
-        write_variable(self._key, mine.to_json())
+        write_variable(self.key, mine.to_json())
         time.sleep(_SETTLED_AFTER_SECONDS)
         settled = self.read()
         return mine if settled is not None and settled.nonce == mine.nonce else None
@@ -158,13 +158,13 @@ class PeerRecord:
         if not self.is_latest(mine.nonce):
             return False
         kept = tuple(order_ids) if len(order_ids) <= _MOST_ORDER_IDS else None
-        write_variable(self._key, replace(mine, order_ids=kept).to_json())
+        write_variable(self.key, replace(mine, order_ids=kept).to_json())
         return True
 
     def release(self, mine: PlanRecord) -> None:
         """Let other syncs plan: this plan sends nothing, or nothing before it is made anew."""
         if self.is_latest(mine.nonce):
-            write_variable(self._key, replace(mine, sends_until=datetime.now(UTC).isoformat()).to_json())
+            write_variable(self.key, replace(mine, sends_until=datetime.now(UTC).isoformat()).to_json())
 
     def is_latest(self, nonce: str) -> bool:
         """Whether no other plan has taken this peer since."""
@@ -176,14 +176,14 @@ class PeerRecord:
 
         :param what: an order for numbers, or one that assigns a campaign
         """
-        write_variable(f"{self._key}_{what}", datetime.now(UTC).isoformat())
+        write_variable(f"{self.key}_{what}", datetime.now(UTC).isoformat())
 
     def seconds_until_shown(self, what: str = SENT) -> float:
         """How long Bandwidth's search may still hide an order that a sync of this peer sent last.
 
         :param what: as of :meth:`note_sending`
         """
-        text = read_variable(f"{self._key}_{what}")
+        text = read_variable(f"{self.key}_{what}")
         if text is None:
             return 0.0
         shown_at = datetime.fromisoformat(text) + SEARCH_SHOWS_AFTER

@@ -105,13 +105,13 @@ class PeerTurn:
     def _wait_for_search(self, mine: PlanRecord) -> None:
         """Wait while Bandwidth's search may hide orders that the sync before has sent."""
         seconds = self.record.seconds_until_shown()
-        if seconds and self.reader.hides(mine.order_ids):
+        if seconds and self.reader.lacks_orders(mine.order_ids):
             self.log.info(
                 "A sync of this SIP peer sent an order a moment ago, and Bandwidth's search may not show it yet: "
                 "waiting up to %d seconds.",
                 seconds,
             )
-            while seconds > 0 and self.reader.hides(mine.order_ids):
+            while seconds > 0 and self.reader.lacks_orders(mine.order_ids):
                 time.sleep(min(_SEARCH_PAUSE, seconds))
                 seconds -= _SEARCH_PAUSE
 

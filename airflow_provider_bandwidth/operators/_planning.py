@@ -76,7 +76,7 @@ class MadePlan:
     findings: Sequence[str] = ()
     broken_limits: Sequence[str] = ()
 
-    def hand_over(
+    def make_handover(
         self, reader: PeerReader, request: PlanRequest, *, xcoms: Mapping[str, Any], nonce: str, dry_run: bool
     ) -> Handover:
         """What the tasks after the plan need.

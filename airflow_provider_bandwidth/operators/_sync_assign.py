@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_bandwidth.hooks._shared_looks import SharedLooks
 from airflow_provider_bandwidth.hooks.bandwidth import EarlierAttempt, SubmissionJournal
 from airflow_provider_bandwidth.number_sync.handover import Handover
-from airflow_provider_bandwidth.operators._asking import derive_order_id
+from airflow_provider_bandwidth.operators._order_content import derive_order_id
 from airflow_provider_bandwidth.operators._order_wait import AskedOrder
 from airflow_provider_bandwidth.operators._peer_record import ASSIGNED, PeerRecord
 from airflow_provider_bandwidth.operators._sync_order import refuse_outdated
@@ -72,7 +72,7 @@ class BandwidthNumberSyncAssignOperator(BandwidthCampaignAssignmentOperator):
         self.reuse_existing_order = True
         return plan
 
-    def _ask(self, context: Context) -> list[AskedOrder]:
+    def _prepare_orders(self, context: Context) -> list[AskedOrder]:
         plan, ti = self._plan, context["ti"]
         assert plan is not None
         asked = []
@@ -103,11 +103,11 @@ class BandwidthNumberSyncAssignOperator(BandwidthCampaignAssignmentOperator):
     ) -> Sequence[SubmissionJournal]:
         assert self._plan is not None
         journals = TaskJournal.for_orders([(each.request.customer_order_id, each.content) for each in asked], context)
-        return [_LatestPlansOrder(journal, self._plan) for journal in journals]
+        return [_LatestPlanJournal(journal, self._plan) for journal in journals]
 
 
-class _LatestPlansOrder(SubmissionJournal):
-    """Remembers as the task's own journal does, and sends nothing once another sync has planned."""
+class _LatestPlanJournal(SubmissionJournal):
+    """The task's own journal, with a check before a POST that no other sync has planned since."""
 
     def __init__(self, journal: SubmissionJournal, plan: Handover) -> None:
         self._journal = journal

@@ -17,7 +17,7 @@ from airflow_provider_bandwidth.hooks._submission import OrderCalls
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, EarlierAttempt, SubmissionJournal
 from airflow_provider_bandwidth.number_sync.current import find_moving
 from airflow_provider_bandwidth.number_sync.handover import Handover
-from airflow_provider_bandwidth.operators._asking import derive_order_id
+from airflow_provider_bandwidth.operators._order_content import derive_order_id
 from airflow_provider_bandwidth.operators._order_wait import AskedOrder
 from airflow_provider_bandwidth.operators._other_order_apis import OtherOrderApis
 from airflow_provider_bandwidth.operators._peer_record import DEFAULT_PLAN_VALID_FOR, PeerRecord, PlanRecord
@@ -133,7 +133,7 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
         self.reuse_existing_order = True
         return plan
 
-    def _ask(self, context: Context) -> list[AskedOrder]:
+    def _prepare_orders(self, context: Context) -> list[AskedOrder]:
         plan, ti = self._plan, context["ti"]
         assert plan is not None
         action = parse_choice("Action", Action, self.action)
@@ -199,7 +199,7 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
         # Each number stands in one order of a plan, so that no other task instance can send the same.
         journals = TaskJournal.for_orders([(each.request.customer_order_id, each.content) for each in asked], context)
         return [
-            _PerishableOrder(journal, perishable, each.request, is_first=is_first, is_taken_over=each.may_be_older)
+            _UpToDateJournal(journal, perishable, each.request, is_first=is_first, is_taken_over=each.may_be_older)
             for each, journal in zip(asked, journals, strict=True)
         ]
 
@@ -270,7 +270,7 @@ class _PerishablePlan:
         there = find_moving(
             (
                 order
-                for order in (*search(self._hook), *self._others.ask(search))
+                for order in (*search(self._hook), *self._others.search_each(search))
                 if order.processing_status != ProcessingStatus.FAILED
             ),
             site_id=self._plan.site_id,
@@ -289,7 +289,7 @@ class _PerishablePlan:
         skipped = set(self._plan.known_order_ids)
 
         def search(hook: BandwidthHook) -> Iterator[TnOrder]:
-            looks = self._looks_of(hook)
+            looks = self._get_looks(hook)
             for entry in looks.iter_entries():
                 order = entry.order
                 is_older = order.created_at is not None and order.created_at < since
@@ -297,7 +297,7 @@ class _PerishablePlan:
                 if not is_older and not is_known and order.processing_status != ProcessingStatus.FAILED:
                     yield looks.complete(entry, hook.get_tn_order)
 
-        for order in chain(search(self._hook), self._others.ask(search)):
+        for order in chain(search(self._hook), self._others.search_each(search)):
             touched = own & order.mentioned_telephone_numbers
             if touched:
                 raise UnsafePlanError(
@@ -305,8 +305,8 @@ class _PerishablePlan:
                     f"{len(touched)} of these {len(own)} telephone numbers. {_WHAT_TO_DO}"
                 )
 
-    def _looks_of(self, hook: BandwidthHook) -> SharedLooks:
-        """The look-ups of the same orders through an order API."""
+    def _get_looks(self, hook: BandwidthHook) -> SharedLooks:
+        """The look-ups of the plan's orders through a hook's order API; made once for each API."""
         name = hook.order_api.name
         if name not in self._looks:
             calls = _make_calls(hook, self._requests[0].action)
@@ -317,19 +317,24 @@ class _PerishablePlan:
 def refuse_outdated(record: PeerRecord, plan: Handover) -> PlanRecord:
     """The latest plan for a SIP peer, if it is this one.
 
-    :raises UnsafePlanError: another sync has planned since
+    :raises UnsafePlanError: another sync has planned since, or that cannot be told
     """
     latest = record.read()
-    if latest is None or latest.nonce != plan.nonce:
-        who = f"run {latest.run_id!r} of DAG {latest.dag_id!r}" if latest else "its record is gone"
+    if latest is None:
         raise UnsafePlanError(
-            f"The plan is out of date: another sync has planned for this SIP peer since ({who}). {_WHAT_TO_DO}"
+            f"Whether the plan is still the latest for its SIP peer cannot be told: Airflow Variable {record.key!r}, "
+            f"which records that, was deleted or changed. {_WHAT_TO_DO}"
+        )
+    if latest.nonce != plan.nonce:
+        raise UnsafePlanError(
+            "The plan is out of date: another sync has planned for this SIP peer since "
+            f"(run {latest.run_id!r} of DAG {latest.dag_id!r}). {_WHAT_TO_DO}"
         )
     return latest
 
 
-class _PerishableOrder(SubmissionJournal):
-    """Remembers as the task's own journal does, and asks the plan before a POST."""
+class _UpToDateJournal(SubmissionJournal):
+    """The task's own journal, with a check before a POST that the plan is still up to date."""
 
     def __init__(
         self,

@@ -33,8 +33,8 @@ from airflow_provider_bandwidth.hooks._submission import OrderCalls
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook, SubmissionJournal
 from airflow_provider_bandwidth.links.bandwidth import ORDER_URL_KEY, BandwidthOrderLink
 from airflow_provider_bandwidth.loa_files import parse_loa_paths
-from airflow_provider_bandwidth.operators._asking import derive_order_id, read_telephone_numbers
-from airflow_provider_bandwidth.operators._loa import bring_letters
+from airflow_provider_bandwidth.operators._loa import upload_letters
+from airflow_provider_bandwidth.operators._order_content import derive_order_id, read_telephone_numbers
 from airflow_provider_bandwidth.operators._order_wait import (
     TIMED_OUT,
     AskedOrder,
@@ -48,7 +48,7 @@ from airflow_provider_bandwidth.operators._order_wait import (
     summarise,
     take_unread,
 )
-from airflow_provider_bandwidth.operators._other_order_apis import OnceOnAnyOrderApi, OtherOrderApis
+from airflow_provider_bandwidth.operators._other_order_apis import OtherApisJournal, OtherOrderApis
 from airflow_provider_bandwidth.operators._task_journal import MappedTaskJournal, earliest_order
 from airflow_provider_bandwidth.order_outcomes import (
     DEFERRAL_MARGIN,
@@ -237,7 +237,7 @@ class BandwidthTnOrderOperator(BaseOperator):
     def execute(self, context: Context) -> Any:
         """Submit the orders, or find them; and wait for them if asked."""
         try:
-            asked = self._ask(context)
+            asked = self._prepare_orders(context)
             reuse = parse_flag("reuse_existing_order", self.reuse_existing_order)
             letters = parse_loa_paths(self.loa_files)
         except (InvalidParameterError, InvalidTelephoneNumbersError) as error:
@@ -262,12 +262,12 @@ class BandwidthTnOrderOperator(BaseOperator):
             ended_since=[each.ended_since for each in asked],
             log=self.hook.log,
         )
-        placed = [self._place(each, outcome) for each, outcome in zip(asked, outcomes, strict=True)]
+        placed = [self._to_placed_order(each, outcome) for each, outcome in zip(asked, outcomes, strict=True)]
         self._order = next((outcome for outcome in outcomes if isinstance(outcome, TnOrder)), None)
         self._push_orders(placed, context)
         if letters and asked[0].request.action is Action.IMPORT:
             taken = [each.order_id for each in placed if each.order_id is not None]
-            bring_letters(self.hook, taken, letters, context["ti"], self.log)
+            upload_letters(self.hook, taken, letters, context["ti"], self.log)
         self._raise_failed_submissions(outcomes, placed, context)
         if self.wait_for_completion:
             made = [outcome.created_at for outcome in outcomes if isinstance(outcome, TnOrder) and outcome.created_at]
@@ -278,7 +278,7 @@ class BandwidthTnOrderOperator(BaseOperator):
 
     # --- what is asked for ---
 
-    def _ask(self, context: Context) -> list[AskedOrder]:
+    def _prepare_orders(self, context: Context) -> list[AskedOrder]:
         """The orders that this task asks for."""
         ended_since = parse_time("reuse_orders_ended_since", self.reuse_orders_ended_since)
         numbers = read_telephone_numbers(self.telephone_numbers, self.log)
@@ -349,11 +349,11 @@ class BandwidthTnOrderOperator(BaseOperator):
             return journals
         others = OtherOrderApis(self.hook)
         return [
-            OnceOnAnyOrderApi(journal, each.request, others, self.hook)
+            OtherApisJournal(journal, each.request, others, self.hook)
             for each, journal in zip(asked, journals, strict=True)
         ]
 
-    def _place(self, asked: AskedOrder, outcome: TnOrder | Exception) -> PlacedOrder:
+    def _to_placed_order(self, asked: AskedOrder, outcome: TnOrder | Exception) -> PlacedOrder:
         action, api = asked.request.action, asked.request.resource.order_api
         placed = PlacedOrder(asked.request.customer_order_id, None if action is None else str(action), api)
         if isinstance(outcome, TnOrder):

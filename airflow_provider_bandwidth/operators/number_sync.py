@@ -1,4 +1,4 @@
-"""The two ends of the nightly number sync: the plan, and the report. In between stand ordinary orders and waits.
+"""The first task of the nightly number sync: the plan. The report, and others, are named here, too.
 
 What travels between the tasks is in ``number_sync.handover``. Where millions of numbers should stay out of Airflow's
 database, configure Airflow's object storage XCom backend: it moves these XComs as any other.
@@ -94,13 +94,14 @@ def number_sync_asset(
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
-    """A plan that is made, but not handed on yet.
+class _PendingPlan:
+    """A plan that is made, but not finished: a person may have to approve it, and another sync may overtake it.
 
-    :param mine: its record; ``None`` if it is a dry run
+    :param turn: its turn at the SIP peer
+    :param mine: its record there; ``None`` if it is a dry run
     """
 
-    peer: PeerTurn
+    turn: PeerTurn
     mine: PlanRecord | None
     request: PlanRequest
     made: MadePlan
@@ -305,58 +306,58 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         return BandwidthHook(str(self.bandwidth_conn_id), self.account_id, self.order_api)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Plan, judge, ask a person if need be, and hand on."""
-        turn = self._plan(context)
-        made = turn.made
+        """Plan, judge, ask a person if need be, and leave the plan for the tasks after it."""
+        pending = self._plan(context)
+        made = pending.made
         is_asked = {"never": False, "unsafe": made.unsafe, "always": made.unsafe or made.layout.order_count}
-        if turn.mine and made.unsafe:
-            figures = {**made.figures(turn.peer.reader), "asks": self.approval != "never"}
+        if pending.mine and made.unsafe:
+            figures = {**made.figures(pending.turn.reader), "asks": self.approval != "never"}
             call_all(self.on_unsafe_plan, context, figures, self.log)
-        if turn.mine and is_asked[self.approval]:
-            self._ask(context, turn, Decision())
-        handover = self._hand_on(context["ti"], turn)
-        if turn.mine and made.unsafe:
+        if pending.mine and is_asked[self.approval]:
+            self._ask_person(context, pending, Decision())
+        handover = self._finish_plan(context["ti"], pending)
+        if pending.mine and made.unsafe:
             raise AirflowFailException(made.unsafe)
         return handover.to_dict()
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Go on when a person has answered, or nobody in time."""
+        """Go on after a person's answer, or after the time for one."""
         ti = context["ti"]
-        asked, state = self._pull_asked(ti)
+        asked, state = self._pull_asked_plan(ti)
         # Where a question is asked again, somebody may have seen another text.
         is_first = ti.try_number <= 1 and not state.problem
         decision = read_answer(event, asked.question, is_first_question=is_first)
         self.log.info("The plan: %s.", decision)
         if not decision.is_approved:
             self._end_unapproved(ti, asked, decision)
-        # This is what the report says if the task dies from here on.
+        # If the task dies from here on, the report finds this decision.
         replace(asked, decision=replace(decision, problem=_NOT_PLANNED_AGAIN)).push(ti)
         return self.send_approved(context, decision.to_dict())
 
     def send_approved(self, context: Context, decision: Mapping[str, str], event: object = None) -> dict[str, Any]:
-        """Plan anew, and hand on what was approved: the answer may be hours younger than the plan.
+        """Plan anew, since the answer may be hours younger than the plan, and leave what was approved.
 
         :param decision: the approval
-        :param event: what the clock sent that woke the task, if it had to wait for another sync
+        :param event: the event of the timer that resumed the task, if it had to wait for another sync
         """
         ti = context["ti"]
-        asked, _ = self._pull_asked(ti)
+        asked, _ = self._pull_asked_plan(ti)
         approved = Decision.from_dict(decision)
         try:
-            turn = self._plan(context)
-            growth = turn.made.find_growth(asked.pull_changes(ti, self.task_id), asked.broken_limits)
+            pending = self._plan(context)
+            growth = pending.made.find_growth(asked.pull_changes(ti, self.task_id), asked.broken_limits)
             if growth:
-                self._refuse_growth(context, turn, replace(approved, problem=growth))
-            return self._hand_on(ti, turn, decision=approved).to_dict()
+                self._refuse_growth(context, pending, replace(approved, problem=growth))
+            return self._finish_plan(ti, pending, decision=approved).to_dict()
         except AirflowRescheduleException:
-            self._wait_approved(approved)
+            self._defer_approved(approved)
 
-    # --- a plan is made, and handed on ---
+    # --- a plan is made, and left for the tasks after it ---
 
-    def _plan(self, context: Context) -> _Turn:
+    def _plan(self, context: Context) -> _PendingPlan:
         with failing_at_once():
             site_id, sip_peer_id = self._resolve_place()
-            peer = PeerTurn(
+            turn = PeerTurn(
                 PeerRecord(self.hook.account_id, site_id, sip_peer_id),
                 PeerReader(self.hook, site_id, sip_peer_id, self.log),
                 context,
@@ -367,27 +368,21 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
                 lambda: parse_flag("allow_older_run", self.allow_older_run),
                 self.log,
             )
-            self.log.info(
-                "Planning a sync of account %s (connection %r), site %d, SIP peer %d.",
-                self.hook.account_id,
-                self.bandwidth_conn_id,
-                site_id,
-                sip_peer_id,
-            )
+            self.log.info("Planning a sync of %s (connection %r).", turn.reader.place, self.bandwidth_conn_id)
             is_dry_run = parse_flag("dry_run", self.is_dry_run)
             request = self._make_request()
-            mine = None if is_dry_run else peer.take(assigns=request.campaign_id is not None)
-            made = make_plan(peer.reader, request, self.log)
-            return _Turn(peer, mine, request, made)
+            mine = None if is_dry_run else turn.take(assigns=request.campaign_id is not None)
+            made = make_plan(turn.reader, request, self.log)
+            return _PendingPlan(turn, mine, request, made)
 
-    def _hand_over(self, ti: Any, turn: _Turn, *, question: str = "", decision: Decision | None = None) -> Handover:
+    def _push_plan(self, ti: Any, pending: _PendingPlan, decision: Decision | None, question: str = "") -> Handover:
         """Leave the plan for the tasks after it."""
-        handover = turn.made.hand_over(
-            turn.peer.reader,
-            turn.request,
-            xcoms=push_numbers(ti, turn.made.layout, list_unchanged=self.list_unchanged),
-            nonce=turn.mine.nonce if turn.mine else "",
-            dry_run=turn.mine is None,
+        handover = pending.made.make_handover(
+            pending.turn.reader,
+            pending.request,
+            xcoms=push_numbers(ti, pending.made.layout, list_unchanged=self.list_unchanged),
+            nonce=pending.mine.nonce if pending.mine else "",
+            dry_run=pending.mine is None,
         )
         handover = replace(
             handover,
@@ -400,47 +395,47 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         handover.push(ti)
         return handover
 
-    def _hand_on(self, ti: Any, turn: _Turn, decision: Decision | None = None) -> Handover:
-        """Leave the plan, and note the orders that are about to be sent, if this is still the latest plan."""
-        handover = self._hand_over(ti, turn, decision=decision)
-        record, mine = turn.peer.record, turn.mine
+    def _finish_plan(self, ti: Any, pending: _PendingPlan, decision: Decision | None = None) -> Handover:
+        """Leave the plan. If it is still the latest, note its orders, which may be sent now; else wait, or fail."""
+        handover = self._push_plan(ti, pending, decision)
+        record, mine = pending.turn.record, pending.mine
         if mine is not None:
             if handover.is_sent:
-                is_latest = record.keep_orders(mine, handover.new_order_ids(ti, self.task_id, turn.made.layout))
+                is_latest = record.keep_orders(mine, handover.new_order_ids(ti, self.task_id, pending.made.layout))
             else:
-                # Nobody has to wait until Bandwidth's search shows what an unsafe plan never sends.
+                # A plan that is not sent leaves nothing that another sync would have to wait for.
                 is_latest = record.is_latest(mine.nonce)
             if not is_latest:
-                turn.peer.wait_or_fail(record.read())
+                pending.turn.wait_or_fail(record.read())
         return handover
 
     # --- a person decides ---
 
-    def _ask(self, context: Context, turn: _Turn, decision: Decision) -> NoReturn:
+    def _ask_person(self, context: Context, pending: _PendingPlan, decision: Decision) -> NoReturn:
         """Park the task until a person has answered. Others may sync the SIP peer meanwhile."""
-        question = turn.made.make_question(turn.peer.reader, self.approval_timeout)
-        self._hand_over(context["ti"], turn, question=question.digest, decision=decision)
-        turn.peer.record.release(cast("PlanRecord", turn.mine))
+        question = pending.made.make_question(pending.turn.reader, self.approval_timeout)
+        self._push_plan(context["ti"], pending, decision, question.digest)
+        pending.turn.record.release(cast("PlanRecord", pending.mine))
         self.log.info("Asking a person: %s", question.subject)
         ask_person(context, question, approvers=self.approvers, timeout=self.approval_timeout)
 
-    def _pull_asked(self, ti: Any) -> tuple[Handover, Decision]:
-        """The plan that a person was asked about, and what is decided so far."""
+    def _pull_asked_plan(self, ti: Any) -> tuple[Handover, Decision]:
+        """The plan that a person was asked about, and what has been decided so far."""
         asked = Handover.pull(ti, self.task_id)
         if asked is None or asked.decision is None:
             raise AirflowFailException("The plan that was asked about is gone. Nothing was sent. Start a new run.")
         return asked, asked.decision
 
-    def _refuse_growth(self, context: Context, turn: _Turn, decision: Decision) -> NoReturn:
+    def _refuse_growth(self, context: Context, pending: _PendingPlan, decision: Decision) -> NoReturn:
         """Ask again, where Airflow shows the new question; otherwise send nothing."""
         ti = context["ti"]
         if shows_new_text():
-            self._ask(context, turn, Decision(problem=f"the plan was {decision}"))
-        turn.peer.record.release(cast("PlanRecord", turn.mine))
-        self._end_unapproved(ti, self._hand_over(ti, turn, decision=decision), decision)
+            self._ask_person(context, pending, Decision(problem=f"the plan was {decision}"))
+        pending.turn.record.release(cast("PlanRecord", pending.mine))
+        self._end_unapproved(ti, self._push_plan(ti, pending, decision), decision)
 
-    def _wait_approved(self, decision: Decision) -> NoReturn:
-        """Look again later, with the approval in hand: a rescheduled task would start again, and ask again."""
+    def _defer_approved(self, decision: Decision) -> NoReturn:
+        """Wait deferred, which keeps the approval: a task that is rescheduled would start, and ask, again."""
         from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 
         self.defer(
@@ -448,7 +443,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
             method_name="send_approved",
             kwargs={"decision": decision.to_dict()},
         )
-        raise AssertionError("Airflow did not park the task.")  # pragma: no cover
+        raise AssertionError("Airflow did not defer the task.")  # pragma: no cover
 
     def _end_unapproved(self, ti: Any, plan: Handover, decision: Decision) -> NoReturn:
         replace(plan, decision=decision).push(ti)

@@ -85,7 +85,7 @@ class Inventory:
         """Put numbers at a peer without an order."""
         for numbers, by_order in ((imported, True), (owned, False)):
             for number in numbers:
-                self._place(HostedNumber(number, location, by_order))
+                self._put(HostedNumber(number, location, by_order))
 
     def import_number(self, telephone_number: str, location: Location, clock: float, *, external: bool) -> None:
         """Take a number in, or reset it if it is here ("resets every attribute of the number" [oas1]).
@@ -95,7 +95,7 @@ class Inventory:
         self._note_change(telephone_number, clock)
         if telephone_number in self._numbers:
             self.resets[telephone_number] += 1
-        self._place(HostedNumber(telephone_number, location, True, external))
+        self._put(HostedNumber(telephone_number, location, True, external))
         self.options[telephone_number] = NumberOptions(since=clock)
 
     def remove_number(self, telephone_number: str, clock: float) -> None:
@@ -115,11 +115,11 @@ class Inventory:
         since = [change for change in self._changes if change.clock > clock]
         past = Inventory()
         for hosted in self._numbers.values():
-            past._place(hosted)
+            past._put(hosted)
         for change in reversed(since):
             past._forget(change.telephone_number)
             if change.before is not None:
-                past._place(change.before)
+                past._put(change.before)
         return past
 
     def _forget(self, telephone_number: str) -> None:
@@ -154,7 +154,7 @@ class Inventory:
     def _get_peers(self, locations: Sequence[Location]) -> list[_Peer]:
         return [self._peers[location] for location in locations if location in self._peers]
 
-    def _place(self, hosted: HostedNumber) -> None:
+    def _put(self, hosted: HostedNumber) -> None:
         self._forget(hosted.telephone_number)
         self._numbers[hosted.telephone_number] = hosted
         peer = self._peers.setdefault(hosted.location, _Peer())

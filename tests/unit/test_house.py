@@ -29,7 +29,7 @@ operators.messages notifications.bandwidth
 notifications._limit
 operators.bandwidth sensors.bandwidth sensors.messages
 sensors._waiting operators._order_wait operators._task_journal
-operators._asking operators._loa operators._other_order_apis
+operators._order_content operators._loa operators._other_order_apis
 order_outcomes lineage
 triggers.messages
 triggers.bandwidth triggers._message_poller
@@ -95,20 +95,20 @@ def _own_imports(path: Path) -> set[str]:
     return {name.removeprefix(f"{PACKAGE}.") for name in _imports(path) if name.startswith(f"{PACKAGE}.")}
 
 
-def _place(module: str) -> str:
+def _floor_of(module: str) -> str:
     """The name on the floors: a module's own, or its package's."""
     return module if module in FLOOR else module.rpartition(".")[0] or module
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_point_down(module: str) -> None:
-    assert _place(module) in FLOOR, f"{module} has no floor: give it one in FLOORS"
+    assert _floor_of(module) in FLOOR, f"{module} has no floor: give it one in FLOORS"
     upwards = {
         other
         for other in _own_imports(MODULES[module])
-        if _place(other) != _place(module)
+        if _floor_of(other) != _floor_of(module)
         and not other.startswith("sandbox")
-        and FLOOR[_place(other)] <= FLOOR[_place(module)]
+        and FLOOR[_floor_of(other)] <= FLOOR[_floor_of(module)]
     }
     assert not upwards, f"{module} imports upwards: {sorted(upwards)}"
 
@@ -121,7 +121,7 @@ def test_there_is_no_circle_of_imports() -> None:
     assert not left, f"these import each other: {sorted(left)}"
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if _place(m) in PURE or m in PURE or m.split(".")[0] in PURE])
+@pytest.mark.parametrize("module", [m for m in MODULES if _floor_of(m) in PURE or m in PURE or m.split(".")[0] in PURE])
 def test_what_is_pure_imports_neither_airflow_nor_requests(module: str) -> None:
     roots = {name.split(".")[0] for name in _imports(MODULES[module])}
     assert not roots & set(IMPURE)

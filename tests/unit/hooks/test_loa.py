@@ -100,7 +100,7 @@ def test_a_doubtful_upload_is_looked_for_at_once(hook: BandwidthHook, sandbox: S
     (lost,) = hook.upload_loa_files(order_id, [SCAN])
     assert lost.file_id is None
     assert "HTTP 503" in str(lost.error)
-    assert "Another try looks once more" in str(lost.error)
+    assert "the order does not show it (yet). A retry looks for it before it sends it again" in str(lost.error)
     sandbox.inject("status", operation="loa-upload", status=503, when="before")
     sandbox.inject("status", operation="loa-list", status=503, after=1, times=None)
     (unknown,) = hook.upload_loa_files(order_id, [SCAN])

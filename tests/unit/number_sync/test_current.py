@@ -104,29 +104,29 @@ def test_order_that_does_not_show_its_end_may_have_ended_lately() -> None:
 
 def test_inventory_is_believed_if_the_peer_counts_as_many() -> None:
     numbers = PeerNumbers(frozenset({A, B}), frozenset({C}))
-    assert numbers.agrees((3, 3), ())
-    assert not numbers.agrees((4, 4), ())
-    assert not numbers.agrees((2, 2), ())
+    assert numbers.is_confirmed_by((3, 3), ())
+    assert not numbers.is_confirmed_by((4, 4), ())
+    assert not numbers.is_confirmed_by((2, 2), ())
 
 
 def test_counts_that_differ_fit_if_orders_move_as_many_numbers() -> None:
     numbers = PeerNumbers(frozenset({A, B}), frozenset())
-    assert numbers.agrees((2, 3), {C})
-    assert numbers.agrees((1, 2), {B})
-    assert numbers.agrees((1, 3), {B, C})
-    assert not numbers.agrees((2, 3), ())
-    assert not numbers.agrees((1, 3), {B})
-    assert not numbers.agrees((1, 3), {C})
+    assert numbers.is_confirmed_by((2, 3), {C})
+    assert numbers.is_confirmed_by((1, 2), {B})
+    assert numbers.is_confirmed_by((1, 3), {B, C})
+    assert not numbers.is_confirmed_by((2, 3), ())
+    assert not numbers.is_confirmed_by((1, 3), {B})
+    assert not numbers.is_confirmed_by((1, 3), {C})
 
 
 def test_counts_that_agree_with_each_other_leave_nothing_to_what_orders_move() -> None:
     numbers = PeerNumbers(frozenset({A, B}), frozenset())
-    assert not numbers.agrees((3, 3), {C})
-    assert not numbers.agrees((1, 1), {B})
-    assert numbers.fits((3, 3), {C})
-    assert numbers.fits((1, 1), {B})
-    assert not numbers.fits((4,), {C})
-    assert not numbers.fits((0,), {B})
+    assert not numbers.is_confirmed_by((3, 3), {C})
+    assert not numbers.is_confirmed_by((1, 1), {B})
+    assert numbers.orders_may_explain((3, 3), {C})
+    assert numbers.orders_may_explain((1, 1), {B})
+    assert not numbers.orders_may_explain((4,), {C})
+    assert not numbers.orders_may_explain((0,), {B})
 
 
 def test_open_orders_and_those_that_ended_lately_move_numbers() -> None:

@@ -13,9 +13,9 @@ from airflow_provider_bandwidth.number_sync.layout import (
     BusyNumbers,
     OrderChunk,
     cut_into_orders,
-    hold_back_leaving,
     hold_back_refused,
     lay_out,
+    split_off_leaving,
 )
 from airflow_provider_bandwidth.number_sync.plan import plan_number_sync
 from airflow_provider_bandwidth.orders import Action, ProcessingStatus, TelephoneNumberError, TnOrder
@@ -104,7 +104,7 @@ def test_open_removal_shows_no_peer_and_is_taken_over() -> None:
 
 def test_number_that_is_being_removed_is_not_unchanged() -> None:
     orders = [open_order((A, C), action=Action.REMOVE), open_order((B,))]
-    assert hold_back_leaving((A, B), orders) == ((B,), (BusyNumbers(frozenset({A}), "o-1", "REMOVE"),))
+    assert split_off_leaving((A, B), orders) == ((B,), (BusyNumbers(frozenset({A}), "o-1", "REMOVE"),))
 
 
 def ended(

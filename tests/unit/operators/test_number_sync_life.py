@@ -186,6 +186,24 @@ def test_plan_after_which_another_run_has_planned_is_not_sent(
     assert bandwidth.orders == []
 
 
+@pytest.mark.parametrize("text", [None, "", "{}"])
+def test_plan_whose_record_is_gone_is_not_sent(
+    text: str | None, bandwidth: Sandbox, monday: Run, variables: FakeVariables
+) -> None:
+    plan = Handover.from_dict(monday.plan(NUMBERS[:3]))
+    key = _peer_record.PeerRecord.of(plan).key
+    if text is None:
+        del variables.values[key]
+    else:
+        variables.values[key] = text
+    with pytest.raises(
+        AirflowFailException, match=rf"cannot be told: Airflow Variable '{key}'.*deleted or changed\. Nothing was sent"
+    ) as caught:
+        monday.submit()
+    assert "has planned" not in str(caught.value)
+    assert bandwidth.orders == []
+
+
 def test_script_without_airflow_may_make_two_runs(
     bandwidth: Sandbox, monday: Run, variables: FakeVariables, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""What an operator that submits an order asks for: the telephone numbers it was given, and what names the order."""
+"""What an order holds and is called: the telephone numbers that an operator was given, and the CustomerOrderId."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read_telephone_numbers(values: Iterable[str] | str | None, log: Any) -> tuple[str, ...]:
-    """The telephone numbers of a parameter, ten digits each; ``None`` is what a template rendered none to.
+    """The telephone numbers of a parameter, ten digits each. ``None``, which a template may render, holds none.
 
     :param log: of the task; Airflow 2.11's and 3's loggers share no type
     :raises InvalidTelephoneNumbersError: names every value that is none
