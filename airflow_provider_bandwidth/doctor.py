@@ -46,7 +46,7 @@ def examine(
     yield _judge_order_api(account_id, order_api, answers)
     try:
         if site_id is None and settings.site_id is None:
-            text = "the connection names no site, so each task has to; --site-id looks at one"
+            text = "the connection names no site, so each task has to name one. To look at one now, give --site-id"
             yield Finding("site", State.NOTE, text, AIRFLOW_ADMIN)
         else:
             yield from hook.readiness.check_location(

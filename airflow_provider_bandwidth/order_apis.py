@@ -78,7 +78,7 @@ class OrderApi:
     :param removals: the resource that takes REMOVE orders; the same where an order says what it does
     :param loa_type: LoaType of an import that names none; ``None`` if it is left out, which Bandwidth reads as CARRIER
     :param longest_wait: seconds that its orders are waited for, unless the caller says how long
-    :param is_confirmed: whether its orders may have to be confirmed by another customer of Bandwidth, for two days
+    :param may_need_confirmation: whether another customer of Bandwidth may have to confirm its orders, within two days
     """
 
     name: str
@@ -86,7 +86,7 @@ class OrderApi:
     removals: OrderResource
     loa_type: LoaType | None = None
     longest_wait: float = float("inf")
-    is_confirmed: bool = True
+    may_need_confirmation: bool = True
 
     @property
     def resources(self) -> tuple[OrderResource, ...]:
@@ -174,7 +174,7 @@ _TN_OPTIONS: Final = OrderResource(
     numbers_below=("TnOptionGroups", "TnOptionGroup"),
 )
 #: Orders that set options of numbers, such as their campaign. Every account has them beside its order API for numbers.
-TN_OPTIONS: Final = OrderApi("tnoptions", _TN_OPTIONS, _TN_OPTIONS, is_confirmed=False)
+TN_OPTIONS: Final = OrderApi("tnoptions", _TN_OPTIONS, _TN_OPTIONS, may_need_confirmation=False)
 
 
 def parse_order_api(value: object, name: str = "order_api", *, also: tuple[OrderApi, ...] = ()) -> OrderApi:

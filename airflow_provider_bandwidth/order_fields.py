@@ -153,7 +153,7 @@ def parse_telephone_numbers(values: Iterable[object]) -> tuple[str, ...]:
 
 
 def unless_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The same check for a field that may be left out."""
+    """Make the same check for a field that may be left out."""
     return lambda value: None if value is None else check(value)
 
 
@@ -167,7 +167,7 @@ _LONGEST_NAME = 45
 
 
 def parse_text(name: str, longest: int | None = None) -> Callable[[object], str]:
-    """A check for a text in one line that is not empty; a whole number counts as text.
+    """Make a check for a text in one line that is not empty; a whole number counts as text.
 
     :param name: the field, for the error
     :param longest: how many characters it may have

@@ -1,13 +1,14 @@
-"""What the hooks share: an Airflow connection, its session, and a call that is sent again with a rotated secret."""
+"""What the hooks share: an Airflow connection, its session, and a call, which is repeated if a secret was rotated."""
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.providers.common.compat.sdk import BaseHook, mask_secret
 
@@ -166,6 +167,20 @@ class ApiHook(BaseHook, ABC):
         from airflow_provider_bandwidth.hooks._transport import to_answer
 
         return to_answer(self._open(method, path, **kwargs))
+
+    @contextmanager
+    def _stream(self, path: str, **kwargs: Any) -> Iterator[tuple[Answer, IO[bytes]]]:
+        """A GET whose answer, if it is a 200, is read as it comes. The parameters are those of :meth:`_call`."""
+        from airflow_provider_bandwidth.hooks._transport import ResponseStream, to_answer
+        from airflow_provider_bandwidth.hooks._transport_errors import translating_transport_errors
+
+        response = self._open("GET", path, stream=True, **kwargs)
+        try:
+            answer = to_answer(response, body=b"") if response.status_code == 200 else to_answer(response)
+            with translating_transport_errors(answer.url):
+                yield answer, cast("IO[bytes]", ResponseStream(response))
+        finally:
+            response.close()
 
     def _open(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         """Send a request; once more with the connection as it is now, if the credentials were refused and it changed.

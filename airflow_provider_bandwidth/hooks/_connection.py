@@ -257,7 +257,7 @@ def parse_account_id(value: object, name: str = "account_id") -> str:
 
 
 def _check_json(text: object) -> None:
-    """Airflow takes Extra that is no JSON for none at all; its text may hold secrets, so it is not shown."""
+    """Refuse Extra that is no JSON: Airflow would treat it as empty. Its text may hold secrets and is not shown."""
     try:
         json.loads(text) if isinstance(text, str) and text.strip() else None
     except ValueError:
@@ -338,7 +338,7 @@ _PLACEHOLDER: Final = re.compile(r"\{(base_url|account_id|order_id)\}")
 
 
 def _parse_order_url(pattern: str | None) -> str | None:
-    """A pattern that can only become the address of a web page: it is put behind a button."""
+    """Check that the pattern can only become the address of a web page, since a button leads to it."""
     if not pattern:
         return None
     problem = "expected the http or https address of a page, like https://ui.example.com/{account_id}/{order_id}"

@@ -201,7 +201,7 @@ def _gunzip(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _inflate(unpacker: Any, packed: bytes) -> Generator[bytes, None, bytes]:
-    """Unpack in pieces; return what is left behind the end."""
+    """Unpack in pieces; return what follows the end."""
     while True:
         piece = unpacker.decompress(packed, _PIECE_SIZE)
         packed = unpacker.unconsumed_tail

@@ -22,7 +22,7 @@ _ANY: Final = {"Accept": "*/*"}
 
 
 class _DoubtfulUploadError(BandwidthError):
-    """It may have been taken."""
+    """Bandwidth may have taken the letter: the answer does not tell."""
 
 
 class LoaFiles:
@@ -45,7 +45,7 @@ class LoaFiles:
         self._seen: set[str] = set()
 
     def upload(self, files: Iterable[LoaFile]) -> Iterator[LoaUpload]:
-        """Bring each letter to the order, unless it is there; a failure of one is no failure of another."""
+        """Upload each letter that is not there yet. One that fails does not stop the others."""
         problem = self._find_problem()
         for file in files:
             if problem is not None:
@@ -59,7 +59,7 @@ class LoaFiles:
     def _find_problem(self) -> str | None:
         """Why no letter can be sent, if none can."""
         if not self._resource.takes_loa_files:
-            return f"{self._resource.order_api} takes no letters: keep it for Bandwidth to ask for"
+            return f"{self._resource.order_api} takes no letters. Keep it: Bandwidth may ask for it"
         try:
             self._look()
         except BandwidthError as error:
@@ -108,7 +108,7 @@ class LoaFiles:
         return file_id
 
     def _describe(self, file_id: str, file: LoaFile) -> None:
-        """Say what a file is. It counts without that, too."""
+        """Tell Bandwidth the file's name. The letter counts without it, too."""
         path = f"{self._path}/{quote(file_id, safe='')}/metadata"
         try:
             self._call("PUT", path, accept=range(200, 300), data=write_metadata(file.document_name), headers=_XML)

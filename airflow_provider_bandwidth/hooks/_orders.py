@@ -40,7 +40,8 @@ XML: Final = {"Content-Type": "application/xml; charset=utf-8"}
 _LIST_STATUSES: Final = (200, 204, 400, 404)
 #: Some lists of v2 want these, though nobody documents it for orders of imports [mcp3p].
 _FIRST_PAGE: Final = {"page": "1", "size": "1000"}
-#: Orders in a status that a list cannot be asked for are picked from those this young: RECEIVED is soon over.
+#: Some statuses no list can be asked for. Orders in these are picked from those made within this time: RECEIVED is
+#: soon over.
 _NEW: Final = timedelta(days=1)
 
 
@@ -115,7 +116,7 @@ class Orders:
         return order
 
     def complete(self, entry: OrderListEntry) -> TnOrder:
-        """The whole order of a list entry: read on its own where the list left out its numbers, if ended only once."""
+        """The whole order of a list entry. It is read if the list left out its numbers; once only, if it has ended."""
         shown = entry.order
         if not entry.is_summary and shown.telephone_numbers:
             return shown
@@ -149,7 +150,7 @@ class Orders:
     def search_by_status(
         self, statuses: Sequence[str] | str | None, now: datetime, **filters: Any
     ) -> Sequence[OrderListEntry]:
-        """The same, for any statuses. Orders of one that a list cannot be asked for are picked from the new ones."""
+        """The same, for any statuses. Where no list can be asked for a status, it is picked from the new orders."""
         if not statuses:
             return self.search(**filters)
         wanted = {

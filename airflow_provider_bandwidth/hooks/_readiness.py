@@ -1,6 +1,6 @@
 """What stands between an account and its orders, and between a number and its first text. Pure: it is given the calls.
 
-GETs only. Nothing counts as fine that was not seen: what a user may not see is unknown, and is said to be.
+GETs only. What the user may not see is reported as unknown, never as fine.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ class Sending:
         if earlier is None:
             return self.send()
         if earlier.message_id is not None:
-            self._log.info("An earlier attempt sent message %s. Nothing is sent.", earlier.message_id)
+            self._log.info("An earlier attempt sent message %s. Nothing more is sent.", earlier.message_id)
             return SentMessage(earlier.message_id)
         until = earlier.until or self._calls.now() + _CLOCK_SKEW
         if until <= earlier.since:
@@ -157,7 +157,8 @@ class Sending:
             found = self._find(doubt.reason, since, until)
             if found is None:
                 raise AmbiguousMessageError(
-                    f"{doubt.reason}. Bandwidth's search has shown no such text for a minute, which is no proof"
+                    f"{doubt.reason}. Bandwidth's search has shown no such text for a minute, which does not prove "
+                    "that there is none"
                 ) from None
             return found
         except BandwidthError:
@@ -195,9 +196,9 @@ class Sending:
                 f"{reason}, and the search shows {len(ours)} texts of this length between the same numbers",
                 sorted(ours),
             )
-        return self._take(next(iter(ours.values()))) if ours else None
+        return self._take_over(next(iter(ours.values()))) if ours else None
 
-    def _take(self, record: MessageRecord) -> SentMessage:
+    def _take_over(self, record: MessageRecord) -> SentMessage:
         self._log.warning(
             "Message %s, taken by Bandwidth at %s, has this text's sender, receiver and length: it is taken to be this "
             "text. Nothing more is sent.",

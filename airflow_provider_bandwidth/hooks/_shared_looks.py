@@ -6,8 +6,8 @@ turn
     Every submission goes on until it wants to look again. Those whose pause is over take their turn one after the
     other, so that what one turn sends is looked for in the next.
 list
-    The account's orders made since a day, whole, in one answer. It answers what a submission may ask of it: it began
-    after the last POST of that submission, and in this turn, so after its last pause.
+    The account's orders made since a day, whole, in one answer. A submission may look into a list that was begun after
+    its last POST and in this turn, which is after its last pause.
 
 A list proves that there is no order only if it is complete: Bandwidth cuts lists off, and may show summaries without
 ids. What a list does not answer is asked for by itself, as a single submission does.
@@ -92,7 +92,7 @@ class SharedLooks:
         return replace(self._calls, create=self._create, get=self._get, list=self._search, alone=self._calls)
 
     def begin_turn(self, size: int) -> None:
-        """Begin a turn, in which what was read before answers nothing any more.
+        """Begin a turn. A list that was read before it is used no more.
 
         :param size: how many submissions take their turn
         """
@@ -168,7 +168,7 @@ class SharedLooks:
     def _read_list_for_many(self) -> _OrderList | None:
         """The list; ``None`` if so few ask that it is not worth one.
 
-        :raises BandwidthApiError: no answer: then there is none to the single calls either
+        :raises BandwidthApiError: Bandwidth gave no answer; it would give none to single calls either
         """
         if self._turn_size <= _FEW and not self._is_fresh(self._list):
             return None
@@ -239,15 +239,15 @@ def submit_side_by_side(
 def run_side_by_side(
     submissions: Sequence[Steps[TnOrder]], looks: SharedLooks, sleep: Callable[[float], None]
 ) -> list[TnOrder | Exception]:
-    """Run many submissions to their end, in turns. None fails another.
+    """Run many submissions to their end, in turns. One that fails does not stop the others.
 
-    A pause may take longer than it was asked for, never shorter: those that end soon after each other share a turn.
+    A pause may take longer than a submission asked for, never shorter: pauses that end close together share a turn.
 
     :param sleep: pauses for so many seconds
     :return: for each, in their order, its order or its error
     """
     outcomes: dict[int, TnOrder | Exception] = {}
-    #: The seconds that each of those that still run has to wait.
+    #: The seconds that each submission that still runs has to wait.
     waits = dict.fromkeys(range(len(submissions)), 0.0)
     while waits:
         soon = min(waits.values()) + _SAME_TURN

@@ -1,4 +1,4 @@
-"""Find or create: one request on its way to being exactly one order. Knows no HTTP: it is given three calls.
+"""Find or create: one request on its way to being exactly one order. Knows no HTTP: it is given the calls.
 
 Bandwidth does not refuse a duplicate, and importing a live number again resets its attributes [oas1]. So Bandwidth is
 searched before every POST, and again after a POST whose answer leaves doubt. The words used here:
@@ -58,8 +58,8 @@ _PAUSES: Final = (1.0, 3.0, 8.0, 18.0, 30.0)
 _CLOCK_SKEW: Final = timedelta(minutes=5)
 #: Assumed longest time from creation to end of an order that shows no LastModifiedDate (the seed's dialect).
 _LONGEST_WORK: Final = timedelta(days=1)
-#: How often an order is read again before it is believed to be another's: a proxy may have mixed answers up.
-_READS_OF_ANOTHERS: Final = 3
+#: How often an order is read again before it counts as foreign, not as ours: a proxy may have mixed answers up.
+_READS_BEFORE_FOREIGN: Final = 3
 #: The most POSTs that one submission sends. Before the next, look-ups must have shown that none created an order.
 _MAX_POSTS: Final = 3
 
@@ -118,7 +118,7 @@ class Submission:
         self._log = log
         self._doubted_since: datetime | None = None  # when the first POST was sent that had to be sent again
         self._unproven = ""  # what is wrong with the recorded order
-        self._anothers: set[str] = set()  # ids of orders that were made meanwhile and proved to be another's
+        self._foreign: set[str] = set()  # ids of orders that were made meanwhile and proved not to be ours
 
     def find_or_create(self) -> Steps[TnOrder]:
         """The request's one order: found, or created now."""
@@ -149,8 +149,9 @@ class Submission:
     def _find_earlier(self, attempt: EarlierAttempt | None) -> Steps[list[TnOrder]]:
         """Before a POST: the orders that are ours, those that are live first.
 
-        An error of a call ends the submission: nothing is sent on "don't know". After an earlier attempt, "none" is
-        believed only when the search has had its lag, and never of a recorded order.
+        An error of a call ends the submission: nothing is sent while it is not known whether an order exists. After an
+        earlier attempt, an empty answer is believed only when the lag is over; where that attempt recorded an order,
+        it is never believed.
         """
         lagging: OrderNotFoundError | None = None
         for pause in self._pauses(attempt is not None, "an earlier attempt may have created it"):
@@ -350,7 +351,7 @@ class Submission:
             self._refuse(live[0])
         if len(live) > 1:
             self._log.warning(
-                "%d orders carry CustomerOrderId %s: %s. The newest that asks for the same counts.",
+                "%d orders carry CustomerOrderId %s: %s. The newest of them that asks for the same is taken over.",
                 len(live),
                 self._id,
                 ", ".join(order.order_id for order in live),
@@ -438,19 +439,19 @@ class Submission:
         return found
 
     def _find_stray(self, order: TnOrder) -> TnOrder | None:
-        """The order if it is a stray. That it is none is believed only when several answers in a row say so."""
-        for is_last in (*[False] * _READS_OF_ANOTHERS, True):
+        """The order if it is a stray; ``None`` only if several answers in a row say that it is none."""
+        for is_last in (*[False] * _READS_BEFORE_FOREIGN, True):
             shown_id = order.customer_order_id
             if (shown_id is None or _is_same(shown_id, self._id)) and self._find_difference(order) is None:
                 return order
-            if is_last or order.order_id in self._anothers:
+            if is_last or order.order_id in self._foreign:
                 break
             order = (self._calls.alone or self._calls).get(order.order_id)
-        self._anothers.add(order.order_id)
+        self._foreign.add(order.order_id)
         return None
 
     def _complete(self, entry: OrderListEntry, *, with_id: bool = False) -> TnOrder:
-        """The order of a list; read on its own where the list left out its numbers, or the id that is wanted."""
+        """The order of a list entry; read on its own where the list left out its numbers, or an id that is needed."""
         in_full = not entry.is_summary and entry.order.telephone_numbers
         if in_full and (entry.order.customer_order_id is not None or not with_id):
             return entry.order
@@ -491,5 +492,5 @@ def _is_recorded(order: TnOrder, attempt: EarlierAttempt | None) -> bool:
 
 
 def _is_same(one: str, other: str) -> bool:
-    """Whether two ids are the same; Bandwidth may show one in another case than it took it."""
+    """Whether two ids are the same, in whatever case: Bandwidth may show an id in another case than it was sent."""
     return one.lower() == other.lower()

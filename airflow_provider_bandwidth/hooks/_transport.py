@@ -1,6 +1,6 @@
 """The hook's HTTP session: authentication, time limits and retries mounted once, for every call through it.
 
-Apart from the hook so that a DAG file that names the hook does not import requests.
+It is apart from the hook, so that a DAG file that imports the hook does not import requests.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def next_pause(
 
 
 class RetryingAdapter(HTTPAdapter):
-    """Sends a request until it is answered for good, by the table of :class:`BandwidthHook`."""
+    """Sends a request, and sends it again where the table of :class:`BandwidthHook` says so."""
 
     def __init__(
         self,

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cached_property, partial
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_bandwidth.exceptions import (
     BandwidthApiError,
@@ -614,20 +613,6 @@ class BandwidthHook(ApiHook):
                 "build_order_request, or give the hook the order_api of the request",
             )
         return self._orders(request.resource)
-
-    @contextmanager
-    def _stream(self, path: str, **kwargs: Any) -> Iterator[tuple[Answer, IO[bytes]]]:
-        """A GET whose answer, if it is a 200, is read as it comes."""
-        from airflow_provider_bandwidth.hooks._transport import ResponseStream, to_answer
-        from airflow_provider_bandwidth.hooks._transport_errors import translating_transport_errors
-
-        response = self._open("GET", path, stream=True, **kwargs)
-        try:
-            answer = to_answer(response, body=b"") if response.status_code == 200 else to_answer(response)
-            with translating_transport_errors(answer.url):
-                yield answer, cast("IO[bytes]", ResponseStream(response))
-        finally:
-            response.close()
 
     def _url(self, path: str) -> str:
         """:param path: below the account; or, with a leading slash, from the version of the API on"""

@@ -28,10 +28,10 @@ _MOST_KEPT: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Leave to send one text.
+    """Permission to send one text.
 
     :param is_last: whether it is the last one for now
-    :param free_at: epoch seconds at which there will be leave again, if it is the last one
+    :param free_at: epoch seconds from which on the receiver may get another one, if it is the last one
     """
 
     is_last: bool
@@ -66,7 +66,7 @@ class TextLimit:
         self._clock = clock
 
     def take(self) -> Permit | None:
-        """Leave to send a text; ``None`` if the receiver has got enough."""
+        """Take the permission to send a text; ``None`` if the receiver has got enough."""
         mine = uuid.uuid4().hex
         while True:
             kept = self._read()
@@ -75,12 +75,12 @@ class TextLimit:
             kept[mine] = self._clock()
             newest = sorted(kept.items(), key=lambda text: text[1])[-_MOST_KEPT:]
             write_variable(self._key, json.dumps(dict(newest)))
-            # Not all at the same moment again.
+            # The random part keeps the processes from reading at the same moment again.
             self._sleep(_SETTLED_AFTER + random.uniform(0.0, 0.5))  # noqa: S311
             kept = self._read()
             if mine in kept:
                 counted = self._count(kept)
-                # Those that came after this one have the last word, if they get to text.
+                # Texts that were added after this one do not count here: the last of them is the last text.
                 up_to_mine = sum(at <= kept[mine] for at in counted)
                 return Permit(up_to_mine >= self._max_texts, min(counted) + self._seconds)
 

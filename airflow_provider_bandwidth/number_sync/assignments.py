@@ -56,7 +56,7 @@ def find_unassigned(
     :param imports: orders that imported numbers; those of other places and states are passed over
     :param assignments: orders of ``tnoptions``
     :param now: by Bandwidth's clock
-    :param assignments_since: since when ``assignments`` are all there are; a list of Bandwidth's may be cut
+    :param assignments_since: the time from which on ``assignments`` lack none; Bandwidth may cut a list
     """
     wanted = set(telephone_numbers)
     imported_at: dict[str, datetime] = {}
@@ -75,7 +75,7 @@ def find_unassigned(
         theirs = {n for n in undecided & order.mentioned_telephone_numbers if imported_at.get(n, _BEGINNING) <= made_at}
         is_ours = _is_of(order, campaign_id)
         if order.is_terminal and not is_ours:
-            # What another campaign refused has stayed as it was: an older order decides.
+            # A refused assignment to another campaign has changed nothing: an older order decides.
             theirs.intersection_update(order.completed_telephone_numbers)
         undecided -= theirs
         if order.is_terminal and is_ours:

@@ -58,7 +58,7 @@ def describe_several(source: str, column: str, indexes: Sequence[int]) -> str:
 
 
 def fold(name: str) -> str:
-    """A name without what nobody means by it: case, invisible characters, forms of characters, rows of blanks."""
+    """A name for comparison: without differences of case, invisible characters, forms of characters, rows of blanks."""
     visible = "".join(each for each in unicodedata.normalize("NFKC", name) if unicodedata.category(each) != "Cf")
     return " ".join(visible.casefold().split())
 

@@ -110,7 +110,7 @@ def account_for_assignment(
     """The fates of numbers that are at Bandwidth, with what became of their campaign.
 
     :param result: how the order ended that was to assign it to them
-    :param left_to: why nothing was sent on purpose; empty if nobody meant so
+    :param left_to: why the assignment was left out on purpose; empty if it was not
     """
     errors: dict[str | None, list[TelephoneNumberError]] = {}
     for error in result.errors:
@@ -145,9 +145,9 @@ def account_for_assignment(
 def _fate_of_the_others(result: OrderResult, unnamed: list[TelephoneNumberError]) -> tuple[Fate, str, str]:
     """The fate of numbers that neither completed nor have an error of their own."""
     if result.order_id is None:
-        return Fate.UNACCOUNTED, "", "no order is known to have been sent for it: see the log of its submit task"
+        return Fate.UNACCOUNTED, "", "no order is known to have been sent for it: see the log of the task that sends it"
     if result.processing_status is None:
-        return Fate.UNACCOUNTED, "", "how its order ended is not known: see the log of its wait task"
+        return Fate.UNACCOUNTED, "", "how its order ended is not known: see the log of the task that sent it"
     because = _describe(unnamed) if unnamed else "Bandwidth gave no reason"
     if result.processing_status == ProcessingStatus.FAILED:
         # FAILED means that nothing was done [seed], whichever numbers the errors name.

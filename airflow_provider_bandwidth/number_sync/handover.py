@@ -50,7 +50,7 @@ class Handover:
     :param dry_run: whether nothing is to be sent
     :param unsafe: why a person has to look first; empty if the plan is safe
     :param findings: the same, one text a reason
-    :param broken_limits: the parameters that the plan is unsafe by
+    :param broken_limits: the parameters whose limits the plan breaks
     :param approval: when a person is asked before a plan is sent: never, unsafe or always
     :param question: digest of the question that a person is or was asked about the plan; empty if nobody
     :param decision: what the person decided; ``None`` if nobody is asked

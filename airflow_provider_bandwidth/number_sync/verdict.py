@@ -65,11 +65,11 @@ def make_verdict(plan: Handover, tally: Tally, max_errors: float) -> str:
         return f"The plan: {plan.decision}." if plan.decision else plan.unsafe
     orders = _count_orders(plan.order_count) + _describe_assignments(plan)
     if plan.unsafe and plan.approval == "never":
-        return f"A real run would stop: {' '.join(plan.findings)} Let through, it would send {orders}."
+        return f"A real run would stop: {' '.join(plan.findings)} If let through, it would send {orders}."
     text = f"A real run would send {orders}"
     if plan.unsafe or (plan.approval == "always" and plan.order_count):
         why = f": {' '.join(plan.findings)}" if plan.unsafe else "."
-        text = f"A real run would ask a person first{why} Approved, it would send {orders}"
+        text = f"A real run would ask a person first{why} If approved, it would send {orders}"
     if problems := find_problems(tally, max_errors):
         return f"{text}. It would fail: {'; '.join(problems)}."
     if not plan.order_count and not plan.assign_xcoms:

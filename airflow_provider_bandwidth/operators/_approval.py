@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Approval = Literal["never", "unsafe", "always"]
 #: As Airflow's own callbacks: a notifier, say.
 Callback = Callable[[Any], Any]
-#: A nightly run's question is gone before the next night's.
+#: A nightly run's question ends before the next night's run.
 DEFAULT_APPROVAL_TIMEOUT: Final = timedelta(hours=20)
 APPROVE: Final = "Approve"
 REJECT: Final = "Reject"
@@ -69,7 +69,7 @@ def parse_approval(value: str) -> Approval:
 def ask_person(
     context: Context, question: Question, *, approvers: Sequence[str], timeout: timedelta | None
 ) -> NoReturn:
-    """Park the task until a person has answered: it goes on in its ``execute_complete``.
+    """Defer the task until a person has answered; it goes on in its ``execute_complete``.
 
     :param approvers: ids of the users who may answer; whoever may answer such questions in this Airflow if empty
     :param timeout: how long to wait for an answer before the plan counts as rejected; for ever if ``None``
@@ -100,11 +100,11 @@ def ask_person(
     # Without Airflow's wrapper, which warns that an operator runs inside another.
     execute = getattr(type(asking).execute, "__wrapped__", type(asking).execute)
     execute(asking, context)
-    raise AssertionError("Airflow did not park the task.")  # pragma: no cover
+    raise AssertionError("Airflow did not defer the task.")  # pragma: no cover
 
 
-def call_all(callbacks: Iterable[Callback], context: Context, figures: Mapping[str, Any], log: Any) -> None:
-    """Tell of an unsafe plan.
+def run_callbacks(callbacks: Iterable[Callback], context: Context, figures: Mapping[str, Any], log: Any) -> None:
+    """Call what ``on_unsafe_plan`` names.
 
     :param figures: the plan's figures: ``bandwidth_plan`` in the context
     :param log: gets the errors of callbacks, which change nothing
@@ -114,7 +114,7 @@ def call_all(callbacks: Iterable[Callback], context: Context, figures: Mapping[s
         try:
             callback(context)
         except Exception:
-            log.exception("on_unsafe_plan failed. The plan goes on without.")
+            log.exception("A callback of on_unsafe_plan failed. That changes nothing for the plan.")
 
 
 def read_answer(event: Mapping[str, Any], digest: str, *, is_first_question: bool) -> Decision:

@@ -49,7 +49,7 @@ class Look:
     :param recent_orders: orders that were made or have changed lately, in any state
     :param numbers: the numbers at the SIP peer, effects of orders that ended lately included
     :param moving: the numbers of orders that are open or ended lately
-    :param doubt: why others may be at the SIP peer that ``numbers`` leaves out; empty if there is no such doubt
+    :param doubt: why the SIP peer may have other numbers that ``numbers`` lacks; empty if nothing says so
     """
 
     now: datetime
@@ -72,7 +72,7 @@ class Look:
         return [order.order_id for order in self.recent_orders if order.created_at and order.created_at >= since]
 
     def find_new(self, to_import: Iterable[str]) -> frozenset[str]:
-        """The numbers that no order is working on, or was lately: of the others, their orders say what became.
+        """The numbers that are in no order that is open or ended lately: what became of the others, their orders tell.
 
         :param to_import: numbers about to be imported
         """
@@ -86,9 +86,10 @@ class Look:
         """
         if self.doubt and new:
             raise InvalidResponseError(
-                f"{self.doubt}, and orders are open or ended lately. They may be why; but as many live numbers may be "
-                f"left out, and {len(new):,} new ones would be imported, which resets those that are live. Nothing was "
-                "sent. Run again later. If it stays so and the numbers are new, set first_load=True for one run."
+                f"{self.doubt}. Orders that are open or ended lately may be the reason. But the inventory may also "
+                f"lack live numbers; {len(new):,} new ones would be imported, and importing a live number resets it. "
+                "Nothing was sent. Run again later. If it stays so and the numbers are new, set first_load=True for "
+                "one run."
             )
 
 
@@ -243,7 +244,9 @@ class PeerReader:
     def find_unassigned(
         self, telephone_numbers: Sequence[str], *, campaign_id: str, days: int, now: datetime
     ) -> Unassigned:
-        """The numbers at the peer that want the campaign: of a run that died, say, or refused for what has passed.
+        """The numbers at the peer that should be on the campaign and are not.
+
+        A run may have died before it assigned them, or Bandwidth refused them for a reason that has passed.
 
         :param telephone_numbers: desired numbers that are at the peer
         :param days: after which a number is tried again that was refused for good; ``0`` tries it every time

@@ -153,7 +153,7 @@ class MadePlan:
         """What this plan would do beyond the one that was approved; empty if nothing.
 
         :param approved: the numbers that the approved plan would have sent, by action
-        :param broken_limits: what that was unsafe by
+        :param broken_limits: the limits that the approved plan broke
         """
         more = {action: set(self.layout.telephone_numbers(action)).difference(approved[action]) for action in Action}
         grown = [f"{len(numbers):,} more to {action.lower()}" for action, numbers in more.items() if numbers]

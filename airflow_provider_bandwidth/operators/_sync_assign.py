@@ -44,7 +44,7 @@ class BandwidthNumberSyncAssignOperator(BandwidthCampaignAssignmentOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(telephone_numbers=(), **{"trigger_rule": "all_done", **kwargs})
-        # Whatever default_args say: no error lets a number text.
+        # Whatever default_args say: a number with any error is on no campaign, and cannot text.
         self.ignore_error_codes = ()
         self.plan_task_id = plan_task_id
         self.order_task_ids = dict(order_task_ids)
@@ -56,19 +56,20 @@ class BandwidthNumberSyncAssignOperator(BandwidthCampaignAssignmentOperator):
         latest = PeerRecord.of(plan).read()
         if latest is not None and latest.nonce != plan.nonce:
             raise AirflowSkipException(
-                f"Left to run {latest.run_id!r} of DAG {latest.dag_id!r}, which has planned for this SIP peer since."
+                f"Nothing was sent: run {latest.run_id!r} of DAG {latest.dag_id!r} has planned for this SIP peer "
+                "since, and assigns what is left."
             )
         return super().execute(context)
 
     def _pull_plan(self, context: Context) -> Handover:
         state = read_states(context).get(self.plan_task_id)
-        # What a plan has left that did not succeed in this attempt is of another one.
+        # A plan task that did not succeed in this attempt still shows the XComs of an earlier one.
         plan = Handover.pull(context["ti"], self.plan_task_id) if state == "success" else None
         if plan is None or not plan.is_sent or plan.campaign_id is None:
             raise AirflowSkipException("There is no plan to be sent, or it has no campaign: nothing to assign.")
         self._plan = plan
         self.account_id = plan.account_id
-        # Whatever default_args say: what is sent is the plan's.
+        # Whatever default_args say: the orders are the plan's.
         self.reuse_existing_order = True
         return plan
 

@@ -129,7 +129,7 @@ class BandwidthNumberSyncOrdersOperator(BandwidthTnOrderOperator):
                 self.bandwidth_conn_id,
                 self.hook.settings.order_api,
             )
-        # Whatever default_args say: what is sent is the plan's.
+        # Whatever default_args say: the orders are the plan's.
         self.reuse_existing_order = True
         return plan
 

@@ -141,7 +141,7 @@ class MappedTaskJournal(TaskJournal):
 
 
 def is_first(context: Context) -> bool:
-    """Whether nothing of this run can have sent the order before.
+    """Whether nothing in this DAG run can have sent the order before.
 
     A mapped task instance may hold what another index held before its run was cleared. Airflow before 3.2 does not
     count the clears of a run that has not ended.

@@ -39,7 +39,7 @@ _CLOCK_SKEW: Final = timedelta(minutes=2)
 
 
 class BandwidthSendMessageOperator(BaseOperator):
-    """Send one text, and hand on its message id.
+    """Send one text, and return its message id.
 
     The task ends when Bandwidth has taken the text: queued, not delivered. Wait for its delivery with
     ``BandwidthMessageSensor``.
@@ -260,8 +260,8 @@ class _TaskJournal(SendingJournal):
         if self._entry.get("content") == self._content:
             return self._read_entry()
         run: Any = self._context["dag_run"]
-        # An attempt that could have sent the text has left an entry. An entry of another text is from before the run
-        # was cleared; and what this task instance sends now, one with another map index may have sent then.
+        # Where there is a store, an attempt that can have sent this text has left an entry, unless the run was cleared:
+        # then an instance with another map index may have sent it.
         has_recorded = self._store is not None and not self._entry and not getattr(run, "clear_number", 0)
         return None if has_recorded or is_first(self._context) else EarlierSending(first_start(run) - _CLOCK_SKEW)
 

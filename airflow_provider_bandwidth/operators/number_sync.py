@@ -38,9 +38,9 @@ from airflow_provider_bandwidth.operators._approval import (
     Approval,
     Callback,
     ask_person,
-    call_all,
     parse_approval,
     read_answer,
+    run_callbacks,
     shows_new_text,
 )
 from airflow_provider_bandwidth.operators._peer_reader import PeerReader
@@ -312,7 +312,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         is_asked = {"never": False, "unsafe": made.unsafe, "always": made.unsafe or made.layout.order_count}
         if pending.mine and made.unsafe:
             figures = {**made.figures(pending.turn.reader), "asks": self.approval != "never"}
-            call_all(self.on_unsafe_plan, context, figures, self.log)
+            run_callbacks(self.on_unsafe_plan, context, figures, self.log)
         if pending.mine and is_asked[self.approval]:
             self._ask_person(context, pending, Decision())
         handover = self._finish_plan(context["ti"], pending)
@@ -412,7 +412,7 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     # --- a person decides ---
 
     def _ask_person(self, context: Context, pending: _PendingPlan, decision: Decision) -> NoReturn:
-        """Park the task until a person has answered. Others may sync the SIP peer meanwhile."""
+        """Defer the task until a person has answered. Others may sync the SIP peer meanwhile."""
         question = pending.made.make_question(pending.turn.reader, self.approval_timeout)
         self._push_plan(context["ti"], pending, decision, question.digest)
         pending.turn.record.release(cast("PlanRecord", pending.mine))

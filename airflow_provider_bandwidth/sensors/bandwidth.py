@@ -262,7 +262,7 @@ class BandwidthTnOrderSensor(WaitingSensor):
         self._last_failure = str(error) or type(error).__name__
         was_seen = self._processing_status is not None
         is_new = isinstance(error, OrderNotFoundError) and not was_seen and waited < NOT_FOUND_GRACE
-        # Next time the connection is read anew: a secret may have been rotated, a host or an account set right.
+        # The next look reads the connection anew: a secret may have been rotated, or a host or an account corrected.
         self.__dict__.pop("hook", None)
         looks_again = self.reschedule and not self.deferrable and is_refusal(error) and not is_new
         lasts = self._refusals.take_failure(error, time.time(), was_seen=was_seen or looks_again)

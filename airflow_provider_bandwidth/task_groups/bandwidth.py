@@ -160,7 +160,7 @@ def bandwidth_number_sync(
         ask, or a mapped task group around this one
     """
     account = _given(account_id=account_id, bandwidth_conn_id=bandwidth_conn_id)
-    # What the tasks hand on to each other is in XComs.
+    # The tasks tell each other by XComs.
     always: dict[str, Any] = {"do_xcom_push": True}
     with TaskGroup(group_id=group_id) as group:
         _refuse_mapping(group)

@@ -24,7 +24,7 @@ Waiting is cheap because no trigger looks alone. The words of this module:
 *pause*
     a time in which nothing is sent: Bandwidth limits our calls, or refuses our credentials
 *hiccup*
-    any failure that is no lasting refusal. It costs calls and time, and never a wait
+    any failure that is no lasting refusal. It costs calls and time, and ends no wait
 
 Up to ten orders are read one by one. More are looked at in rounds:
 
@@ -34,7 +34,8 @@ Up to ten orders are read one by one. More are looked at in rounds:
 3. What is still missing is read one by one, longest due first, as far as the budget goes.
 
 While a list is slow, what is due is read one by one. A terminal status in any look at an order ends its wait, since
-Bandwidth never takes it back. Absence from a list decides nothing. So a list that errs costs calls, never truth.
+Bandwidth never takes it back. Absence from a list decides nothing. So a list that is wrong costs calls, and ends no
+wait wrongly.
 
 The synchronous hook is the only HTTP client. It runs in a few threads of the poller's own, and all state lives on the
 event loop. The connection is read again every minute and after each refusal of the credentials, so that a wait goes on
@@ -393,14 +394,14 @@ class OrderPoller:
             at = max(self._next_slot(), now + self._budget.delay(now, _READ_SHARE), self._budget.paused_until)
             if not unread or (reads and at >= self._round_not_before()):
                 break
-            await self._breathe(reads, at - now)
+            await self._wait_for_slot(reads, at - now)
         if not reads:
             return []
         ended, _ = await asyncio.wait(reads, timeout=_SLOW)
         return [status for status in (read.result() for read in ended) if status is not None]
 
-    async def _breathe(self, reads: list[asyncio.Task[str | None]], seconds: float) -> None:
-        """Wait for so long, or until another read may begin."""
+    async def _wait_for_slot(self, reads: list[asyncio.Task[str | None]], seconds: float) -> None:
+        """Wait for so many seconds, or until another read may begin."""
         under_way = [read for read in reads if not read.done()]
         if under_way and self._next_slot() > self._loop.time():
             await asyncio.wait(under_way, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

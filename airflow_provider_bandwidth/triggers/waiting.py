@@ -176,7 +176,7 @@ def explain_long_wait(order_id: str, status: str | None, order_api: str | None =
     :param order_api: which order API it belongs to, if that is known
     """
     api = parse_order_api(order_api or DEFAULT_ORDER_API, also=(TN_OPTIONS,))
-    if status != ProcessingStatus.PROCESSING or not api.is_confirmed:
+    if status != ProcessingStatus.PROCESSING or not api.may_need_confirmation:
         return None
     return (
         f"Order {order_id} is still PROCESSING after an hour. That is no fault: an import may take up to 48 hours if "

@@ -145,5 +145,5 @@ def test_an_order_that_is_not_there_has_no_letters(hook: BandwidthHook) -> None:
 def test_external_tns_take_no_letters(sandbox: Sandbox, connect: Callable[..., None]) -> None:
     connect(sandbox.connection)
     (result,) = BandwidthHook().upload_loa_files("o-1", [LETTER])
-    assert result.error == "externalTns takes no letters: keep it for Bandwidth to ask for"
+    assert result.error == "externalTns takes no letters. Keep it: Bandwidth may ask for it"
     assert sandbox.requests == []

@@ -32,8 +32,8 @@ def test_completed_numbers_are_imported_or_removed_and_errored_ones_say_why() ->
 @pytest.mark.parametrize(
     ("result", "fate", "code", "says"),
     [
-        (OrderResult(), Fate.UNACCOUNTED, "", "submit"),
-        (OrderResult("o-1"), Fate.UNACCOUNTED, "", "wait"),
+        (OrderResult(), Fate.UNACCOUNTED, "", "see the log of the task that sends it"),
+        (OrderResult("o-1"), Fate.UNACCOUNTED, "", "see the log of the task that sent it"),
         (OrderResult("o-1", "COMPLETE", [A]), Fate.UNACCOUNTED, "", "COMPLETE: Bandwidth gave no reason"),
         (
             OrderResult("o-1", "PARTIAL", [], [TelephoneNumberError(None, "5003", "some failed")]),

@@ -44,14 +44,17 @@ def make_plan(**changes: Any) -> Handover:
     ("changes", "says"),
     [
         ({}, "A real run would send 1 order, and succeed unless"),
-        ({"approval": "always"}, "A real run would ask a person first. Approved, it would send 1 order, and succeed"),
+        (
+            {"approval": "always"},
+            "A real run would ask a person first. If approved, it would send 1 order, and succeed",
+        ),
         (
             {"unsafe": UNSAFE, "findings": [UNSAFE], "approval": "unsafe"},
-            f"would ask a person first: {UNSAFE} Approved, it would send 1",
+            f"would ask a person first: {UNSAFE} If approved, it would send 1",
         ),
         (
             {"unsafe": UNSAFE, "findings": [UNSAFE]},
-            f"A real run would stop: {UNSAFE} Let through, it would send 1 order.",
+            f"A real run would stop: {UNSAFE} If let through, it would send 1 order.",
         ),
     ],
 )

@@ -100,6 +100,6 @@ def test_only_imports_through_the_successors_take_letters(letter: Path, sandbox:
     assert "loa_files" not in submit()
     xcoms = submit(loa_files=[str(letter)], order_api="externalTns")
     assert [each["error"] for each in xcoms["loa_files"]] == [
-        "externalTns takes no letters: keep it for Bandwidth to ask for"
+        "externalTns takes no letters. Keep it: Bandwidth may ask for it"
     ]
     assert not any(sandbox.loa_files(order.order_id) for order in sandbox.orders)

@@ -407,7 +407,7 @@ def test_orders_do_not_explain_an_inventory_that_leaves_out_others(
         bandwidth.configure(inventory_lag_seconds=3000)
         bandwidth.release()
     bandwidth.inject("status", operation="peer-numbers", status=204, body="empty", times=None)
-    with pytest.raises(InvalidResponseError, match=r"its inventory showed 0, and orders are open .* 12 new ones"):
+    with pytest.raises(InvalidResponseError, match=r"its inventory showed 0\. Orders that are open .* 12 new ones"):
         monday.plan(NUMBERS[:30])
     assert monday.plan(NUMBERS[12:30])["current"] == (18 if ends else 0)
     assert monday.plan(NUMBERS[:30], first_load=True)["to_import"] == (12 if ends else 30)
@@ -483,7 +483,7 @@ def test_plan_that_was_marked_as_success_is_not_sent(bandwidth: Sandbox, monday:
             {},
             (
                 "A real run would stop: 10 % of 10 = 1 removals allowed; 3 planned: 9196660007, 9196660008, 9196660009 "
-                "(max_removals=0.1). If they should go, raise max_removals. Let through, it would send 1 order."
+                "(max_removals=0.1). If they should go, raise max_removals. If let through, it would send 1 order."
             ),
         ),
         (
@@ -494,7 +494,7 @@ def test_plan_that_was_marked_as_success_is_not_sent(bandwidth: Sandbox, monday:
         (
             NUMBERS[:11],
             {"approval": "always"},
-            "A real run would ask a person first. Approved, it would send 1 order, and succeed unless one",
+            "A real run would ask a person first. If approved, it would send 1 order, and succeed unless one",
         ),
         (
             NUMBERS[:13],
