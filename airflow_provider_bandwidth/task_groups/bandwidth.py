@@ -115,7 +115,7 @@ def bandwidth_number_sync(
     :param max_unreadable: stop a run with removals if more desired values cannot be read; a count, or a share of the
         desired values, by default ``0.01``
     :param first_load: whether this run may import any number of telephone numbers; templated
-    :param max_errors: fail if more numbers error, by default `0`; a count, or a share of the numbers that are desired
+    :param max_errors: fail if more numbers error, by default ``0``; a count, or a share of the numbers that are desired
         or to be removed
     :param chunk_size: the most numbers in one order, by default 1,000
     :param orders_per_task: how many orders one mapped task submits and waits for, by default 50

@@ -12,6 +12,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -152,7 +153,9 @@ def _parameters(called: Any) -> str:
         if name in meanings:
             default = "" if name in computed else _default(parameter)
             rows.append((f"`{name}`", default, meanings[name].replace("``", "`")))
-    return _table(("parameter", "default", "meaning"), rows)
+    if any(default for _, default, _ in rows):
+        return _table(("parameter", "default", "meaning"), rows)
+    return _table(("parameter", "meaning"), ((name, meaning) for name, _, meaning in rows))
 
 
 def _computed_defaults(function: Callable[..., Any]) -> set[str]:
@@ -167,6 +170,8 @@ def _default(parameter: inspect.Parameter) -> str:
     value = parameter.default
     if value is parameter.empty or value is None or value == () or callable(value):
         return ""
+    if isinstance(value, timedelta):
+        return f"{value / timedelta(hours=1):g} hours"
     if isinstance(value, tuple):
         value = tuple(str(item) for item in value)
     return f"`{value!r}`" if not hasattr(value, "value") else f"`{value.value!r}`"
