@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 from urllib.parse import SplitResult, quote
 
-_PATH = re.compile(r"(/sites/[1-9][0-9]{0,9})?(/sippeers/[1-9][0-9]{0,9})?/telephone-numbers", re.ASCII)
+_PATH: Final = re.compile(r"(/sites/[1-9][0-9]{0,9})?(/sippeers/[1-9][0-9]{0,9})?/telephone-numbers", re.ASCII)
 
 
 def telephone_numbers_uri(owner: str, site_id: object = None, sip_peer_id: object = None) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class MessageApi(StrEnum):
@@ -79,17 +80,17 @@ class DeliveryCode:
 
 
 #: Bandwidth gave up waiting for the carrier's receipt, about two hours after sending [msgdocs].
-NO_RECEIPT = "9902"
+NO_RECEIPT: Final = "9902"
 
 _BC, _CC = DeliveryGroup.BANDWIDTH_CLIENT, DeliveryGroup.CARRIER_CLIENT
 _BS, _CS = DeliveryGroup.BANDWIDTH_SERVICE, DeliveryGroup.CARRIER_SERVICE
-_PHONE = DeliveryGroup.HANDSET
-_SUPPORT = "ask Bandwidth, with the message id"
-_CAMPAIGN = "assign the number to a registered campaign, then wait until it is provisioned"
-_NEW_NUMBER = "right after an import wait some minutes; else check that the number is in this account"
+_PHONE: Final = DeliveryGroup.HANDSET
+_SUPPORT: Final = "ask Bandwidth, with the message id"
+_CAMPAIGN: Final = "assign the number to a registered campaign, then wait until it is provisioned"
+_NEW_NUMBER: Final = "right after an import wait some minutes; else check that the number is in this account"
 
 #: What a group says of its codes: whether to send again, whether the message is billed.
-_GROUPS: dict[DeliveryGroup, tuple[Resend, bool]] = {
+_GROUPS: Final[dict[DeliveryGroup, tuple[Resend, bool]]] = {
     _BC: (Resend.NO, False),
     _CC: (Resend.NO, True),
     _BS: (Resend.LATER, False),
@@ -98,7 +99,7 @@ _GROUPS: dict[DeliveryGroup, tuple[Resend, bool]] = {
 }
 
 # Codes that share a meaning share a row.
-_MESSAGING: tuple[tuple[str, str, str], ...] = (
+_MESSAGING: Final[tuple[tuple[str, str, str], ...]] = (
     ("4001", "the service is not allowed", "ask Bandwidth to enable messaging for the account"),
     ("4301", "the text's encoding is wrong", "send plain text"),
     ("4302", "the sender's number is malformed", "give E.164, like +19195550101"),
@@ -161,10 +162,10 @@ _MESSAGING: tuple[tuple[str, str, str], ...] = (
 )
 
 #: Where a code differs from its group.
-_RESEND = {"4780": Resend.NEXT_DAY, "4781": Resend.NEXT_DAY, "4785": Resend.NEXT_DAY}
-_BILLED = {"4470": True}
+_RESEND: Final = {"4780": Resend.NEXT_DAY, "4781": Resend.NEXT_DAY, "4785": Resend.NEXT_DAY}
+_BILLED: Final = {"4470": True}
 
-_A2P: tuple[tuple[str, str, Resend, str], ...] = (
+_A2P: Final[tuple[tuple[str, str, Resend, str], ...]] = (
     ("101", "an internal error", Resend.LATER, "send it again after a pause"),
     ("102", "the encoding is unknown, or the text is not in it", Resend.NO, "correct the text"),
     ("103", "user or password unknown", Resend.NO, "check login and password of the connection"),
@@ -182,7 +183,7 @@ _A2P: tuple[tuple[str, str, Resend, str], ...] = (
     ("115", "the text cannot be split, or has too many parts", Resend.NO, "shorten the text"),
 )
 
-_DLR: tuple[tuple[str, str, Resend, str], ...] = (
+_DLR: Final[tuple[tuple[str, str, Resend, str], ...]] = (
     ("0", "no error", Resend.NO, "nothing to do"),
     ("1 9", "the subscriber is unknown or illegal", Resend.NO, "take the number off the list"),
     ("11", "texts are not provisioned", Resend.NO, "take the number off the list"),
@@ -214,7 +215,7 @@ _DLR: tuple[tuple[str, str, Resend, str], ...] = (
     ("999", "repeated: it looks like a loop", Resend.NO, "stop sending the same text to this number"),
 )
 
-_PHONE_CODES = frozenset({"1", "9", "11", "13", "15", "19", "20", "21", "22", "29", "30", "44", "113"})
+_PHONE_CODES: Final = frozenset({"1", "9", "11", "13", "15", "19", "20", "21", "22", "29", "30", "44", "113"})
 
 
 def _group_of(code: str) -> DeliveryGroup | None:
@@ -278,7 +279,7 @@ def _make_tables() -> dict[MessageApi, dict[str, DeliveryCode]]:
     }
 
 
-DELIVERY_CODES: dict[MessageApi, dict[str, DeliveryCode]] = _make_tables()
+DELIVERY_CODES: Final[dict[MessageApi, dict[str, DeliveryCode]]] = _make_tables()
 
 
 def explain_delivery_code(code: str | int, api: MessageApi = MessageApi.MESSAGING) -> DeliveryCode | None:

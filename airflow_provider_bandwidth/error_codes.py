@@ -70,7 +70,7 @@ _NO, _LATER, _SUPPORT = Retry.NO, Retry.LATER, Retry.SUPPORT
 _Rows = tuple[tuple[str, str, Scope, Retry, str], ...]
 
 # Codes that share a meaning share a row.
-_ROWS: _Rows = (
+_ROWS: Final[_Rows] = (
     ("25000", "the action is missing or neither IMPORT nor REMOVE", _O, _NO, "a bug of this provider: report it"),
     ("25010", "the account may not use external numbers", _O, _SUPPORT, "ask Bandwidth to enable external TNs"),
     ("25020", "an element may not go with REMOVE", _O, _NO, "leave SipPeerId and LoaType out of removals"),
@@ -138,7 +138,7 @@ _ROWS: _Rows = (
 )
 
 # The codes that fit importTnOrders and removeImportedTnOrders [err] [iris20]. Which of them they use is not documented.
-_IMPORT_ROWS: _Rows = (
+_IMPORT_ROWS: Final[_Rows] = (
     ("7102 7122 7316", "the order has no numbers", _O, _NO, "do not send empty orders"),
     ("7386 5181", "numbers of several kinds are mixed, such as toll-free ones", _O, _NO, "leave toll-free numbers out"),
     ("7334 1003", "SiteId or TelephoneNumbers is missing", _O, _NO, "set site_id on the task or the connection"),
@@ -158,8 +158,8 @@ _IMPORT_ROWS: _Rows = (
     ("7800", "the LOA file's name is too long", _O, _NO, "50 characters at most"),
     ("19005 19009", "no messaging route for this kind of number", _N, _SUPPORT, "ask Bandwidth for loa_type's route"),
 )
-_E164_ROWS: _Rows = (("1022", "a number is not in E.164", _O, _NO, "a bug of this provider: report it"),)
-_TN_OPTION_ROWS: _Rows = (
+_E164_ROWS: Final[_Rows] = (("1022", "a number is not in E.164", _O, _NO, "a bug of this provider: report it"),)
+_TN_OPTION_ROWS: Final[_Rows] = (
     *_E164_ROWS,
     ("5128", "only SMS may be changed on a hosted number", _N, _SUPPORT, "ask Bandwidth to assign its campaign"),
     ("5160 5161 5163", "this account does not own messaging on it", _N, _NO, "import it, or it was lost by a port"),

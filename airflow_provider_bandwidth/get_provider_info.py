@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from airflow_provider_bandwidth import __version__
 
-_PACKAGE = "airflow_provider_bandwidth"
-_INTEGRATION = "Bandwidth"
-_ASSET_URIS = {"schemes": ["bandwidth"], "handler": f"{_PACKAGE}.assets.normalize_uri"}
+_PACKAGE: Final = "airflow_provider_bandwidth"
+_INTEGRATION: Final = "Bandwidth"
+_ASSET_URIS: Final = {"schemes": ["bandwidth"], "handler": f"{_PACKAGE}.assets.normalize_uri"}
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -75,7 +75,7 @@ def get_provider_info() -> dict[str, Any]:
 
 #: The hook hands this to Airflow 2.11's connection form. The port stays visible: the form of Airflow 3.3 posts port 0
 #: for a connection without one, and its Test button then needs the field.
-UI_FIELD_BEHAVIOUR: dict[str, Any] = {
+UI_FIELD_BEHAVIOUR: Final[dict[str, Any]] = {
     "hidden-fields": ["schema"],
     "relabeling": {"host": "Base URL", "login": "Client ID or API user", "password": "Client secret or API password"},
     "placeholders": {
@@ -87,10 +87,10 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
 }
 
 # Every type allows null: without it the form of Airflow 3.x makes the field required.
-_TEXT = ["string", "null"]
+_TEXT: Final = ["string", "null"]
 
 #: Extra fields of the connection form. Airflow 2.11's widgets are built from the same table.
-CONN_FIELDS: dict[str, dict[str, Any]] = {
+CONN_FIELDS: Final[dict[str, dict[str, Any]]] = {
     "auth_type": {
         "label": "Auth type",
         "schema": {"type": _TEXT, "enum": ["oauth2", "basic"], "default": "oauth2"},

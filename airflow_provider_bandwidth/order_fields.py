@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from airflow_provider_bandwidth.exceptions import (
     InvalidFieldsError,
@@ -28,10 +28,10 @@ from airflow_provider_bandwidth.telephone_numbers import (
 _Choice = TypeVar("_Choice", bound=CaselessEnum)
 
 #: Letters, digits, dash and space, at most 40 characters: Bandwidth refuses others with error 5052 [seed] [err].
-_CUSTOMER_ORDER_ID = re.compile(r"[A-Za-z0-9-](?:[A-Za-z0-9 -]{0,38}[A-Za-z0-9-])?", re.ASCII)
-_INT32_MAX = 2**31 - 1
+_CUSTOMER_ORDER_ID: Final = re.compile(r"[A-Za-z0-9-](?:[A-Za-z0-9 -]{0,38}[A-Za-z0-9-])?", re.ASCII)
+_INT32_MAX: Final = 2**31 - 1
 #: From here on a float cannot tell whole numbers apart.
-_FLOAT_MAX = 2**53
+_FLOAT_MAX: Final = 2**53
 
 
 def parse_whole_number(value: object) -> int | None:
@@ -160,10 +160,10 @@ def unless_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 # --- who uses the numbers ---
 
 #: A ZIP code with or without its last four digits, or a Canadian postal code.
-_ZIP = re.compile(r"[0-9]{5}(-?[0-9]{4})?|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]", re.ASCII)
-_STATE_CODE = re.compile(r"[A-Z]{2}", re.ASCII)
+_ZIP: Final = re.compile(r"[0-9]{5}(-?[0-9]{4})?|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]", re.ASCII)
+_STATE_CODE: Final = re.compile(r"[A-Z]{2}", re.ASCII)
 #: Bandwidth refuses a longer name with error 25131 [err].
-_LONGEST_NAME = 45
+_LONGEST_NAME: Final = 45
 
 
 def parse_text(name: str, longest: int | None = None) -> Callable[[object], str]:

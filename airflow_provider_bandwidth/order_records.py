@@ -64,7 +64,7 @@ TERMINAL_STATUSES: Final = (ProcessingStatus.COMPLETE, ProcessingStatus.PARTIAL,
 OPEN_STATUSES: Final = (ProcessingStatus.RECEIVED, ProcessingStatus.PROCESSING)
 
 #: A NANP number as Bandwidth's API writes it [host]; no area code begins with 0 or 1.
-TEN_DIGITS = re.compile(r"[2-9][0-9]{9}")
+TEN_DIGITS: Final = re.compile(r"[2-9][0-9]{9}")
 
 #: The order API of an order, an event or a connection that names none.
 DEFAULT_ORDER_API: Final = "externalTns"

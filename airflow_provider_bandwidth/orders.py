@@ -89,7 +89,7 @@ __all__ = [
 ]
 
 #: Prefix plus 32 hex digits: exactly the 40 characters Bandwidth allows.
-_CUSTOMER_ORDER_ID_PREFIX = "airflow-"
+_CUSTOMER_ORDER_ID_PREFIX: Final = "airflow-"
 
 
 def _new_customer_order_id() -> str:
@@ -120,11 +120,11 @@ def derive_customer_order_id(
 # --- requests ---
 
 
-_NUMBERS_CHECK = ("TelephoneNumbers", parse_telephone_numbers)
-_SITE_CHECK = ("SiteId", lambda value: parse_id("SiteId", value))
-_SIP_PEER_CHECK = ("SipPeerId", unless_none(lambda value: parse_id("SipPeerId", value)))
-_LOA_TYPE_CHECK = ("LoaType", unless_none(lambda value: parse_choice("LoaType", LoaType, value)))
-_CUSTOMER_ORDER_ID_CHECK = ("CustomerOrderId", validate_customer_order_id)
+_NUMBERS_CHECK: Final = ("TelephoneNumbers", parse_telephone_numbers)
+_SITE_CHECK: Final = ("SiteId", lambda value: parse_id("SiteId", value))
+_SIP_PEER_CHECK: Final = ("SipPeerId", unless_none(lambda value: parse_id("SipPeerId", value)))
+_LOA_TYPE_CHECK: Final = ("LoaType", unless_none(lambda value: parse_choice("LoaType", LoaType, value)))
+_CUSTOMER_ORDER_ID_CHECK: Final = ("CustomerOrderId", validate_customer_order_id)
 #: What may be done with the A2P settings of a number [oas1].
 _A2P_ACTIONS: Final = ("asSpecified", "systemDefault", "off", "delete", "unchanged")
 
@@ -163,7 +163,7 @@ def _parse_api_with(request: TnOrderRequest, value: object) -> OrderApi:
     return api
 
 
-_BANDWIDTH_NAMES = {
+_BANDWIDTH_NAMES: Final = {
     "site_id": "SiteId",
     "sip_peer_id": "SipPeerId",
     "loa_type": "LoaType",
@@ -454,7 +454,7 @@ TnOrderRequest = (
 )
 
 #: The request for each resource, by the element of its orders.
-_REQUESTS: dict[str, type[ExternalTnsOrderRequest | ImportTnOrderRequest | RemoveImportedTnOrderRequest]] = {
+_REQUESTS: Final[dict[str, type[ExternalTnsOrderRequest | ImportTnOrderRequest | RemoveImportedTnOrderRequest]]] = {
     "ExternalTnsOrder": ExternalTnsOrderRequest,
     "ImportTnOrder": ImportTnOrderRequest,
     "RemoveImportedTnOrder": RemoveImportedTnOrderRequest,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Final
 
 #: Whom to ask.
-AIRFLOW_ADMIN = "whoever keeps Airflow's connections"
-ACCOUNT_ADMIN = "whoever administers the account in Bandwidth's App"
-SUPPORT = "Bandwidth's support"
+AIRFLOW_ADMIN: Final = "whoever keeps Airflow's connections"
+ACCOUNT_ADMIN: Final = "whoever administers the account in Bandwidth's App"
+SUPPORT: Final = "Bandwidth's support"
 
 
 class State(StrEnum):

@@ -25,7 +25,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, Final, NoReturn, SupportsIndex
 
 from airflow_provider_bandwidth.values import (
     NotAListError,
@@ -155,26 +155,26 @@ def chunk(telephone_numbers: Sequence[str], size: int) -> Iterator[tuple[str, ..
 # --- one value ---
 
 #: The notation of nearly every row. No two neighbouring parts repeat the same characters, so no text is slow to fail.
-_COMMON_NOTATION = r"(?:\+?1[-./ ()]*)?([2-9]\d\d)[-./ ()]*(\d{3})[-./ ()]*(\d{4})"
-_COMMON_FORM = re.compile(rf"[\s(]*{_COMMON_NOTATION}\s*", re.ASCII)
-_EXTENSION = re.compile(r"(?:ext(?:ensi[oó]n|n)?|x|#)[ .:=#]*+(\d*+) *+#?\Z", re.IGNORECASE)
-_SCIENTIFIC_NOTATION = re.compile(r"\+?\d(?:[.,]\d*)? ?E ?\+?\d+", re.IGNORECASE)
+_COMMON_NOTATION: Final = r"(?:\+?1[-./ ()]*)?([2-9]\d\d)[-./ ()]*(\d{3})[-./ ()]*(\d{4})"
+_COMMON_FORM: Final = re.compile(rf"[\s(]*{_COMMON_NOTATION}\s*", re.ASCII)
+_EXTENSION: Final = re.compile(r"(?:ext(?:ensi[oó]n|n)?|x|#)[ .:=#]*+(\d*+) *+#?\Z", re.IGNORECASE)
+_SCIENTIFIC_NOTATION: Final = re.compile(r"\+?\d(?:[.,]\d*)? ?E ?\+?\d+", re.IGNORECASE)
 #: A number that went through a column of floats. A line number has four digits, so one or two zeros after a point are
 #: no part of it.
-_TEXT_OF_FLOAT = re.compile(r"(\+?\d+)[.,]00?")
+_TEXT_OF_FLOAT: Final = re.compile(r"(\+?\d+)[.,]00?")
 #: A float with so many zeros at its end was written with six digits once (``9.19556E+09``); an integer was not.
-_LOST_DIGITS = "0000"
-_PUNCTUATION = frozenset(" -./()[]")
+_LOST_DIGITS: Final = "0000"
+_PUNCTUATION: Final = frozenset(" -./()[]")
 #: What exports and copying leave around a number: quotes, Excel's ="...", brackets of a list that could not be read.
-_WRAPPING = " '\"`\u2018\u2019\u201c\u201d=<>[]{},;"
+_WRAPPING: Final = " '\"`\u2018\u2019\u201c\u201d=<>[]{},;"
 #: How Python, JSON, SQL and pandas write that there is no value.
-_NO_VALUE = frozenset({"", "none", "null", "nan", "nat", "na", "n/a", r"\n"})
+_NO_VALUE: Final = frozenset({"", "none", "null", "nan", "nat", "na", "n/a", r"\n"})
 #: No whole number from here on is a telephone number: compared before a conversion that could take for ever.
-_TOO_LARGE = 10**20
-_LONGEST_SHOWN_LIST = 100
+_TOO_LARGE: Final = 10**20
+_LONGEST_SHOWN_LIST: Final = 100
 
 # What may stand beside a number without changing what it is. "Fax", "old" or "do not use" are no such words.
-_LABELS = frozenset(
+_LABELS: Final = frozenset(
     re.findall(
         r"\w+",
         """phone phones telephone tel telefon telefono teléfono téléphone tél mobile mob móvil movil portable handy cell
@@ -182,14 +182,14 @@ _LABELS = frozenset(
         mms text texting call number nr num ph p t m c h w o d us usa""",
     )
 )
-_CONJUNCTIONS = frozenset({"and", "or", "und", "oder", "et", "ou", "y", "o"})
-_TOKEN = re.compile(rf"\(*{_COMMON_NOTATION}(?!\d)|(?P<word>[^\W\d_]+)|(?P<mark>[ ,;|/&:()\[\]<>\"'=.#-]+)")
+_CONJUNCTIONS: Final = frozenset({"and", "or", "und", "oder", "et", "ou", "y", "o"})
+_TOKEN: Final = re.compile(rf"\(*{_COMMON_NOTATION}(?!\d)|(?P<word>[^\W\d_]+)|(?P<mark>[ ,;|/&:()\[\]<>\"'=.#-]+)")
 #: "Phone no." names a number; "no text" and "text: no" forbid one.
-_NO_BEFORE_NUMBER = re.compile(r"no[ .:#]*[(+]*\d", re.IGNORECASE)
+_NO_BEFORE_NUMBER: Final = re.compile(r"no[ .:#]*[(+]*\d", re.IGNORECASE)
 #: ``919-555-0100 - 919-555-0109``
-_RANGE = re.compile(rf"(?<!\d){_COMMON_NOTATION} ?- ?(?=\(*{_COMMON_NOTATION}(?!\d))", re.ASCII)
+_RANGE: Final = re.compile(rf"(?<!\d){_COMMON_NOTATION} ?- ?(?=\(*{_COMMON_NOTATION}(?!\d))", re.ASCII)
 #: ``"DOE A" <+19195550103``: a name, and the number behind an angle bracket; what closes it is wrapping.
-_AFTER_NAME = re.compile(r"[^<>\d]*<([^<>]*)")
+_AFTER_NAME: Final = re.compile(r"[^<>\d]*<([^<>]*)")
 
 
 class _RejectedError(Exception):
@@ -223,7 +223,7 @@ class _CanonicalCharacters(dict[int, str]):
         return canonical
 
 
-_CANONICAL = _CanonicalCharacters(
+_CANONICAL: Final = _CanonicalCharacters(
     {codepoint: chr(codepoint) for codepoint in range(0x21, 0x7F)}
     | {ord("\N{MINUS SIGN}"): "-", ord("\N{MIDDLE DOT}"): ".", ord("\N{BULLET}"): "."}
 )
@@ -375,11 +375,11 @@ def _reject_by_characters(text: str) -> None:
 
 
 #: A number in a text that is rejected, to be named in the reason.
-_NUMBER_IN_TEXT = re.compile(rf"(?<![\d+]){_COMMON_NOTATION}(?!\d)", re.ASCII)
+_NUMBER_IN_TEXT: Final = re.compile(rf"(?<![\d+]){_COMMON_NOTATION}(?!\d)", re.ASCII)
 #: From another country's trunk to country code 1.
-_EXIT_CODE = re.compile(r"(?:00|011)(?=1\d{10}\Z)")
+_EXIT_CODE: Final = re.compile(r"(?:00|011)(?=1\d{10}\Z)")
 #: After how many digits North American numbers may have punctuation, by their length.
-_GROUPS = {10: frozenset({3, 6}), 11: frozenset({1, 4, 7})}
+_GROUPS: Final = {10: frozenset({3, 6}), 11: frozenset({1, 4, 7})}
 
 
 def _national_number(text: str) -> str:
@@ -421,7 +421,7 @@ def _breaks(text: str) -> set[int]:
 # --- the numbering plan ---
 
 #: Kinds of numbers in the order in which the library asks for them. The first that fits decides.
-_KINDS = (
+_KINDS: Final = (
     "premium_rate",
     "toll_free",
     "shared_cost",
@@ -434,7 +434,7 @@ _KINDS = (
     "mobile",
 )
 #: Kinds that a person or a company has as an ordinary number.
-_ORDINARY_KINDS = frozenset({"voip", "uan", "fixed_line", "mobile"})
+_ORDINARY_KINDS: Final = frozenset({"voip", "uan", "fixed_line", "mobile"})
 
 
 @functools.cache
@@ -515,12 +515,12 @@ def _is_area_code_in_service(area: str) -> bool:
 # --- many values in one ---
 
 #: The most digits of a telephone number anywhere, country code included (ITU-T E.164).
-_MOST_DIGITS = 15
+_MOST_DIGITS: Final = 15
 #: What separates numbers, but not before an extension, which belongs to the number in front.
-_BETWEEN_NUMBERS = re.compile(r"[,;](?!\s*+(?:ext|x))|[\t\r\n\v\f]", re.IGNORECASE)
-_NUMBER_IN_ROW = re.compile(rf"\(*{_COMMON_NOTATION}(?!\S) ?+(?!ext|x|#)", re.ASCII | re.IGNORECASE)
-_WORD = re.compile(r"\S+")
-_BETWEEN_WORDS = frozenset({"-", "/", "|", "&", ":::"}) | _CONJUNCTIONS
+_BETWEEN_NUMBERS: Final = re.compile(r"[,;](?!\s*+(?:ext|x))|[\t\r\n\v\f]", re.IGNORECASE)
+_NUMBER_IN_ROW: Final = re.compile(rf"\(*{_COMMON_NOTATION}(?!\S) ?+(?!ext|x|#)", re.ASCII | re.IGNORECASE)
+_WORD: Final = re.compile(r"\S+")
+_BETWEEN_WORDS: Final = frozenset({"-", "/", "|", "&", ":::"}) | _CONJUNCTIONS
 
 
 def _pieces(text: str) -> Iterator[str]:

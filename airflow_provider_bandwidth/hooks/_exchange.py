@@ -47,7 +47,7 @@ class _Limits(NamedTuple):
 
 
 #: Not a parameter, because urllib3 makes the object that reads an answer, and hands it nothing but a socket.
-_LIMITS: ContextVar[_Limits | None] = ContextVar("limits of the answer", default=None)
+_LIMITS: Final[ContextVar[_Limits | None]] = ContextVar("limits of the answer", default=None)
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class Readiness:
         self._call = call
         self._messaging_of: dict[tuple[str, str], tuple[Finding, ...]] = {}
 
-    # --- the account --------------------------------------------------------------------------------------------
+    # --- the account ---
 
     def shows_account(self) -> bool:
         """Whether Bandwidth shows the account to this user: a list of its sites needs no role [cred]."""
@@ -114,7 +114,7 @@ class Readiness:
             self._messaging_of[place] = (*_judge_sms(feature, sip_peer_id), _judge_application(tied, sip_peer_id))
         return self._messaging_of[place]
 
-    # --- a number -----------------------------------------------------------------------------------------------
+    # --- a number ---
 
     def check_numbers(self, telephone_numbers: Sequence[str]) -> Iterator[NumberReadiness]:
         """What each number lacks in order to text.
@@ -176,7 +176,7 @@ class Readiness:
         text = "on none: assign one with BandwidthCampaignAssignmentOperator"
         return None, Finding("campaign", State.MISSING, text)
 
-    # --- calls --------------------------------------------------------------------------------------------------
+    # --- calls ---
 
     @property
     def _campaigns(self) -> str:

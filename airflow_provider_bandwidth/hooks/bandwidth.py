@@ -108,7 +108,7 @@ class BandwidthHook(ApiHook):
         #: By order id: the resource that holds the order, where it was listed or is not the one looked into first.
         self._found_in: dict[str, OrderResource] = {}
 
-    # --- connection ---------------------------------------------------------------------------------------------
+    # --- connection ---
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
@@ -198,7 +198,7 @@ class BandwidthHook(ApiHook):
                 probe.close()
         return found
 
-    # --- one call per method ------------------------------------------------------------------------------------
+    # --- one call per method ---
 
     def create_tn_order(self, request: TnOrderRequest) -> TnOrder:
         """Send one order. For a submission that is safe to repeat use :meth:`submit_tn_order`.
@@ -422,7 +422,7 @@ class BandwidthHook(ApiHook):
 
         return tuple(LoaFiles(parse_order_id(order_id), self.order_api.imports, self._call, self.log).upload(files))
 
-    # --- what is missing ----------------------------------------------------------------------------------------
+    # --- what is missing ---
 
     def check_readiness(self, telephone_numbers: Iterable[object] | str) -> tuple[NumberReadiness, ...]:
         """What each number lacks in order to text: application at its location, SMS on, campaign. Sends GETs only.
@@ -442,7 +442,7 @@ class BandwidthHook(ApiHook):
 
         return Readiness(self.account_id, self.order_api.imports, self._call)
 
-    # --- defaults of the connection -----------------------------------------------------------------------------
+    # --- defaults of the connection ---
 
     def resolve_site_id(self, site_id: int | str | None) -> int:
         """The SiteId given, else the connection's.
@@ -518,7 +518,7 @@ class BandwidthHook(ApiHook):
             order_id=order_id,
         )
 
-    # --- exactly once -------------------------------------------------------------------------------------------
+    # --- exactly once ---
 
     def submit_tn_order(
         self,
@@ -589,7 +589,7 @@ class BandwidthHook(ApiHook):
             account_id=self.account_id,
         )
 
-    # --- requests -----------------------------------------------------------------------------------------------
+    # --- requests ---
 
     def _resources(self, action: Action | None) -> tuple[OrderResource, ...]:
         """The resources that hold orders of this action; for ``None`` all of them."""

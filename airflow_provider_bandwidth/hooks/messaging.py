@@ -60,7 +60,7 @@ class BandwidthMessagingHook(ApiHook):
 
     _accept = "application/json"
 
-    # --- sending ------------------------------------------------------------------------------------------------
+    # --- sending ---
 
     def send_message(
         self,
@@ -187,7 +187,7 @@ class BandwidthMessagingHook(ApiHook):
         # After a 500 the API says to send the text again a minute later, so nothing was sent [intl].
         raise error
 
-    # --- looking ------------------------------------------------------------------------------------------------
+    # --- looking ---
 
     def search_messages(self, **filters: Any) -> Iterator[MessageRecord]:
         """Messages as Bandwidth's search shows them, page by page. It shows neither text nor tag.
@@ -228,7 +228,7 @@ class BandwidthMessagingHook(ApiHook):
         message_id = parse_message_id(message_id)
         return tuple(each for each in self.search_messages(message_id=message_id) if each.message_id == message_id)
 
-    # --- requests -----------------------------------------------------------------------------------------------
+    # --- requests ---
 
     @property
     def _messages_path(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from airflow_provider_bandwidth.error_codes import Retry, explain_error_code
 from airflow_provider_bandwidth.number_sync.current import is_at
@@ -18,7 +19,7 @@ from airflow_provider_bandwidth.order_apis import TN_OPTIONS
 from airflow_provider_bandwidth.order_records import TnOrder, newest_first
 from airflow_provider_bandwidth.orders import Action
 
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

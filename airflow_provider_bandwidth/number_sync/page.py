@@ -23,7 +23,7 @@ MAX_LISTED_NUMBERS: Final = 10_000
 #: How many nights the chart shows, this one included.
 MAX_NIGHTS: Final = 30
 
-_FIGURES = re.compile(r'<script type="application/json" id="bandwidth-figures">(.*?)</script>', re.DOTALL)
+_FIGURES: Final = re.compile(r'<script type="application/json" id="bandwidth-figures">(.*?)</script>', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

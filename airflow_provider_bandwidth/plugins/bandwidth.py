@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import AirflowPlugin, conf
 
 from airflow_provider_bandwidth.links.bandwidth import TASK_REPORT_ROUTE
 
-_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+_SCRIPT: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _QUERY: Final = "dag_id={DAG_ID}&run_id={RUN_ID}"
 
 

@@ -162,7 +162,7 @@ class MessageWaiter:
 
 
 _Key = tuple[asyncio.AbstractEventLoop, str, str | None]
-_POLLERS: dict[_Key, MessagePoller] = {}
+_POLLERS: Final[dict[_Key, MessagePoller]] = {}
 
 
 class MessagePoller:

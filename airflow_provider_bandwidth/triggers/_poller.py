@@ -145,13 +145,13 @@ class Budget:
         self.paused_until = max(self.paused_until, now + seconds + random.uniform(0.1, 1.0))  # noqa: S311
 
 
-_BUDGETS: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], Budget]] = WeakKeyDictionary()
+_BUDGETS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], Budget]]] = WeakKeyDictionary()
 
 #: The event loop; then connection, account, order API and action as the trigger gives them.
 _Key = tuple[asyncio.AbstractEventLoop, str, str | None, str | None, str | None]
-_POLLERS: dict[_Key, OrderPoller] = {}
+_POLLERS: Final[dict[_Key, OrderPoller]] = {}
 #: The event loop itself keeps no task alive.
-_UNDER_WAY: set[asyncio.Task[Any]] = set()
+_UNDER_WAY: Final[set[asyncio.Task[Any]]] = set()
 
 
 class OrderPoller:

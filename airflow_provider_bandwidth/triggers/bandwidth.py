@@ -42,7 +42,8 @@ class BandwidthTnOrderTrigger(BaseTrigger):
     many calls as one.
 
     Times are epoch seconds rather than monotonic ones, since they are stored in Airflow's database and read by another
-    process when a triggerer is replaced.
+    process when a triggerer is replaced. Arguments that only another release knows are left out, so that a task that
+    was deferred before an upgrade waits on after it.
 
     :param order_id: the order
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``
@@ -162,7 +163,7 @@ class BandwidthTnOrdersTrigger(BaseTrigger):
     """Wait until each of many orders is terminal, and say so in one event. Sends GETs only, and blocks no event loop.
 
     It looks through the poller that all triggers of the connection and account share. The event has ids and statuses
-    only: the task reads the orders.
+    only: the task reads the orders. Arguments of another release are left out, as in ``BandwidthTnOrderTrigger``.
 
     :param order_ids: the orders
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``

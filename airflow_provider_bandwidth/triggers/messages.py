@@ -21,7 +21,7 @@ class BandwidthMessageTrigger(BaseTrigger):
     All triggers of one connection and account in a process share one poller.
 
     Times are epoch seconds rather than monotonic ones, since they are stored in Airflow's database and read by another
-    process when a triggerer is replaced.
+    process when a triggerer is replaced. Arguments of another release are left out, as in ``BandwidthTnOrderTrigger``.
 
     :param message_id: the text
     :param bandwidth_conn_id: Airflow connection of type ``bandwidth``

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from lxml import etree
 from lxml.etree import _Element
@@ -20,11 +20,11 @@ from lxml.etree import _Element
 from airflow_provider_bandwidth.exceptions import BandwidthApiError, InvalidResponseError
 from airflow_provider_bandwidth.orders import TEN_DIGITS, TelephoneNumberError
 
-REFUSALS = frozenset({"responsestatus", "status", "errors", "errorlist", "error"})
-_ERRORS = frozenset({"error", "responsestatus"})
-_CODES = ("code", "errorcode", "resultcode")
-_DESCRIPTIONS = ("description", "resultmessage")
-NUMBERS = frozenset({"telephonenumbers", "telephonenumber", "tnlist", "tn", "fullnumber"})
+REFUSALS: Final = frozenset({"responsestatus", "status", "errors", "errorlist", "error"})
+_ERRORS: Final = frozenset({"error", "responsestatus"})
+_CODES: Final = ("code", "errorcode", "resultcode")
+_DESCRIPTIONS: Final = ("description", "resultmessage")
+NUMBERS: Final = frozenset({"telephonenumbers", "telephonenumber", "tnlist", "tn", "fullnumber"})
 
 Children = dict[str, list[_Element]]
 
@@ -32,7 +32,7 @@ Children = dict[str, list[_Element]]
 # --- documents ---
 
 #: No entity, no network, and lxml's defaults: no DTD, limits on depth and length. Only elements and texts with content.
-SAFE_PARSER: dict[str, Any] = {
+SAFE_PARSER: Final[dict[str, Any]] = {
     "resolve_entities": False,
     "no_network": True,
     "remove_comments": True,
@@ -40,13 +40,13 @@ SAFE_PARSER: dict[str, Any] = {
     "remove_blank_text": True,
 }
 #: All encodings that are read: ASCII looks like itself in them, and every libxml2 knows them. UTF-16 is made UTF-8.
-_ENCODINGS = frozenset({"utf-8", "us-ascii", "iso-8859-1"})
-UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_DECLARATION = re.compile(rb"""<\?xml(?=\s)[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
-_BEFORE_ROOT = re.compile(rb"(?:\s++|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
-_ROOT_NAME = re.compile(rb"<(?:[^\s:/>!?]+:)?([^\s:/>!?]{1,80})")
+_ENCODINGS: Final = frozenset({"utf-8", "us-ascii", "iso-8859-1"})
+UTF_16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_DECLARATION: Final = re.compile(rb"""<\?xml(?=\s)[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_BEFORE_ROOT: Final = re.compile(rb"(?:\s++|<\?.*?\?>|<!--.*?-->)*+", re.DOTALL)
+_ROOT_NAME: Final = re.compile(rb"<(?:[^\s:/>!?]+:)?([^\s:/>!?]{1,80})")
 #: Bodies that are no answer of Bandwidth, by how they begin, and what to say about each. The first match counts.
-_FOREIGN = (
+_FOREIGN: Final = (
     (re.compile(rb"\Z"), "is empty."),
     (
         re.compile(rb"<(!doctype\s+)?html\b", re.IGNORECASE),
@@ -239,7 +239,7 @@ def read_listed_numbers(level: Children) -> tuple[str, ...]:
 
 #: Finds the numbers of a list of the usual form without Python, since an order may hold thousands; in any other form it
 #: finds none. The usual form has as many texts as elements, so that each text is all that its TelephoneNumber holds.
-_PLAIN_LIST = etree.XPath(
+_PLAIN_LIST: Final = etree.XPath(
     "self::*[count(.//node()) = 2 * count(TelephoneNumber/text())]/TelephoneNumber/text()", smart_strings=False
 )
 
@@ -256,7 +256,7 @@ def read_numbers(element: _Element) -> list[str]:
     return [to_ten_digits(stripped) for text in texts if (stripped := text.strip())]
 
 
-_WITH_COUNTRY_CODE = re.compile(f"1?({TEN_DIGITS.pattern})")
+_WITH_COUNTRY_CODE: Final = re.compile(f"1?({TEN_DIGITS.pattern})")
 
 
 def to_ten_digits(text: str) -> str:

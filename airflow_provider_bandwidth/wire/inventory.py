@@ -34,9 +34,9 @@ from airflow_provider_bandwidth.wire.documents import (
 )
 
 #: TnAttributes of numbers that an external order brought to the account; owned numbers have neither [oas1] [err].
-_EXTERNAL_ATTRIBUTES = frozenset({"external", "imported"})
-_COUNT = "sippeertelephonenumberscount"
-_PAGE_PARAMETER = re.compile(r"""[?&]page=([^&#>;"\s]+)""")
+_EXTERNAL_ATTRIBUTES: Final = frozenset({"external", "imported"})
+_COUNT: Final = "sippeertelephonenumberscount"
+_PAGE_PARAMETER: Final = re.compile(r"""[?&]page=([^&#>;"\s]+)""")
 
 
 @dataclass(frozen=True, slots=True)

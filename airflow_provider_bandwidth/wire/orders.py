@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import chain
-from typing import IO, cast
+from typing import IO, Final, cast
 
 from lxml import etree
 from lxml.etree import _Element
@@ -61,7 +61,7 @@ from airflow_provider_bandwidth.wire.documents import (
 )
 
 #: ``FailedNumbers`` lists numbers apart from the errors that may explain them [javafix].
-_ERROR_CONTAINERS = frozenset({"errors", "errorlist", "error", "failednumbers"})
+_ERROR_CONTAINERS: Final = frozenset({"errors", "errorlist", "error", "failednumbers"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +223,8 @@ def iter_order_list(stream: IO[bytes], resource: OrderResource, *, in_full: bool
 # --- lists ---
 
 #: Bytes of a stream in which the root element must begin, and bytes read at once.
-_HEAD_SIZE = 4096
-_PIECE_SIZE = 65536
+_HEAD_SIZE: Final = 4096
+_PIECE_SIZE: Final = 65536
 
 
 def _check_and_drop_before(entry: _Element) -> None:
@@ -346,7 +346,7 @@ def _parse_time(text: str | None) -> datetime | None:
 
 # --- errors ---
 
-_HAS_GRANDCHILDREN = etree.XPath("boolean(*/*)")
+_HAS_GRANDCHILDREN: Final = etree.XPath("boolean(*/*)")
 
 
 def _read_order_errors(order: _Element) -> tuple[TelephoneNumberError, ...]:

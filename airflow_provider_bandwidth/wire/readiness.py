@@ -6,6 +6,7 @@ XML but for campaigns, whose registry answers in JSON [cli].
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from airflow_provider_bandwidth.wire.documents import (
     Children,
@@ -16,7 +17,7 @@ from airflow_provider_bandwidth.wire.documents import (
 )
 from airflow_provider_bandwidth.wire.messages import read_json_object
 
-_HOSTED = "hostedtelephonenumberdetails"
+_HOSTED: Final = "hostedtelephonenumberdetails"
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,17 @@ def test_imports_point_down(module: str) -> None:
     assert not upwards, f"{module} imports upwards: {sorted(upwards)}"
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_constants_are_final(module: str) -> None:
+    body = ast.parse(MODULES[module].read_text(encoding="utf-8")).body
+    assigned = [node.targets[0] for node in body if isinstance(node, ast.Assign)]
+    assigned += [
+        node.target for node in body if isinstance(node, ast.AnnAssign) and "Final" not in ast.unparse(node.annotation)
+    ]
+    left = [target.id for target in assigned if isinstance(target, ast.Name) and target.id.strip("_").isupper()]
+    assert not left, f"{module} has constants that are not Final: {left}"
+
+
 def test_there_is_no_circle_of_imports() -> None:
     left = {module: _own_imports(path) & MODULES.keys() - {module} for module, path in MODULES.items()}
     while free := [module for module, needs in left.items() if not needs & left.keys()]:

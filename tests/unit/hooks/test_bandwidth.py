@@ -43,7 +43,7 @@ def query_of(sandbox: Sandbox) -> dict[str, list[str]]:
     return parse_qs(sandbox.requests[-1].query, keep_blank_values=True)
 
 
-# --- create and get ---------------------------------------------------------------------------------------------
+# --- create and get ---
 
 
 @pytest.mark.parametrize("dialect", ["S", "O", "H", "P"])
@@ -183,7 +183,7 @@ def test_403_points_to_account_and_roles(sandbox: Sandbox, connect: Connect) -> 
     assert caught.value.code == "1001"
 
 
-# --- list -------------------------------------------------------------------------------------------------------
+# --- list ---
 
 
 def test_filters_are_sent_in_bandwidths_words(sandbox: Sandbox, hook: BandwidthHook) -> None:
@@ -292,7 +292,7 @@ def test_the_numbers_searched_for_are_in_no_error(sandbox: Sandbox, hook: Bandwi
     assert "9195550101" not in str(caught.value)
 
 
-# --- inventory --------------------------------------------------------------------------------------------------
+# --- inventory ---
 
 
 def test_only_imported_numbers_are_listed_over_all_pages(sandbox: Sandbox, hook: BandwidthHook) -> None:
@@ -397,7 +397,7 @@ def test_a_count_that_is_answered_by_nothing_is_none(sandbox: Sandbox, hook: Ban
     assert hook.count_sip_peer_telephone_numbers() == 0
 
 
-# --- a connection that changes ----------------------------------------------------------------------------------
+# --- a connection that changes ---
 
 
 @pytest.mark.parametrize("auth_type", ["oauth2", "basic"])
@@ -470,7 +470,7 @@ def test_a_connection_that_became_wrong_does_not_replace_one_that_works(
     hook.get_tn_order(order.order_id)
 
 
-# --- Bandwidth's clock ------------------------------------------------------------------------------------------
+# --- Bandwidth's clock ---
 
 
 @pytest.mark.parametrize("ahead", [-7200, -90, 0, 90, 7200])
@@ -490,7 +490,7 @@ def test_given_ids_win_over_the_connections(sandbox: Sandbox, hook: BandwidthHoo
     assert (hook.resolve_sip_peer_id(None), hook.resolve_sip_peer_id(" 8 ")) == (303716, 8)
 
 
-# --- test_connection --------------------------------------------------------------------------------------------
+# --- test_connection ---
 
 
 @pytest.mark.parametrize("auth_type", ["oauth2", "basic"])
@@ -557,7 +557,7 @@ def test_an_unfinished_connection_is_told_without_any_call(sandbox: Sandbox, con
     assert sandbox.requests == []
 
 
-# --- the hook itself --------------------------------------------------------------------------------------------
+# --- the hook itself ---
 
 
 def test_one_session_serves_all_calls_until_it_is_closed(sandbox: Sandbox, hook: BandwidthHook) -> None:

@@ -377,7 +377,7 @@ def until_success(task: AirflowTask) -> tuple[str, int]:
     raise last
 
 
-# --- taken over, refused, sent again ---------------------------------------------------------------------------
+# --- taken over, refused, sent again ---
 
 
 @pytest.fixture
@@ -594,7 +594,7 @@ def test_an_order_that_is_open_or_ended_lately_is_not_sent_again(
     assert len(task.orders(sandbox)) == 1
 
 
-# --- what the look-up must not believe -------------------------------------------------------------------------
+# --- what the look-up must not believe ---
 
 
 def test_a_failing_search_sends_nothing(task: AirflowTask, sandbox: Sandbox) -> None:
@@ -733,7 +733,7 @@ def test_a_retry_sends_no_sooner_than_a_minute_after_the_search_was_first_asked(
     assert len(task.orders(sandbox)) == 1
 
 
-# --- two attempts at the same time -----------------------------------------------------------------------------
+# --- two attempts at the same time ---
 
 
 def test_a_twin_is_noticed_and_a_retry_sends_no_third(task: AirflowTask, sandbox: Sandbox) -> None:
@@ -761,7 +761,7 @@ def test_somebody_elses_order_with_the_same_id_is_no_twin(task: AirflowTask, san
     assert [task.attempt()] == [order.order_id for order in task.orders(sandbox)]
 
 
-# --- what Bandwidth gave an id for is never sent beside ---------------------------------------------------------
+# --- what Bandwidth gave an id for is never sent beside ---
 
 
 @pytest.fixture
@@ -843,7 +843,7 @@ def test_answers_that_contradict_for_ever_send_nothing_again(
     assert len(sandbox.orders) == 1
 
 
-# --- clocks -----------------------------------------------------------------------------------------------------
+# --- clocks ---
 
 
 @pytest.mark.parametrize("hours", [-24, -3, -0.1, 0.1, 3, 24])
@@ -862,7 +862,7 @@ def test_airflows_clock_may_be_off_by_hours(
     assert [order.order_id for order in sandbox.orders] == [order_id]
 
 
-# --- who is the first -------------------------------------------------------------------------------------------
+# --- who is the first ---
 
 
 def test_a_new_task_instance_of_a_cleared_run_is_not_the_first(fake_time: FakeTime, sandbox: Sandbox) -> None:

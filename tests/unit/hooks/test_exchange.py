@@ -94,7 +94,7 @@ def test_what_a_list_gave_before_it_began_to_drip_is_sound(connect: Connect, clo
             list(entries)
 
 
-# --- size -------------------------------------------------------------------------------------------------------
+# --- size ---
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_gzip_is_unpacked_however_it_comes(packed: bytes, size: int, connect: Co
         assert make_hook(connect, clock, server.url, timeout=5).get_tn_order("o-1").order_id == "o-1"
 
 
-# --- interim answers --------------------------------------------------------------------------------------------
+# --- interim answers ---
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_a_connection_that_was_never_made_sent_nothing(
         BandwidthMessagingHook(sleep=clock.sleep, clock=clock).send_message(YOU, ME, "hi", application_id="a")
 
 
-# --- pace -------------------------------------------------------------------------------------------------------
+# --- pace ---
 
 
 def test_texts_wait_for_the_connections_rate_which_counts_segments(
@@ -139,7 +139,7 @@ def test_a_text_longer_than_the_rate_goes_alone(
     assert [round(message.taken_at - started) for message in api.messages] == [0, 60]
 
 
-# --- looking ----------------------------------------------------------------------------------------------------
+# --- looking ---
 
 
 def test_the_search_reads_page_after_page(hook: BandwidthMessagingHook, api: FakeMessaging) -> None:
@@ -180,7 +180,7 @@ def test_a_page_that_comes_again_ends_the_search(hook: BandwidthMessagingHook, a
         list(hook.search_messages(message_id="m1"))
 
 
-# --- International A2P ------------------------------------------------------------------------------------------
+# --- International A2P ---
 
 
 def send_abroad(hook: BandwidthMessagingHook) -> str:
@@ -229,7 +229,7 @@ def test_doubt_abroad(status: int, body: Any, hook: BandwidthMessagingHook, api:
     assert len(api.posts) == 1
 
 
-# --- where calls go ---------------------------------------------------------------------------------------------
+# --- where calls go ---
 
 
 @pytest.mark.parametrize(

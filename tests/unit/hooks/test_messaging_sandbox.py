@@ -113,7 +113,7 @@ def test_a_search_that_is_limited_is_asked_again_when_it_says(
     assert 9 <= clock.pauses[0] <= 10.5
 
 
-# --- International A2P ------------------------------------------------------------------------------------------
+# --- International A2P ---
 
 
 def send_abroad(texts: BandwidthMessagingHook, to: str, **fields: Any) -> str:

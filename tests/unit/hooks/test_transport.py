@@ -51,7 +51,7 @@ def raw_hook(connect: Connect, clock: ManualClock, url: str, *, max_attempts: in
     return BandwidthHook(max_attempts=max_attempts, sleep=clock.sleep, clock=clock)
 
 
-# --- the retry table --------------------------------------------------------------------------------------------
+# --- the retry table ---
 
 #: What happens to every request, how often a GET is sent, its error, how often a POST is sent, its error.
 RETRY_TABLE: list[tuple[str, dict[str, Any], int, type[Exception], int, type[Exception]]] = [
@@ -209,7 +209,7 @@ def test_429_without_a_header_backs_off_like_503(sandbox: Sandbox, hook: Bandwid
     assert 0.5 <= clock.pauses[0] <= 1
 
 
-# --- tokens -----------------------------------------------------------------------------------------------------
+# --- tokens ---
 
 
 def test_a_token_is_kept_until_a_minute_before_it_expires(
@@ -283,7 +283,7 @@ def test_calls_name_package_and_version_and_ask_for_what_can_be_read(connect: Co
         assert all(b"\r\nAccept: application/xml\r\n" in request for request in api.requests)
 
 
-# --- what is wrong on this side ---------------------------------------------------------------------------------
+# --- what is wrong on this side ---
 
 
 @pytest.mark.parametrize(
@@ -488,7 +488,7 @@ def test_the_token_is_masked_before_it_is_used(
     assert calls_before == 0
 
 
-# --- time limits ------------------------------------------------------------------------------------------------
+# --- time limits ---
 
 
 @pytest.mark.parametrize("waits_for", ["api", "token"])
@@ -520,7 +520,7 @@ def test_an_answer_that_stops_half_way_is_a_failure(connect: Connect, clock: Man
         assert server.connections == 2
 
 
-# --- TLS --------------------------------------------------------------------------------------------------------
+# --- TLS ---
 
 
 @pytest.fixture(scope="module")
@@ -608,7 +608,7 @@ def test_a_connection_cut_off_in_the_handshake_is_tried_again(connect: Connect, 
         assert server.connections == 5
 
 
-# --- redirects and proxies --------------------------------------------------------------------------------------
+# --- redirects and proxies ---
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -661,7 +661,7 @@ def test_https_goes_through_the_environments_proxy(
         assert "proxysecret" not in "".join(traceback.format_exception(caught.value))
 
 
-# --- secrets ----------------------------------------------------------------------------------------------------
+# --- secrets ---
 
 LOGIN = "grep-for-this-login"
 PASSWORD = "grep-for-this-password"

@@ -86,7 +86,7 @@ def test_the_variable_does_not_show_the_number(variables: Variables, clock: Manu
     assert "9195550150" not in str(variables.values)
 
 
-# --- many at once -----------------------------------------------------------------------------------------------
+# --- many at once ---
 
 
 def test_of_many_processes_that_fail_together_few_text(monkeypatch: pytest.MonkeyPatch) -> None:

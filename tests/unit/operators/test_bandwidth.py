@@ -54,7 +54,7 @@ def rendered_in_a_dag(ti: FakeTaskInstance, *, native: bool = False, **fields: A
     return operator
 
 
-# --- numbers ----------------------------------------------------------------------------------------------------
+# --- numbers ---
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_without_numbers_the_task_is_skipped(numbers: Any, sandbox: Sandbox) -> 
     assert sandbox.requests == []
 
 
-# --- templates --------------------------------------------------------------------------------------------------
+# --- templates ---
 
 
 def test_every_parameter_of_the_order_is_templated() -> None:
@@ -163,7 +163,7 @@ def test_an_id_of_zeros_is_an_id(sandbox: Sandbox) -> None:
     assert sandbox.orders[0].asked.customer_order_id == "0"
 
 
-# --- what is sent -----------------------------------------------------------------------------------------------
+# --- what is sent ---
 
 
 def test_an_import_takes_site_and_peer_from_the_connection(sandbox: Sandbox) -> None:
@@ -253,7 +253,7 @@ def test_a_test_may_bring_its_own_hook(sandbox: Sandbox) -> None:
     assert run(operator) == sandbox.orders[0].order_id
 
 
-# --- bad input --------------------------------------------------------------------------------------------------
+# --- bad input ---
 
 BAD_INPUT: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"action": "DELETE"}, InvalidParameterError, r"Action: expected IMPORT or REMOVE, got 'DELETE'"),

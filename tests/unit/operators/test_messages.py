@@ -143,7 +143,7 @@ def test_a_mapped_tasks_tag_has_its_index_and_an_own_tag_is_kept(api: FakeMessag
     assert [post["tag"] for post in api.posts] == ["texts.send[3] manual__1", "mine"]
 
 
-# --- the fault matrix -------------------------------------------------------------------------------------------
+# --- the fault matrix ---
 
 TAKEN_IN_DOUBT = (fakes.LOST_AFTER, fakes.ERROR_AFTER, fakes.NO_ID)
 NOT_TAKEN_IN_DOUBT = (fakes.LOST_BEFORE, fakes.ERROR_BEFORE)
@@ -257,7 +257,7 @@ def test_a_store_that_cannot_be_written_prevents_the_text(
     assert not api.posts
 
 
-# --- whose text is it -------------------------------------------------------------------------------------------
+# --- whose text is it ---
 
 
 @LINES
@@ -337,7 +337,7 @@ def test_a_run_that_began_after_now_by_another_clock_is_doubt(api: FakeMessaging
     assert len(api.posts) == 1
 
 
-# --- clearing ---------------------------------------------------------------------------------------------------
+# --- clearing ---
 
 
 @LINES
@@ -383,7 +383,7 @@ def test_a_first_failure_before_the_sending_needs_no_look_where_there_is_a_store
     assert not api.searches
 
 
-# --- parameters -------------------------------------------------------------------------------------------------
+# --- parameters ---
 
 
 @pytest.mark.parametrize(
@@ -420,7 +420,7 @@ def test_every_field_gets_to_bandwidth(api: FakeMessaging, clock: ManualClock) -
     assert post["expiration"] == expiration.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-# --- International A2P ------------------------------------------------------------------------------------------
+# --- International A2P ---
 
 ABROAD = {"api": "international_a2p", "to": "+4915112345678", "from_": "ACME", "dlr_url": "https://x.example/dlr"}
 

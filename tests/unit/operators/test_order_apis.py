@@ -224,7 +224,7 @@ def test_nothing_is_sent_while_another_api_gives_no_answer(sandbox: Sandbox, con
     assert len(sandbox.orders) == 1
 
 
-# --- in the triggerer -------------------------------------------------------------------------------------------
+# --- in the triggerer ---
 
 
 def trigger(order_id: str, order_api: str, action: str | None) -> BandwidthTnOrderTrigger:

@@ -88,7 +88,7 @@ def partial(sandbox: Sandbox, **changes: Any) -> Order:
     )
 
 
-# --- the XComs --------------------------------------------------------------------------------------------------
+# --- the XComs ---
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -200,7 +200,7 @@ def test_a_remove_has_the_same_xcoms(way: str, sandbox: Sandbox) -> None:
     assert xcoms["completed_telephone_numbers"] == list(NUMBERS)
 
 
-# --- the policy -------------------------------------------------------------------------------------------------
+# --- the policy ---
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -249,7 +249,7 @@ def test_allowed_statuses_that_no_order_can_end_in_are_an_error_in_the_dag(statu
         make_sensor("o-1", allowed_statuses=statuses)
 
 
-# --- soft_fail and never_fail -----------------------------------------------------------------------------------
+# --- soft_fail and never_fail ---
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -342,7 +342,7 @@ def test_a_timeout_is_skipped_softly(how: str, deferrable: bool, sandbox: Sandbo
         end(make_context(FakeTaskInstance()))
 
 
-# --- patience ---------------------------------------------------------------------------------------------------
+# --- patience ---
 
 
 @pytest.mark.parametrize("status", ["RECEIVED", "PROCESSING", "EXCEPTION", "completed"])
@@ -544,7 +544,7 @@ def test_a_poked_sensor_times_out_as_airflow_does(sandbox: Sandbox) -> None:
         make_sensor(order, timeout=0, poke_interval=0).execute(make_context(FakeTaskInstance()))
 
 
-# --- deferral ---------------------------------------------------------------------------------------------------
+# --- deferral ---
 
 
 @pytest.mark.parametrize("status", ["COMPLETE", "FAILED"])
@@ -676,7 +676,7 @@ def test_an_event_that_is_none_of_the_triggers_never_succeeds(event: Any) -> Non
         make_sensor("o-1").execute_complete(make_context(FakeTaskInstance()), event)
 
 
-# --- templates --------------------------------------------------------------------------------------------------
+# --- templates ---
 
 
 def test_the_order_id_is_templated(sandbox: Sandbox) -> None:
