@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
@@ -30,12 +32,29 @@ def airflow_db() -> Iterator[None]:
 
     initdb()
     with pytest.MonkeyPatch.context() as patch:
+        _shorten_pauses(patch)
         _parse_dags_once(patch)
         if airflow_3_0.is_running():
             airflow_3_0.record_dags()
             airflow_3_0.parse_reschedule_dates(patch)
             airflow_3_0.keep_deferral_arguments(patch)
         yield
+
+
+def _shorten_pauses(patch: pytest.MonkeyPatch) -> None:
+    """Pauses that give others time pass quickly: here one run goes on at a time, and its orders have ended."""
+    patch.setattr("airflow_provider_bandwidth.operators._peer_record._SETTLED_AFTER_SECONDS", 0.05)
+    patch.setattr("airflow_provider_bandwidth.notifications._limit._SETTLED_AFTER", 0.05)
+    patch.setattr("airflow_provider_bandwidth.triggers.waiting.FIRST_POLL_DELAY", 0.1)
+    patch.setattr("airflow_provider_bandwidth.triggers.messages.FIRST_POLL_DELAY", 0.1)
+    sleep = time.sleep
+
+    def sleep_less(seconds: float) -> None:
+        """``dag.test()`` pauses for a second whenever no task can run: before a retry, and after a task that failed."""
+        caller = sys._getframe(1).f_globals["__name__"]
+        sleep(0.05 if caller in ("airflow.sdk.definitions.dag", "airflow.models.dag") else seconds)
+
+    patch.setattr(time, "sleep", sleep_less)
 
 
 def _parse_dags_once(patch: pytest.MonkeyPatch) -> None:

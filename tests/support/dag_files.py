@@ -53,7 +53,9 @@ def run_example(module_name: str, dag_id: str | None = None, **conf: Any) -> Dag
 
 if __name__ == "__main__":
     from airflow_provider_bandwidth.hooks import _submission
+    from airflow_provider_bandwidth.operators import _peer_record
 
     # The sandbox's search does not lag, and before Airflow 3.2 each mapped task waits for it.
     _submission._PAUSES = (0.1, 0.1)  # type: ignore[misc]
+    _peer_record._SETTLED_AFTER_SECONDS = 0.05  # type: ignore[misc]
     run_example(sys.argv[1], **json.loads(sys.argv[2]))

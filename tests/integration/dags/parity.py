@@ -41,7 +41,7 @@ with DAG("parity", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)) a
             order_id=f"{{{{ dag_run.conf['{name}'] }}}}",
             order_api=order_api,
             soft_fail=soft_fail,
-            poke_interval=0.5,
-            timeout=3 if end == "NEVER" else 120,
+            poke_interval=0.1,
+            timeout=1 if end == "NEVER" else 120,
             **WAYS[way],
         )
