@@ -37,8 +37,8 @@ demo: $(VENV)/.demo  ## the main job, end to end, against the sandbox
 test: $(VENV)/.test  ## unit and integration tests
 	$(PYTEST) loadgroup
 
-unit: $(VENV)/.test  ## unit tests only
-	$(PYTEST) worksteal tests/unit
+unit: $(VENV)/.test  ## unit tests only, without those that try hundreds of inputs or walks
+	$(PYTEST) worksteal -m "not many_inputs and not random_walk" tests/unit
 
 coverage: $(VENV)/.test  ## every branch of the pure core is tested
 	$(BIN)/coverage run -m pytest -q -m "not many_inputs" $(PURE_TESTS)

@@ -168,6 +168,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch, sandbox: Any, connect: Any) -> pytest
     return monkeypatch
 
 
+@pytest.mark.random_walk
 @pytest.mark.parametrize("first", range(0, EPISODES, 50))
 def test_no_wait_is_lost_and_the_budget_is_kept(first: int, quiet: pytest.MonkeyPatch) -> None:
     for seed in range(first, first + 50):
