@@ -103,6 +103,8 @@ def _changed_expressions(other: ast.AST) -> Iterator[ast.AST]:
             yield ast.Constant(not other.value)
         case ast.Constant(value=int() | float()):
             yield ast.Constant(other.value + 1)
+        case ast.Call(args=[_, *_], keywords=[*_, ast.keyword(arg="strict")]):
+            return  # zip's, which only guards against our own mistakes
         case ast.Call(args=[_, *_]) if len(other.args) > 1 or other.keywords:
             if other.keywords:
                 other.keywords.pop()
@@ -113,6 +115,8 @@ def _changed_expressions(other: ast.AST) -> Iterator[ast.AST]:
 
 def _changed_statements(other: ast.AST) -> Iterator[ast.AST]:
     match other:
+        case ast.Return(value=ast.Constant(value=bool() as value)):
+            yield ast.Return(ast.Constant(not value))  # nobody would see None for False
         case ast.Return(value=ast.expr() as value) if not _is_none(value):
             yield ast.Return(ast.Constant(None))
         case ast.Continue():

@@ -505,6 +505,12 @@ def test_a_working_connection_is_told_by_gets(auth_type: str, sandbox: Sandbox, 
     assert {record.method for record in sandbox.requests if record.operation != "token"} == {"GET"}
 
 
+def test_an_account_without_a_site_is_a_working_connection(sandbox: Sandbox, connect: Connect) -> None:
+    sandbox.inject("status", operation="sites", status=204)
+    connect(sandbox.connection)
+    assert BandwidthHook().test_connection()[0]
+
+
 def verdict(connect: Connect, connection: dict[str, Any], **changes: Any) -> str:
     connect(connection, **changes)
     clock = ManualClock()

@@ -127,6 +127,27 @@ def test_one_refused_letter_stops_no_other_and_comes_with_advice(
     assert taken.error is None
 
 
+def test_an_upload_whose_answer_names_the_file_in_a_header_alone_is_no_doubt(
+    hook: BandwidthHook, sandbox: Sandbox, order_id: str
+) -> None:
+    hook.upload_loa_files(order_id, [])
+    sandbox.inject("body", operation="loa-upload", kind="empty")
+    lists = sandbox.count(operation="loa-list")
+    (taken,) = hook.upload_loa_files(order_id, [LETTER])
+    assert taken.file_id == sandbox.loa_files(order_id)[0].name
+    assert sandbox.count(operation="loa-list") == lists + 1
+
+
+def test_an_error_in_an_answer_of_success_is_told_as_it_is(
+    hook: BandwidthHook, sandbox: Sandbox, order_id: str
+) -> None:
+    sandbox.inject("refuse", operation="loa-upload", status=200, code="5151", description="no role")
+    refused, taken = hook.upload_loa_files(order_id, [LETTER, SCAN])
+    assert "5151" in str(refused.error)
+    assert "does not show it (yet)" not in str(refused.error)
+    assert taken.error is None
+
+
 def test_a_letter_counts_without_its_name(
     hook: BandwidthHook, sandbox: Sandbox, order_id: str, task_log: TaskLog
 ) -> None:

@@ -109,6 +109,13 @@ def test_a_list_that_wants_page_and_size_gets_both(hook: BandwidthHook, sandbox:
     assert len(lists) == 1
 
 
+def test_a_list_that_goes_on_wanting_page_and_size_is_an_error(hook: BandwidthHook, sandbox: Sandbox) -> None:
+    sandbox.inject("refuse", operation="list", times=None, description="page and size are required")
+    with pytest.raises(BandwidthApiError, match="page and size are required"):
+        hook.list_tn_orders()
+    assert sandbox.count(operation="list") == 2
+
+
 def test_open_orders_are_listed_whatever_the_filter_knows(hook: BandwidthHook, sandbox: Sandbox) -> None:
     received, processing, ended = (submit(hook).order_id for _ in range(3))
     sandbox.set_status(processing, "PROCESSING")

@@ -116,7 +116,7 @@ def test_retry_table(
 
 def test_a_connection_that_is_never_made_is_tried_again_by_get_and_post(connect: Connect, clock: ManualClock) -> None:
     hook = raw_hook(connect, clock, f"http://127.0.0.1:{closed_port()}")
-    with pytest.raises(BandwidthApiError) as caught:
+    with pytest.raises(BandwidthApiError, match="no connection could be made: host unknown") as caught:
         hook.get_tn_order(ORDER_ID)
     assert caught.value.status is None
     assert caught.value.retryable

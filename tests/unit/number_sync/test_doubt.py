@@ -106,7 +106,9 @@ def test_a_value_could_be(value: str) -> None:
     assert WANTED in numbers_they_could_be([value], {WANTED, *OTHERS})
 
 
-@pytest.mark.parametrize("value", ["919-555-HELP", "(919) 55-5HELP", "1-919-555-HELP", "call 919-555-HELP"])
+@pytest.mark.parametrize(
+    "value", ["919-555-HELP", "(919) 55-5HELP", "1-919-555-HELP", "call 919-555-HELP", "919 KJK-HELP"]
+)
 def test_letters_are_those_of_a_keypad(value: str) -> None:
     found = numbers_they_could_be([value], {"9195554357", "9845554357", "3035550164"})
     assert "9195554357" in found

@@ -162,9 +162,10 @@ def test_pythons_limit_of_fields_is_as_before() -> None:
         f"{A},Doe\nPhone,Name\n{B},Roe\n",
         f"{A}\nPhone\n{B}\n",
         f"{A}\nPhone,Name\n{B},Roe\n",
+        f"{A}\nName,Phone\nRoe,{B}\n",
         f"{A},Doe,x\nPhone,Name\n{B},Roe\n",
     ],
-    ids=["row", "alone", "alone above a table", "wider row"],
+    ids=["row", "alone", "alone above a table", "alone above a table whose first column is another", "wider row"],
 )
 def test_a_number_above_the_column_names_is_not_skipped_as_a_title(content: str) -> None:
     """So a file looks that was sorted, or joined the wrong way round."""

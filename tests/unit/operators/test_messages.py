@@ -163,6 +163,13 @@ def test_a_text_whose_answer_was_lost_is_found(
     assert (task.clear(), len(api.posts)) == ("m1", 1)
 
 
+def test_a_text_that_stands_alone_in_three_looks_is_taken(api: FakeMessaging, clock: ManualClock) -> None:
+    """Its twin might be shown a little later; to wait longer would keep the task for nothing."""
+    api.faults = [fakes.LOST_AFTER]
+    assert SendingTask(clock).attempt() == "m1"
+    assert clock.pauses == [1.0, 3.0]
+
+
 @LINES
 @pytest.mark.parametrize("fault", NOT_TAKEN_IN_DOUBT)
 def test_a_text_that_the_search_does_not_show_fails_the_task_and_is_sent_by_its_retry(

@@ -13,6 +13,7 @@ from support.fake_messaging import FakeMessaging
 from support.fast_time import run_fast, wall_clock
 
 from airflow_provider_bandwidth.messaging.records import DeliveryOutcome, judge_message
+from airflow_provider_bandwidth.triggers import _message_poller
 from airflow_provider_bandwidth.triggers._message_poller import NOT_SHOWN_GRACE, MessageWaitEvent
 from airflow_provider_bandwidth.triggers.messages import BandwidthMessageTrigger
 
@@ -166,17 +167,39 @@ def test_a_triggerer_lets_no_deferral_be_short(api: FakeMessaging) -> None:
     assert 15 <= run_fast(scenario()) < 16
 
 
-def test_the_last_to_leave_ends_the_poller(api: FakeMessaging) -> None:
-    from airflow_provider_bandwidth.triggers import _message_poller
-
+def test_the_last_to_leave_ends_the_poller(api: FakeMessaging, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         waiting = asyncio.create_task(wait("nope"))
         await asyncio.sleep(100)
+        (poller,) = _message_poller._POLLERS.values()
+        hooks.append(poller._hook)
+        closed.clear()
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
 
+    hooks: list[object] = []
+    closed: list[object] = []
+    monkeypatch.setattr(_message_poller.BandwidthMessagingHook, "close", lambda self: closed.append(self))
     run_fast(scenario())
     assert _message_poller._POLLERS == {}
+    assert closed == hooks
+
+
+def test_a_text_that_nobody_waits_for_any_more_is_not_looked_for(api: FakeMessaging) -> None:
+    async def scenario() -> None:
+        left, stays = (asyncio.create_task(wait(api.add())) for _ in range(2))
+        await asyncio.sleep(100)
+        left.cancel()
+        await asyncio.sleep(1)
+        (poller,) = _message_poller._POLLERS.values()
+        assert [waiter.message_id for waiter in poller._waiters] == ["m2"]
+        api.searches.clear()
+        await asyncio.sleep(100)
+        stays.cancel()
+        await asyncio.gather(left, stays, return_exceptions=True)
+
+    run_fast(scenario())
+    assert {query["messageId"] for query in api.searches} == {"m2"}
 
 
 def test_a_trigger_survives_airflows_database_and_another_release() -> None:
