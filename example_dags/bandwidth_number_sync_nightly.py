@@ -19,7 +19,7 @@ from airflow_provider_bandwidth.task_groups.bandwidth import bandwidth_number_sy
     schedule="0 2 * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    # Two syncs of one SIP peer at a time would plan from the same numbers.
+    # Keeps late runs from piling up. One sync of a SIP peer runs at a time in any case.
     max_active_runs=1,
     params={
         "extract_path": "s3://crm-exports/telephone-numbers.csv",

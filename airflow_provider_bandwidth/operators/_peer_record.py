@@ -69,7 +69,7 @@ class PlanRecord:
 
     @classmethod
     def from_json(cls, text: str) -> Self | None:
-        """Read a record; ``None`` for what is none, such as the text of a person who emptied the Variable."""
+        """Read a record; ``None`` if the text holds none, since a person emptied the Variable, say."""
         try:
             data = json.loads(text)
             order_ids = data.pop("order_ids")

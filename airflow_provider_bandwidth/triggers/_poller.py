@@ -500,7 +500,7 @@ class OrderPoller:
         """Take an error that concerns every call, whatever it asks for: too many calls, or refused credentials.
 
         :param asked_at: when the call began; of calls that ran side by side, one counts
-        :return: whether the error was such a one
+        :return: whether the error was one of these
         """
         is_limit = isinstance(error, BandwidthApiError) and error.status == 429
         # A 403 of the API may concern lists alone; one of the token endpoint concerns everything.

@@ -1,7 +1,7 @@
 """An event loop on which waiting takes no time: while nothing is under way, its clock jumps to the next timer.
 
 While a call runs in a thread, the clock runs as the wall clock does. So a test that spans minutes takes as long as its
-calls, and what it sees does not hang on how busy the machine is.
+calls, and what it sees does not depend on how busy the machine is.
 """
 
 from __future__ import annotations

@@ -254,7 +254,7 @@ def walk(
     action: str = "IMPORT",
     several: bool = False,
 ) -> Outcome:
-    """So many walks; each hangs on the seed and its number alone, so that one can be repeated.
+    """So many walks; each depends on the seed and its number alone, so that one can be repeated.
 
     :param order_api: the one order API of the account
     :param several: whether the task makes an order of each number, up to five of them

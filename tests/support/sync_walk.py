@@ -542,7 +542,7 @@ def walk_syncs(
     order_api: str = "externalTns",
     tell: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
-    """So many walks; each hangs on the seed and its number alone, so that one can be repeated.
+    """So many walks; each depends on the seed and its number alone, so that one can be repeated.
 
     :param over_http: false for calls without sockets, which take less time
     :param order_api: the one order API of the account

@@ -1,8 +1,8 @@
 """Time that passes only while everybody waits, and threads of which one runs at a time: a seed decides which.
 
 Everything that reads the clock of a module of this package reads :class:`VirtualTime` while :meth:`VirtualTime.rule` is
-in force, the sandbox in this process included. Threads take turns at every wait and every point, so that a run hangs on
-the seed alone.
+in force, the sandbox in this process included. Threads take turns at every wait and every point, so that a run depends
+on the seed alone.
 """
 
 from __future__ import annotations

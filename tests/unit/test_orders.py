@@ -1,4 +1,4 @@
-"""What an order request accepts, what its id hangs on, and which numbers of an order may be used."""
+"""What an order request accepts, what its id depends on, and which numbers of an order may be used."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ WAYS: dict[str, dict[str, Any]] = {
 ENDS = ("COMPLETE", "PARTIAL", "FAILED", "UNKNOWN_THEN_COMPLETE", "NEVER")
 
 
-#: Whether a failure is soft hangs on no order API.
+#: Whether a failure is soft depends on no order API.
 CASES = [
     *itertools.product(ORDER_APIS, WAYS, ENDS, (False,)),
     *itertools.product(("externalTns",), WAYS, ENDS, (True,)),
