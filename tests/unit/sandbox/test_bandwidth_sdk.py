@@ -5,15 +5,20 @@ Its first import takes a second, so it is imported where it is used.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
+from airflow_provider_bandwidth.messaging.requests import MessageRequest
+from airflow_provider_bandwidth.sandbox import Sandbox
 from airflow_provider_bandwidth.sandbox.settings import DEFAULT_APPLICATION
 
 ACCOUNT, SENDER, RECIPIENT = "9900000", "+19195550101", "+12125550150"
 
 
 @pytest.fixture
-def messages(sandbox):
+def messages(sandbox: Sandbox) -> Iterator[Any]:
     import bandwidth
 
     sandbox.seed(imported=[SENDER.removeprefix("+1")], campaign_id="CABC123")
@@ -29,14 +34,14 @@ def messages(sandbox):
     client.rest_client.pool_manager.clear()
 
 
-def request(**fields):
+def request(**fields: Any) -> MessageRequest:
     from bandwidth.models import MessageRequest
 
     values = {"application_id": DEFAULT_APPLICATION, "to": [RECIPIENT], "var_from": SENDER, "text": "hi", **fields}
     return MessageRequest(**values)
 
 
-def test_it_sends_and_finds_the_message(sandbox, messages):
+def test_it_sends_and_finds_the_message(sandbox: Sandbox, messages: Any) -> None:
     sent = messages.create_message(ACCOUNT, request(tag="af-1"))
 
     found = messages.list_messages(ACCOUNT, source_tn=SENDER, destination_tn=RECIPIENT)
@@ -48,7 +53,7 @@ def test_it_sends_and_finds_the_message(sandbox, messages):
     assert [record.auth for record in sandbox.requests] == ["client", "bearer", "bearer"]
 
 
-def test_it_reads_why_a_message_failed(messages):
+def test_it_reads_why_a_message_failed(messages: Any) -> None:
     sent = messages.create_message(ACCOUNT, request(to=["+12125554720"]))
 
     (row,) = messages.list_messages(ACCOUNT, message_id=sent.id).messages
@@ -56,7 +61,7 @@ def test_it_reads_why_a_message_failed(messages):
     assert (row.message_status, row.error_code) == ("FAILED", 4720)
 
 
-def test_it_follows_the_pages(messages):
+def test_it_follows_the_pages(messages: Any) -> None:
     ids = {messages.create_message(ACCOUNT, request()).id for _ in range(3)}
 
     first = messages.list_messages(ACCOUNT, source_tn=SENDER, limit=2)
@@ -65,7 +70,7 @@ def test_it_follows_the_pages(messages):
     assert {row.message_id for page in (first, second) for row in page.messages} == ids
 
 
-def test_it_reads_refusals(sandbox, messages):
+def test_it_reads_refusals(sandbox: Sandbox, messages: Any) -> None:
     from bandwidth.exceptions import BadRequestException, ForbiddenException
     from bandwidth.models import CreateMessageRequestError, MessagingRequestError
 
@@ -80,7 +85,7 @@ def test_it_reads_refusals(sandbox, messages):
     assert MessagingRequestError.from_json(forbidden.value.body).type == "forbidden"
 
 
-def test_it_reads_callbacks(sandbox, messages):
+def test_it_reads_callbacks(sandbox: Sandbox, messages: Any) -> None:
     from bandwidth.models import StatusCallback
 
     sandbox.configure(callback_url="http://127.0.0.1:9/", callback_retry_seconds=0)

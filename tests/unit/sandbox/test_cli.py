@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -20,7 +23,7 @@ COMMAND = [sys.executable, "-m", "airflow_provider_bandwidth.sandbox"]
 
 
 @contextmanager
-def running(*arguments, environment=None):
+def running(*arguments: str, environment: dict[str, str] | None = None) -> Iterator[Any]:
     """A sandbox process on a free port, and its connection."""
     process = subprocess.Popen(
         [*COMMAND, "--port", "0", *arguments],
@@ -36,7 +39,7 @@ def running(*arguments, environment=None):
         process.communicate(timeout=5)
 
 
-def hiding(folder, *modules):
+def hiding(folder: Path, *modules: str) -> dict[str, str]:
     """An environment in which *modules* are not installed."""
     for module in modules:
         (folder / f"{module}.py").write_text(f"raise ModuleNotFoundError('no', name='{module}')")
@@ -44,7 +47,7 @@ def hiding(folder, *modules):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_line_is_a_connection_that_works_and_a_signal_stops_it_cleanly(number):
+def test_the_first_line_is_a_connection_that_works_and_a_signal_stops_it_cleanly(number: Any) -> None:
     with running() as (process, connection):
         assert connection == {
             "conn_type": "bandwidth",
@@ -80,7 +83,7 @@ def test_the_first_line_is_a_connection_that_works_and_a_signal_stops_it_cleanly
         assert "Traceback" not in messages
 
 
-def test_switches_set_places_credentials_numbers_and_settings(tmp_path):
+def test_switches_set_places_credentials_numbers_and_settings(tmp_path: Path) -> None:
     imported, owned = tmp_path / "imported", tmp_path / "owned"
     imported.write_text("9195550101\n\n 9195550102 \n")
     owned.write_text("2125550101\n")
@@ -99,7 +102,7 @@ def test_switches_set_places_credentials_numbers_and_settings(tmp_path):
         assert (settings["dialect"], settings["strict_remove"], settings["processing_seconds"]) == ("O", True, 2.0)
 
 
-def test_an_account_can_have_one_order_api_only():
+def test_an_account_can_have_one_order_api_only() -> None:
     with running("--order-apis", "importTnOrders/messaging") as (_, connection):
         assert connection["extra"]["order_api"] == "importTnOrders/messaging"
         auth = (connection["login"], connection["password"])
@@ -120,7 +123,7 @@ def test_an_account_can_have_one_order_api_only():
         (["--port", "x"], "--port"),
     ],
 )
-def test_wrong_arguments_are_named(arguments, text, capsys):
+def test_wrong_arguments_are_named(arguments: list[Any], text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
 
@@ -129,7 +132,7 @@ def test_wrong_arguments_are_named(arguments, text, capsys):
     assert text in output.err
 
 
-def test_a_file_of_numbers_must_hold_numbers(tmp_path, capsys):
+def test_a_file_of_numbers_must_hold_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "numbers"
     path.write_text("9195550101\n+19195550102\n")
 
@@ -139,7 +142,7 @@ def test_a_file_of_numbers_must_hold_numbers(tmp_path, capsys):
     assert "'+19195550102' is not a telephone number" in capsys.readouterr().err
 
 
-def test_a_taken_port_is_named():
+def test_a_taken_port_is_named() -> None:
     with running() as (_, connection):
         port = connection["host"].removesuffix("/api").rpartition(":")[2]
         result = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=20, check=False)
@@ -148,7 +151,7 @@ def test_a_taken_port_is_named():
     assert f"cannot listen on port {port}" in result.stderr
 
 
-def test_help_documents_every_switch_magic_number_fault_and_endpoint(capsys):
+def test_help_documents_every_switch_magic_number_fault_and_endpoint(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     text = capsys.readouterr().out
@@ -170,7 +173,7 @@ def test_help_documents_every_switch_magic_number_fault_and_endpoint(capsys):
 
 
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
-def test_a_missing_extra_is_named(missing, tmp_path):
+def test_a_missing_extra_is_named(missing: str, tmp_path: Path) -> None:
     environment = hiding(tmp_path, missing)
     command = [sys.executable, "-c", "import airflow_provider_bandwidth.sandbox as s; s.Sandbox"]
 
@@ -183,7 +186,7 @@ def test_a_missing_extra_is_named(missing, tmp_path):
     assert "Traceback" not in program.stderr
 
 
-def test_it_needs_none_of_uvicorns_optional_parts(tmp_path):
+def test_it_needs_none_of_uvicorns_optional_parts(tmp_path: Path) -> None:
     with running(environment=hiding(tmp_path, "httptools", "uvloop")) as (process, connection):
         url = f"{connection['host']}/accounts/9900000"
         auth = (connection["login"], connection["password"])

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import requests
 
-from airflow_provider_bandwidth.sandbox import OrderError
+from airflow_provider_bandwidth.sandbox import OrderError, Sandbox
 
 NUMBER = "9195550101"
 
 
 class Control:
-    def __init__(self, sandbox):
+    def __init__(self, sandbox: Sandbox) -> None:
         self.url = sandbox.url
 
-    def __call__(self, method, path, expected=200, /, **body):
+    def __call__(self, method: str, path: str, expected: int = 200, /, **body: str) -> Any:
         answer = requests.request(method, f"{self.url}/sandbox/{path}", json=body or None, timeout=5)
         assert answer.status_code == expected, answer.text
         return answer.json()
 
 
 @pytest.fixture
-def control(sandbox):
+def control(sandbox: Sandbox) -> Any:
     return Control(sandbox)
 
 
-def test_state_counts_what_happened(sandbox, api, control):
+def test_state_counts_what_happened(sandbox: Sandbox, api: Any, control: Any) -> None:
     sandbox.seed(owned=["9195550103"])
     order_id = api.submit(NUMBER, "9195550001")
     api.submit(NUMBER)
@@ -42,7 +44,7 @@ def test_state_counts_what_happened(sandbox, api, control):
     assert "telephone_numbers" not in first
 
 
-def test_settings_are_read_and_changed(sandbox, control):
+def test_settings_are_read_and_changed(sandbox: Sandbox, control: Any) -> None:
     assert control("PUT", "settings", dialect="o", processing_seconds=7)["dialect"] == "O"
     assert (sandbox.settings.dialect, sandbox.settings.processing_seconds) == ("O", 7.0)
     assert control("GET", "settings") == sandbox.settings.to_dict()
@@ -60,14 +62,16 @@ def test_settings_are_read_and_changed(sandbox, control):
         ({"strict_remove": "perhaps"}, "neither true nor false"),
     ],
 )
-def test_impossible_settings_are_refused_and_change_nothing(sandbox, control, body, text):
+def test_impossible_settings_are_refused_and_change_nothing(
+    sandbox: Sandbox, control: Any, body: dict[str, Any], text: str
+) -> None:
     before = sandbox.settings
 
     assert text in control("PUT", "settings", 400, received_seconds=1, **body)["error"]
     assert sandbox.settings == before
 
 
-def test_faults_are_put_up_listed_and_taken_down(sandbox, api, control):
+def test_faults_are_put_up_listed_and_taken_down(sandbox: Sandbox, api: Any, control: Any) -> None:
     put_up = control("POST", "faults", fault="status", status=502, when="after", operation="submit", times=1, after=1)
 
     assert (put_up["fault"], put_up["status"], put_up["after"]) == ("status", 502, 1)
@@ -84,12 +88,12 @@ def test_faults_are_put_up_listed_and_taken_down(sandbox, api, control):
     "body",
     [{}, {"fault": "x"}, {"fault": "drop", "x": 1}, {"fault": "drop", "times": "x"}, {"fault": "drop", "path": 1}],
 )
-def test_wrong_faults_are_refused(sandbox, control, body):
+def test_wrong_faults_are_refused(sandbox: Sandbox, control: Any, body: dict[str, Any]) -> None:
     assert control("POST", "faults", 400, **body)["error"]
     assert sandbox.faults() == []
 
 
-def test_requests_are_followed_and_released(sandbox, api, control):
+def test_requests_are_followed_and_released(sandbox: Sandbox, api: Any, control: Any) -> None:
     api.get()
     control("POST", "faults", fault="hold", operation="submit")
     with pytest.raises(requests.exceptions.ReadTimeout):
@@ -105,7 +109,7 @@ def test_requests_are_followed_and_released(sandbox, api, control):
     sandbox.wait_for_request(operation="submit", state="answered")
 
 
-def test_orders_are_added_read_held_and_ended(sandbox, api, control):
+def test_orders_are_added_read_held_and_ended(sandbox: Sandbox, api: Any, control: Any) -> None:
     added = control(
         "POST",
         "orders",
@@ -135,7 +139,7 @@ def test_orders_are_added_read_held_and_ended(sandbox, api, control):
     assert control("GET", f"orders/{other}")["status"] == "COMPLETE"
 
 
-def test_unknown_orders_are_404(control):
+def test_unknown_orders_are_404(control: Any) -> None:
     for method, path in (("GET", "orders/x"), ("PUT", "orders/x")):
         assert control(method, path, 404)["error"] == "no order 'x'"
     assert control("POST", "hold", 404, order_id="x")["error"] == "no order 'x'"
@@ -144,12 +148,12 @@ def test_unknown_orders_are_404(control):
 @pytest.mark.parametrize(
     "body", [{"telephone_numbers": "9195550101"}, {"errors": [1]}, {"created_at": "yesterday"}, {"nonsense": 1}]
 )
-def test_wrong_orders_are_refused(sandbox, control, body):
+def test_wrong_orders_are_refused(sandbox: Sandbox, control: Any, body: dict[str, Any]) -> None:
     assert control("POST", "orders", 400, **body)["error"]
     assert sandbox.orders == []
 
 
-def test_numbers_are_added_and_listed_with_their_damage(sandbox, api, control):
+def test_numbers_are_added_and_listed_with_their_damage(sandbox: Sandbox, api: Any, control: Any) -> None:
     control("POST", "numbers", imported=[NUMBER], site_id=744, sip_peer_id="303717")
     control("POST", "numbers", owned=["9195550102"])
     api.submit(NUMBER)
@@ -163,7 +167,7 @@ def test_numbers_are_added_and_listed_with_their_damage(sandbox, api, control):
     }
 
 
-def test_tokens_are_revoked(sandbox, control):
+def test_tokens_are_revoked(sandbox: Sandbox, control: Any) -> None:
     url = f"{sandbox.url}/api/v1/oauth2/token"
     form = {"grant_type": "client_credentials"}
     token = requests.post(url, data=form, auth=("sandbox", "sandbox"), timeout=5).json()["access_token"]
@@ -173,7 +177,7 @@ def test_tokens_are_revoked(sandbox, control):
     assert requests.get(f"{sandbox.base_url}/accounts/9900000", headers=header, timeout=5).status_code == 401
 
 
-def test_reset_goes_back_to_the_start(sandbox, api, control):
+def test_reset_goes_back_to_the_start(sandbox: Sandbox, api: Any, control: Any) -> None:
     control("PUT", "settings", dialect="O")
     control("POST", "faults", fault="drop")
     sandbox.clear_faults()
@@ -190,26 +194,26 @@ def test_reset_goes_back_to_the_start(sandbox, api, control):
     assert sandbox.requests[0].number == 1
 
 
-def test_the_magic_numbers_are_served(control):
+def test_the_magic_numbers_are_served(control: Any) -> None:
     lines = {row["line"]: row for row in control("GET", "magic-numbers")["lines"]}
 
     assert lines["0001"]["codes"] == ["25060"]
     assert len(lines) == 110
 
 
-def test_a_body_that_is_no_object_is_refused(sandbox):
+def test_a_body_that_is_no_object_is_refused(sandbox: Sandbox) -> None:
     for body in ("[]", "{"):
         assert requests.put(f"{sandbox.url}/sandbox/settings", data=body, timeout=5).status_code == 400
 
 
 class TestPages:
-    def page(self, sandbox, path, expected=200):
+    def page(self, sandbox: Sandbox, path: str, expected: int = 200) -> Any:
         answer = requests.get(f"{sandbox.url}{path}", timeout=5)
         assert answer.status_code == expected
         assert answer.headers["Content-Type"].startswith("text/html")
         return answer.text
 
-    def test_the_overview_shows_orders_numbers_requests_and_magic_numbers(self, sandbox, api):
+    def test_the_overview_shows_orders_numbers_requests_and_magic_numbers(self, sandbox: Sandbox, api: Any) -> None:
         sandbox.seed(owned=["2125550199"])
         order_id = api.submit(NUMBER, "9195550001")
 
@@ -219,7 +223,7 @@ class TestPages:
             assert text in page
         assert f'href="/orders/{order_id}"' in page
 
-    def test_many_orders_are_cut_to_the_newest(self, sandbox):
+    def test_many_orders_are_cut_to_the_newest(self, sandbox: Sandbox) -> None:
         orders = [sandbox.add_order([NUMBER]) for _ in range(201)]
 
         page = self.page(sandbox, "/")
@@ -229,7 +233,7 @@ class TestPages:
         assert orders[0].order_id not in page
 
     @pytest.mark.parametrize("path", ["/orders/{}", "/accounts/9900000/orders/{}"])
-    def test_an_order_has_a_page_of_its_own(self, sandbox, api, path):
+    def test_an_order_has_a_page_of_its_own(self, sandbox: Sandbox, api: Any, path: str) -> None:
         order_id = api.submit(NUMBER, "9195550001")
 
         page = self.page(sandbox, path.format(order_id))
@@ -238,12 +242,12 @@ class TestPages:
             assert text in page
 
     @pytest.mark.parametrize("path", ["/orders/x", "/accounts/9900001/orders/{}"])
-    def test_an_unknown_order_has_none(self, sandbox, api, path):
+    def test_an_unknown_order_has_none(self, sandbox: Sandbox, api: Any, path: str) -> None:
         page = self.page(sandbox, path.format(api.submit(NUMBER)), 404)
 
         assert "There is no order" in page
 
-    def test_everything_is_escaped(self, sandbox):
+    def test_everything_is_escaped(self, sandbox: Sandbox) -> None:
         evil = "<script>alert(1)</script>"
         order = sandbox.add_order([evil], customer_order_id=evil, errors=[OrderError(evil, evil, (evil,))])
         sandbox.seed(imported=[evil])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import pytest
 import requests
@@ -29,7 +30,9 @@ def codes(response: requests.Response) -> list[str]:
 
 
 class TestImport:
-    def test_the_answer_has_the_root_and_the_order_of_elements_that_were_captured(self, sandbox, api):
+    def test_the_answer_has_the_root_and_the_order_of_elements_that_were_captured(
+        self, sandbox: Sandbox, api: Any
+    ) -> None:
         sandbox.configure(received_seconds=60)
 
         response = api.post(api.import_xml(GOOD), IMPORTS)
@@ -45,7 +48,7 @@ class TestImport:
         assert [each.text for each in address][-2:] == ["United States", "Service"]
         assert order.findtext("LastModifiedDate") > order.findtext("OrderCreateDate")
 
-    def test_what_was_not_sent_is_not_shown(self, api):
+    def test_what_was_not_sent_is_not_shown(self, api: Any) -> None:
         order_id = api.make(api.import_xml(GOOD, SipPeerId=None, CustomerOrderId=None), IMPORTS)
 
         order = api.show(f"{IMPORTS}/{order_id}")
@@ -53,7 +56,7 @@ class TestImport:
         assert order.tag == "ImportTnOrder"
         assert [child.tag for child in order] == FIELDS[1:-1]
 
-    def test_loa_type_is_shown_where_it_was_sent(self, api):
+    def test_loa_type_is_shown_where_it_was_sent(self, api: Any) -> None:
         order_id = api.make(api.import_xml(GOOD, LoaType="CARRIER"), IMPORTS)
 
         assert [child.tag for child in api.show(f"{IMPORTS}/{order_id}")][-2:] == ["LoaType", "SipPeerId"]
@@ -66,14 +69,14 @@ class TestImport:
             ("flat", ["ImportTnOrderResponse", "CustomerOrderId"]),
         ],
     )
-    def test_the_root_of_the_201_is_a_setting(self, sandbox, api, form, paths):
+    def test_the_root_of_the_201_is_a_setting(self, sandbox: Sandbox, api: Any, form: str, paths: list[Any]) -> None:
         sandbox.configure(created_root=form)
 
         root = ET.fromstring(api.post(api.import_xml(GOOD), IMPORTS).content)
 
         assert [root.tag, root[0].tag] == paths
 
-    def test_it_puts_the_numbers_into_the_one_inventory(self, sandbox, api):
+    def test_it_puts_the_numbers_into_the_one_inventory(self, sandbox: Sandbox, api: Any) -> None:
         api.make(api.import_xml(GOOD), IMPORTS)
 
         order = sandbox.orders[0]
@@ -85,7 +88,7 @@ class TestImport:
         assert api.errors(api.read(api.submit(GOOD, Action="REMOVE"))) == []
         assert sandbox.inventory == {}
 
-    def test_every_problem_is_in_one_answer(self, api):
+    def test_every_problem_is_in_one_answer(self, api: Any) -> None:
         body = api.import_xml(
             *(GOOD, GOOD, "1195550101", "8005550101"),
             CustomerOrderId="x" * 41,
@@ -113,11 +116,13 @@ class TestImport:
             ({"LoaAuthorizingPerson": ""}, "7115"),
         ],
     )
-    def test_what_is_required_is_refused_when_missing(self, sandbox, api, fields, code):
+    def test_what_is_required_is_refused_when_missing(
+        self, sandbox: Sandbox, api: Any, fields: dict[str, Any], code: str
+    ) -> None:
         assert code in codes(api.post(api.import_xml(GOOD, **fields), IMPORTS))
         assert sandbox.orders == []
 
-    def test_an_order_needs_numbers_and_not_too_many(self, sandbox, api):
+    def test_an_order_needs_numbers_and_not_too_many(self, sandbox: Sandbox, api: Any) -> None:
         sandbox.configure(max_numbers_per_order=1)
 
         assert codes(api.post(api.import_xml(), IMPORTS)) == ["7316"]
@@ -131,18 +136,20 @@ class TestImport:
             ("response-status", "ImportTnOrderResponse", "ResponseStatus/ErrorCode"),
         ],
     )
-    def test_the_form_of_a_refusal_is_a_setting(self, sandbox, api, form, root, path):
+    def test_the_form_of_a_refusal_is_a_setting(
+        self, sandbox: Sandbox, api: Any, form: str, root: str, path: str
+    ) -> None:
         sandbox.configure(refusal_form=form)
 
         answer = ET.fromstring(api.post(api.import_xml(GOOD, SiteId="1", SipPeerId=None), IMPORTS).content)
 
         assert (answer.tag, answer.findtext(path)) == (root, "7309")
 
-    def test_a_broken_body_is_refused_in_the_same_form(self, api):
+    def test_a_broken_body_is_refused_in_the_same_form(self, api: Any) -> None:
         assert codes(api.post("<ImportTnOrder>", IMPORTS)) == ["1019"]
         assert codes(api.post(api.order_xml(GOOD), IMPORTS)) == ["1019"]
 
-    def test_numbers_that_cannot_be_imported_fail_with_codes_of_this_api(self, sandbox, api):
+    def test_numbers_that_cannot_be_imported_fail_with_codes_of_this_api(self, sandbox: Sandbox, api: Any) -> None:
         sandbox.seed(owned=["9195550102"])
         other = sandbox.default_location._replace(account_id="9900001")
         sandbox.seed(imported=["9195550103"], location=other)
@@ -153,15 +160,17 @@ class TestImport:
         assert api.errors(order) == [("19006", ["9195550102"]), ("19008", ["9195550103"])]
 
     @pytest.mark.parametrize(("reimport", "errors"), [("reset", []), ("refused", [("7206", [GOOD])])])
-    def test_what_importing_again_does_is_a_setting(self, sandbox, api, reimport, errors):
+    def test_what_importing_again_does_is_a_setting(
+        self, sandbox: Sandbox, api: Any, reimport: str, errors: Any
+    ) -> None:
         sandbox.configure(reimport=reimport)
         sandbox.seed(imported=[GOOD])
 
         assert api.errors(api.show(f"{IMPORTS}/{api.make(api.import_xml(GOOD), IMPORTS)}")) == errors
         assert sandbox.resets == ({} if errors else {GOOD: 1})
 
-    def test_magic_numbers_work_as_for_external_tns(self, api):
-        def read(line):
+    def test_magic_numbers_work_as_for_external_tns(self, api: Any) -> None:
+        def read(line: str) -> Any:
             return api.show(f"{IMPORTS}/{api.make(api.import_xml(GOOD, f'919555{line}'), IMPORTS)}")
 
         assert api.errors(read("0901")) == [("19014", ["9195550901"])]
@@ -174,10 +183,10 @@ class TestTransfer:
     """An import waits for the carrier that would lose the number."""
 
     @pytest.fixture
-    def order_id(self, api):
+    def order_id(self, api: Any) -> str:
         return api.make(api.import_xml(GOOD, "9195550908"), IMPORTS)
 
-    def test_it_waits_for_the_answer(self, sandbox, order_id):
+    def test_it_waits_for_the_answer(self, sandbox: Sandbox, order_id: str) -> None:
         sandbox.skip(46 * 3600)
         assert sandbox.order(order_id).status == "PROCESSING"
 
@@ -185,20 +194,20 @@ class TestTransfer:
 
         assert (order.status, order.errors) == ("COMPLETE", ())
 
-    def test_after_47_hours_it_is_denied(self, sandbox, api, order_id):
+    def test_after_47_hours_it_is_denied(self, sandbox: Sandbox, api: Any, order_id: str) -> None:
         sandbox.skip(47 * 3600)
 
         order = api.show(f"{IMPORTS}/{order_id}")
         assert (api.status(order), api.errors(order)) == ("PARTIAL", [("5160", ["9195550908"])])
 
-    def test_it_is_answered_over_http(self, sandbox, order_id):
+    def test_it_is_answered_over_http(self, sandbox: Sandbox, order_id: str) -> None:
         url = f"{sandbox.url}/sandbox/orders/{order_id}/transfer"
 
         assert requests.post(url, data="{}", timeout=5).status_code == 400
         assert requests.post(url, data='{"approve": false}', timeout=5).json()["status"] == "PARTIAL"
         assert requests.post(url, data='{"approve": true}', timeout=5).status_code == 400
 
-    def test_an_answer_may_come_before_the_question(self, sandbox, api):
+    def test_an_answer_may_come_before_the_question(self, sandbox: Sandbox, api: Any) -> None:
         sandbox.configure(processing_seconds=10)
         order_id = api.make(api.import_xml("9195550908"), IMPORTS)
 
@@ -208,7 +217,7 @@ class TestTransfer:
 
 
 class TestRemoval:
-    def test_it_names_no_place_and_removes_what_any_order_imported(self, sandbox, api):
+    def test_it_names_no_place_and_removes_what_any_order_imported(self, sandbox: Sandbox, api: Any) -> None:
         api.submit(GOOD)
 
         response = api.post(api.removal_xml(GOOD), REMOVALS)
@@ -221,7 +230,7 @@ class TestRemoval:
         assert (order.tag, api.status(order)) == ("RemoveImportedTnOrder", "COMPLETE")
         assert sandbox.inventory == {}
 
-    def test_a_number_that_was_not_imported_fails(self, sandbox, api):
+    def test_a_number_that_was_not_imported_fails(self, sandbox: Sandbox, api: Any) -> None:
         sandbox.seed(owned=["9195550102"])
 
         order = api.show(f"{REMOVALS}/{api.make(api.removal_xml(GOOD, '9195550102'), REMOVALS)}")
@@ -229,13 +238,13 @@ class TestRemoval:
         assert (api.status(order), api.errors(order)) == ("FAILED", [("5158", [GOOD, "9195550102"])])
         assert sandbox.owned == {PEER: ["9195550102"]}
 
-    def test_problems_are_refused(self, api):
+    def test_problems_are_refused(self, api: Any) -> None:
         response = api.post(api.removal_xml(GOOD, GOOD, customer_order_id="a_b"), REMOVALS)
 
         assert codes(response) == ["7318", "7360"]
         assert ET.fromstring(response.content).tag == "RemoveImportedTnOrderResponse"
 
-    def test_the_history_shows_processing_twice_in_lower_case(self, api):
+    def test_the_history_shows_processing_twice_in_lower_case(self, api: Any) -> None:
         order_id = api.make(api.removal_xml(GOOD), REMOVALS)
         api.make(api.import_xml(GOOD), IMPORTS)
         removal = api.make(api.removal_xml(GOOD), REMOVALS)
@@ -248,13 +257,13 @@ class TestRemoval:
 
 class TestLists:
     @pytest.fixture(autouse=True)
-    def _orders(self, sandbox, api):
+    def _orders(self, sandbox: Sandbox, api: Any) -> None:
         self.external = api.submit(GOOD, CustomerOrderID="run-7")
         self.first = api.make(api.import_xml(GOOD, "9195550102"), IMPORTS)
         self.second = api.make(api.import_xml("9195550103", CustomerOrderId=None, LoaType="CARRIER"), IMPORTS)
         self.removal = api.make(api.removal_xml(GOOD, customer_order_id="run-7"), REMOVALS)
 
-    def test_a_list_has_flat_summaries_newest_first(self, api):
+    def test_a_list_has_flat_summaries_newest_first(self, api: Any) -> None:
         root = api.show(IMPORTS)
 
         assert root.tag == "ImportTnOrders"
@@ -275,7 +284,7 @@ class TestLists:
         ]
         return [f"{order}Summary/{name}" for name in names if customer_order_id or name != "CustomerOrderId"]
 
-    def test_removals_are_listed_apart(self, api):
+    def test_removals_are_listed_apart(self, api: Any) -> None:
         root = api.show(REMOVALS)
 
         assert api.paths(root) == ["TotalCount", *self.summary("RemoveImportedTnOrder")]
@@ -295,7 +304,7 @@ class TestLists:
             ({"orderDetails": "true"}, ["second", "first"]),
         ],
     )
-    def test_filters_narrow_it(self, api, parameters, names):
+    def test_filters_narrow_it(self, api: Any, parameters: dict[str, Any], names: list[Any]) -> None:
         root = ET.fromstring(api.get(IMPORTS, params=parameters).content)
 
         assert api.texts(root, "OrderId") == [getattr(self, name) for name in names]
@@ -303,7 +312,9 @@ class TestLists:
     @pytest.mark.parametrize(
         ("form", "status", "body"), [("404", 404, True), ("200", 200, True), ("204", 204, False), ("blank", 200, False)]
     )
-    def test_how_a_list_without_orders_looks_is_a_setting(self, sandbox, api, form, status, body):
+    def test_how_a_list_without_orders_looks_is_a_setting(
+        self, sandbox: Sandbox, api: Any, form: str, status: int, body: bool
+    ) -> None:
         sandbox.configure(empty_list=form)
         for path, root in ((IMPORTS, "ImportTnOrders"), (REMOVALS, "RemoveImportedTnOrders")):
             response = api.get(path, params={"tn": "9195550199"})
@@ -314,7 +325,7 @@ class TestLists:
             if form == "200":
                 assert api.texts(ET.fromstring(response.content), "TotalCount") == ["0"]
 
-    def test_page_and_size_can_be_compulsory(self, sandbox, api):
+    def test_page_and_size_can_be_compulsory(self, sandbox: Sandbox, api: Any) -> None:
         sandbox.configure(list_paging_required=True)
 
         refused = api.get(IMPORTS, params={"customerOrderId": "run-7"})
@@ -323,7 +334,7 @@ class TestLists:
         assert (refused.status_code, answered.status_code) == (404, 200)
         assert "required" in refused.text
 
-    def test_young_orders_are_missing_while_the_search_lags(self, sandbox, api):
+    def test_young_orders_are_missing_while_the_search_lags(self, sandbox: Sandbox, api: Any) -> None:
         sandbox.configure(search_lag_seconds=60)
         assert api.get(IMPORTS).status_code == 404
 
@@ -333,20 +344,20 @@ class TestLists:
 
 class TestUnknownOrders:
     @pytest.mark.parametrize("path", [IMPORTS, REMOVALS])
-    def test_an_id_that_is_no_uuid_is_1008(self, api, path):
+    def test_an_id_that_is_no_uuid_is_1008(self, api: Any, path: Any) -> None:
         root = "ImportTnOrdersReportResponse" if path == IMPORTS else "RemoveImportedTnOrdersReportResponse"
 
         assert api.refusal(api.get(f"{path}/no-uuid")) == (400, root, "1008")
         assert api.refusal(api.get(f"{path}/no-uuid/history")) == (400, root, "1008")
 
     @pytest.mark.parametrize("status", [404, 400])
-    def test_the_status_for_an_unknown_one_is_a_setting(self, sandbox, api, status):
+    def test_the_status_for_an_unknown_one_is_a_setting(self, sandbox: Sandbox, api: Any, status: int) -> None:
         sandbox.configure(unknown_order=status)
 
         for path in (IMPORTS, REMOVALS):
             assert api.refusal(api.get(f"{path}/{uuid.uuid4()}"))[::2] == (status, "")
 
-    def test_an_order_is_only_found_where_it_belongs(self, api):
+    def test_an_order_is_only_found_where_it_belongs(self, api: Any) -> None:
         external = api.submit(GOOD)
         imported = api.make(api.import_xml(GOOD), IMPORTS)
 
@@ -354,13 +365,13 @@ class TestUnknownOrders:
         assert api.get(f"{REMOVALS}/{imported}").status_code == 404
         assert api.get(f"/externalTns/{imported}").status_code == 404
 
-    def test_voice_is_another_product(self, api):
+    def test_voice_is_another_product(self, api: Any) -> None:
         assert api.get(f"{IMPORTS}/voice").status_code == 404
         assert api.get(f"{IMPORTS}/voice/{uuid.uuid4()}").content == b""
 
 
 class TestVersion2:
-    def test_numbers_are_e164_and_the_orders_are_those_of_version_1(self, sandbox, api):
+    def test_numbers_are_e164_and_the_orders_are_those_of_version_1(self, sandbox: Sandbox, api: Any) -> None:
         v2 = api.v2()
 
         order_id = v2.make(api.import_xml(f"+1{GOOD}", "+19195550901"), V2_IMPORTS)
@@ -374,7 +385,7 @@ class TestVersion2:
         v2.make(api.removal_xml(f"+1{GOOD}"), V2_REMOVALS)
         assert sandbox.inventory == {}
 
-    def test_ten_digits_are_refused_unless_tolerated(self, sandbox, api):
+    def test_ten_digits_are_refused_unless_tolerated(self, sandbox: Sandbox, api: Any) -> None:
         v2 = api.v2()
         assert codes(v2.post(api.import_xml(GOOD), V2_IMPORTS)) == ["1022"]
         assert codes(v2.post(api.removal_xml(GOOD), V2_REMOVALS)) == ["1022"]
@@ -383,10 +394,10 @@ class TestVersion2:
         sandbox.configure(ten_digits_on_v2=True)
         v2.make(api.import_xml(GOOD), V2_IMPORTS)
 
-    def test_version_1_does_not_take_e164(self, api):
+    def test_version_1_does_not_take_e164(self, api: Any) -> None:
         assert codes(api.post(api.import_xml(f"+1{GOOD}"), IMPORTS)) == ["7201"]
 
-    def test_the_tn_filter_wants_the_plus_sign_encoded(self, sandbox, api):
+    def test_the_tn_filter_wants_the_plus_sign_encoded(self, sandbox: Sandbox, api: Any) -> None:
         v2 = api.v2()
         v2.make(api.import_xml(f"+1{GOOD}"), V2_IMPORTS)
 
@@ -396,7 +407,7 @@ class TestVersion2:
         sandbox.configure(ten_digits_on_v2=True)
         assert v2.get(f"{V2_IMPORTS}?tn={GOOD}").status_code == 200
 
-    def test_the_inventory_and_the_checker_write_e164(self, sandbox, api):
+    def test_the_inventory_and_the_checker_write_e164(self, sandbox: Sandbox, api: Any) -> None:
         sandbox.seed(imported=[GOOD, "9195550102"])
         v2 = api.v2()
 
@@ -417,14 +428,14 @@ class TestVersion2:
         assert (refused.status_code, api.texts(ET.fromstring(refused.content), "Code")) == (400, ["1022"])
 
     @pytest.mark.parametrize("path", ["/externalTns", IMPORTS, REMOVALS])
-    def test_it_has_no_other_order_paths(self, api, path):
+    def test_it_has_no_other_order_paths(self, api: Any, path: Any) -> None:
         assert api.v2().get(path).status_code == 404
 
 
 class TestAccountsWithout:
     """Setting ``order_apis``."""
 
-    def test_an_api_that_is_off_refuses_everything(self, sandbox, api):
+    def test_an_api_that_is_off_refuses_everything(self, sandbox: Sandbox, api: Any) -> None:
         sandbox.configure(order_apis=["importTnOrders/messaging"])
 
         assert codes(api.post(api.import_xml(GOOD), IMPORTS)) == ["5149"]
@@ -434,19 +445,19 @@ class TestAccountsWithout:
         assert api.refusal(api.get("/externalTns"))[::2] == (403, "25010")
         api.v2().make(api.import_xml(f"+1{GOOD}"), V2_IMPORTS)
 
-    def test_the_connection_names_the_first_that_is_on(self):
+    def test_the_connection_names_the_first_that_is_on(self) -> None:
         sandbox = Sandbox(order_apis="importTnOrders,externalTns")
 
         assert sandbox.connection["extra"]["order_api"] == "importTnOrders"
 
-    def test_an_unknown_api_is_named(self, sandbox):
+    def test_an_unknown_api_is_named(self, sandbox: Sandbox) -> None:
         with pytest.raises(ValueError, match="order_apis: 'tns' is not one of externalTns, "):
             sandbox.configure(order_apis="externalTns,tns")
         with pytest.raises(ValueError, match="unknown order API 'tns'"):
             sandbox.add_order([GOOD], order_api="tns")
 
 
-def test_faults_are_aimed_by_operation_at_every_api_and_by_path_at_one(sandbox, api):
+def test_faults_are_aimed_by_operation_at_every_api_and_by_path_at_one(sandbox: Sandbox, api: Any) -> None:
     sandbox.inject("status", operation="submit", path="removeImported", when="after", times=None)
 
     api.make(api.import_xml(GOOD), IMPORTS)
@@ -459,7 +470,7 @@ def test_faults_are_aimed_by_operation_at_every_api_and_by_path_at_one(sandbox, 
     assert codes(api.post(api.import_xml(GOOD), IMPORTS)) == ["5150"]
 
 
-def test_an_answer_can_contradict_what_was_sent(sandbox, api):
+def test_an_answer_can_contradict_what_was_sent(sandbox: Sandbox, api: Any) -> None:
     order_id = api.make(api.import_xml(GOOD), IMPORTS)
     for what, field, value in (
         ("account", "AccountId", "9900001"),
@@ -471,7 +482,7 @@ def test_an_answer_can_contradict_what_was_sent(sandbox, api):
         assert api.show(f"{IMPORTS}/{order_id}").findtext(field) == value, what
 
 
-def test_json_comes_where_it_is_asked_for_first(api):
+def test_json_comes_where_it_is_asked_for_first(api: Any) -> None:
     order_id = api.make(api.import_xml(GOOD), IMPORTS)
 
     careless = api.get(f"{IMPORTS}/{order_id}", headers={"Accept": "application/json, */*"})
@@ -482,7 +493,7 @@ def test_json_comes_where_it_is_asked_for_first(api):
     assert careful.headers["Content-Type"].startswith("application/xml")
 
 
-def test_an_order_of_somebody_else_is_shown_under_its_api(sandbox, api):
+def test_an_order_of_somebody_else_is_shown_under_its_api(sandbox: Sandbox, api: Any) -> None:
     order = sandbox.add_order([GOOD], order_api="importTnOrders", action="REMOVE", status="FAILED")
 
     assert api.status(api.show(f"{REMOVALS}/{order.order_id}")) == "FAILED"

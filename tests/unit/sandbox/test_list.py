@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from airflow_provider_bandwidth.sandbox import Sandbox
 
-def test_newest_orders_come_first_and_are_counted(api):
+
+def test_newest_orders_come_first_and_are_counted(api: Any) -> None:
     ids = [api.submit("9195550101") for _ in range(3)]
 
     root = api.search()
@@ -18,7 +21,7 @@ def test_newest_orders_come_first_and_are_counted(api):
     assert api.texts(root, "OrderId") == ids[::-1]
 
 
-def test_an_entry_is_the_order_as_it_is_read_alone(sandbox, api):
+def test_an_entry_is_the_order_as_it_is_read_alone(sandbox: Sandbox, api: Any) -> None:
     order_id = api.submit("9195550101", "9195550001")
     for dialect in "SOHP":
         sandbox.configure(dialect=dialect)
@@ -26,13 +29,13 @@ def test_an_entry_is_the_order_as_it_is_read_alone(sandbox, api):
         assert api.paths(entry) == api.paths(api.read(order_id)), dialect
 
 
-def test_nothing_found_is_404(api):
+def test_nothing_found_is_404(api: Any) -> None:
     api.submit("9195550101")
 
     assert api.refusal(api.get("/externalTns", params={"tn": "9195550199"})) == (404, "ExternalTnsOrders", "")
 
 
-def test_at_most_1000_orders_are_listed_and_all_are_counted(sandbox, api):
+def test_at_most_1000_orders_are_listed_and_all_are_counted(sandbox: Sandbox, api: Any) -> None:
     orders = [sandbox.add_order(["9195550101"]) for _ in range(1001)]
 
     root = api.search()
@@ -43,7 +46,7 @@ def test_at_most_1000_orders_are_listed_and_all_are_counted(sandbox, api):
 
 class TestFilters:
     @pytest.fixture(autouse=True)
-    def orders(self, sandbox, api):
+    def orders(self, sandbox: Sandbox, api: Any) -> None:
         today = datetime.now(UTC)
         self.old = sandbox.add_order(["9195550103"], created_at=today - timedelta(days=3), status="FAILED").order_id
         self.done = api.submit("9195550101", CustomerOrderID="run-1", LoaType="SUBSCRIBER")
@@ -71,10 +74,10 @@ class TestFilters:
             ({"unknownFilter": "x"}, ["removal", "open", "done", "old"]),
         ],
     )
-    def test_each_filter_narrows_the_list(self, api, parameters, names):
+    def test_each_filter_narrows_the_list(self, api: Any, parameters: dict[str, Any], names: list[Any]) -> None:
         assert api.found(**parameters) == [getattr(self, name) for name in names]
 
-    def test_dates_are_days_that_belong_to_the_range(self, api):
+    def test_dates_are_days_that_belong_to_the_range(self, api: Any) -> None:
         recent, every = [self.removal, self.open, self.done], [self.removal, self.open, self.done, self.old]
 
         assert api.found(createdDateFrom=self.yesterday) == recent
@@ -83,7 +86,7 @@ class TestFilters:
         assert api.found(modifiedDateFrom=self.today) == recent
         assert api.found(modifiedDateTo=self.today) == every
 
-    def test_a_fragment_is_the_start_of_the_order_id(self, api):
+    def test_a_fragment_is_the_start_of_the_order_id(self, api: Any) -> None:
         assert api.found(orderIdFragment=self.done[:13].upper()) == [self.done]
         assert api.found(orderIdFragment=self.done[5:]) == []
 
@@ -97,16 +100,16 @@ class TestFilters:
             ({"action": "CHANGE"}, "1019"),
         ],
     )
-    def test_a_wrong_value_is_refused(self, api, parameters, code):
+    def test_a_wrong_value_is_refused(self, api: Any, parameters: dict[str, Any], code: str) -> None:
         assert api.refusal(api.get("/externalTns", params=parameters)) == (400, "ExternalTnsOrders", code)
 
-    def test_a_customer_order_id_can_match_as_a_prefix(self, sandbox, api):
+    def test_a_customer_order_id_can_match_as_a_prefix(self, sandbox: Sandbox, api: Any) -> None:
         sandbox.configure(customer_order_id_match="prefix")
 
         assert api.found(customerOrderId="run-1") == [self.open, self.done]
 
 
-def test_summaries_say_little_unless_details_are_asked_for(sandbox, api):
+def test_summaries_say_little_unless_details_are_asked_for(sandbox: Sandbox, api: Any) -> None:
     sandbox.configure(list_form="summary")
     order_id = api.submit("9195550101", "9195550001")
 
@@ -133,14 +136,14 @@ def test_summaries_say_little_unless_details_are_asked_for(sandbox, api):
     assert api.texts(api.search(orderDetails="true"), "ProcessingStatus") == ["PARTIAL"]
 
 
-def test_summaries_can_be_all_there_is(sandbox, api):
+def test_summaries_can_be_all_there_is(sandbox: Sandbox, api: Any) -> None:
     sandbox.configure(list_form="summary-only")
     api.submit("9195550101")
 
     assert api.search(orderDetails="true").find("ExternalTnsOrderSummary") is not None
 
 
-def test_the_search_can_lag_behind_single_reads(sandbox, api):
+def test_the_search_can_lag_behind_single_reads(sandbox: Sandbox, api: Any) -> None:
     older = sandbox.add_order(["9195550101"], created_at=datetime.now(UTC) - timedelta(minutes=2)).order_id
     sandbox.configure(search_lag_seconds=60)
     order_id = api.submit("9195550101")
@@ -151,7 +154,7 @@ def test_the_search_can_lag_behind_single_reads(sandbox, api):
     assert api.found() == [order_id, older]
 
 
-def test_single_reads_can_lag_behind_the_search(sandbox, api):
+def test_single_reads_can_lag_behind_the_search(sandbox: Sandbox, api: Any) -> None:
     sandbox.configure(read_lag_seconds=60)
     order_id = api.submit("9195550101")
 
@@ -159,7 +162,7 @@ def test_single_reads_can_lag_behind_the_search(sandbox, api):
     assert api.found() == [order_id]
 
 
-def test_an_order_of_somebody_else_shares_the_customer_order_id(sandbox, api):
+def test_an_order_of_somebody_else_shares_the_customer_order_id(sandbox: Sandbox, api: Any) -> None:
     mine = api.submit("9195550101")
     foreign = sandbox.add_order(["2125550101"], customer_order_id="run-7", status="FAILED").order_id
 
@@ -167,7 +170,7 @@ def test_an_order_of_somebody_else_shares_the_customer_order_id(sandbox, api):
     assert sandbox.inventory == {("743", "303716"): ["9195550101"]}
 
 
-def test_accounts_do_not_see_each_others_orders(sandbox, api):
+def test_accounts_do_not_see_each_others_orders(sandbox: Sandbox, api: Any) -> None:
     api.submit("9195550101")
 
     other = api.session.get(f"{sandbox.base_url}/accounts/9900001/externalTns", timeout=5)

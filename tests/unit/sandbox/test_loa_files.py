@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 import uuid
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import pytest
 import requests
+
+from airflow_provider_bandwidth.sandbox import Sandbox
 
 PDF = {"Content-Type": "application/pdf"}
 METADATA = "<FileMetaData><DocumentName>letter</DocumentName><DocumentType>LOA</DocumentType></FileMetaData>"
 
 
 @pytest.fixture(params=[1, 2])
-def loas(request, api):
+def loas(request: pytest.FixtureRequest, api: Any) -> str:
     """The address of an import's files, in either version."""
     api = api if request.param == 1 else api.v2()
     plus, path = ("", "/importTnOrders") if request.param == 1 else ("+1", "/importTnOrders/messaging")
@@ -23,8 +26,8 @@ def loas(request, api):
 
 
 @pytest.fixture
-def send(api):
-    def call(method, url, **keywords):
+def send(api: Any) -> Any:
+    def call(method: str, url: str, **keywords: Any) -> Any:
         response = api.session.request(method, url, timeout=10, **keywords)
         is_xml = response.headers.get("Content-Type", "").startswith("application/xml")
         return response, ET.fromstring(response.content) if is_xml else None
@@ -32,13 +35,15 @@ def send(api):
     return call
 
 
-def upload(send, loas, content=b"%PDF-1.7", **keywords):
+def upload(send: Any, loas: str, content: bytes = b"%PDF-1.7", **keywords: Any) -> str | None:
     response, root = send("POST", loas, data=content, headers=PDF, **keywords)
     assert (response.status_code, root.tag, root.findtext("resultCode")) == (201, "fileUploadResponse", "0")
     return root.findtext("filename")
 
 
-def test_the_server_chooses_the_name_and_an_upload_repeated_is_two_files(sandbox, send, loas):
+def test_the_server_chooses_the_name_and_an_upload_repeated_is_two_files(
+    sandbox: Sandbox, send: Any, loas: Any
+) -> None:
     order_id = loas.split("/")[-2]
 
     first, second = upload(send, loas), upload(send, loas)
@@ -52,7 +57,7 @@ def test_the_server_chooses_the_name_and_an_upload_repeated_is_two_files(sandbox
     assert [(file["name"], file["size"]) for file in listed] == [(first, 8), (second, 8)]
 
 
-def test_the_answer_links_to_the_file(send, loas):
+def test_the_answer_links_to_the_file(send: Any, loas: Any) -> None:
     response, root = send("POST", loas, data=b"%PDF", headers=PDF)
 
     assert response.headers["Location"] == f"{loas}/{root.findtext('filename')}"
@@ -61,7 +66,7 @@ def test_the_answer_links_to_the_file(send, loas):
     assert back.headers["Content-Disposition"].startswith("attachment")
 
 
-def test_the_list_has_names_or_metadata_and_may_be_empty(send, loas):
+def test_the_list_has_names_or_metadata_and_may_be_empty(send: Any, loas: Any) -> None:
     response, root = send("GET", loas)
     assert (response.status_code, root.tag) == (200, "fileListResponse")
     assert (root.findtext("fileCount"), root.findtext("resultCode")) == ("0", "0")
@@ -75,7 +80,7 @@ def test_the_list_has_names_or_metadata_and_may_be_empty(send, loas):
     assert [each.findtext("FileMetaData/DocumentType") for each in detailed.findall("fileData")] == [None, "INVOICE"]
 
 
-def test_metadata_comes_after_the_file(sandbox, send, loas):
+def test_metadata_comes_after_the_file(sandbox: Sandbox, send: Any, loas: Any) -> None:
     file = f"{loas}/{upload(send, loas)}"
     assert send("GET", f"{file}/metadata")[0].status_code == 404
 
@@ -90,7 +95,7 @@ def test_metadata_comes_after_the_file(sandbox, send, loas):
     assert send("GET", f"{file}/metadata")[0].status_code == 404
 
 
-def test_a_file_is_replaced_and_deleted(sandbox, send, loas):
+def test_a_file_is_replaced_and_deleted(sandbox: Sandbox, send: Any, loas: Any) -> None:
     file = f"{loas}/{upload(send, loas)}"
 
     response, _ = send("PUT", file, data=b"%PDF-2", headers=PDF)
@@ -112,7 +117,9 @@ def test_a_file_is_replaced_and_deleted(sandbox, send, loas):
         (b"x", {**PDF, "documentType": "LOA"}, {"documentType": "CSR"}, "7641"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_a_code(sandbox, send, loas, content, headers, parameters, code):
+def test_what_is_wrong_with_a_file_is_a_code(
+    sandbox: Sandbox, send: Any, loas: Any, content: bytes, headers: Any, parameters: dict[str, Any], code: str
+) -> None:
     response, root = send("POST", loas, data=content, headers=headers, params=parameters)
 
     assert (response.status_code, root.tag, root.findtext("resultCode")) == (400, "fileUploadResponse", code)
@@ -128,13 +135,13 @@ def test_what_is_wrong_with_a_file_is_a_code(sandbox, send, loas, content, heade
         ("<FileMetaData>", "1019"),
     ],
 )
-def test_what_is_wrong_with_metadata_is_a_code(api, send, loas, body, code):
+def test_what_is_wrong_with_metadata_is_a_code(api: Any, send: Any, loas: Any, body: Any, code: str) -> None:
     response, _ = send("PUT", f"{loas}/{upload(send, loas)}/metadata", data=body)
 
     assert api.refusal(response)[::2] == (400, code)
 
 
-def test_unknown_files_and_orders_are_404(api, send, loas):
+def test_unknown_files_and_orders_are_404(api: Any, send: Any, loas: Any) -> None:
     assert send("GET", f"{loas}/none.pdf")[0].status_code == 404
     assert send("DELETE", f"{loas}/none.pdf")[0].status_code == 404
     unknown = f"{api.base}/importTnOrders/{uuid.uuid4()}/loas"
@@ -145,7 +152,7 @@ def test_unknown_files_and_orders_are_404(api, send, loas):
     )
 
 
-def test_a_fault_can_lose_the_answer_of_an_upload(sandbox, send, loas):
+def test_a_fault_can_lose_the_answer_of_an_upload(sandbox: Sandbox, send: Any, loas: Any) -> None:
     sandbox.inject("status", operation="loa-upload", when="after")
 
     response, _ = send("POST", loas, data=b"x", headers=PDF)

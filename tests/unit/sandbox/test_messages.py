@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import requests
 
+from airflow_provider_bandwidth.sandbox import Sandbox
 from airflow_provider_bandwidth.sandbox.deliveries import DELIVERIES
 from airflow_provider_bandwidth.sandbox.segments import count_segments
 from airflow_provider_bandwidth.sandbox.settings import DEFAULT_APPLICATION
@@ -18,41 +20,41 @@ SENDER, RECIPIENT = "+19195550101", "+12125550150"
 class Messaging:
     """Plain HTTP against the Messaging API."""
 
-    def __init__(self, sandbox, session):
+    def __init__(self, sandbox: Sandbox, session: requests.Session) -> None:
         self.base = f"{sandbox.messaging_url}/users/9900000"
         self.session = session
 
-    def post(self, **fields):
+    def post(self, **fields: Any) -> requests.Response:
         body = {"applicationId": DEFAULT_APPLICATION, "to": [RECIPIENT], "from": SENDER, "text": "hi", **fields}
         body = {name: value for name, value in body.items() if value is not ...}
         return self.session.post(f"{self.base}/messages", json=body, timeout=5)
 
-    def send(self, **fields):
+    def send(self, **fields: Any) -> Any:
         response = self.post(**fields)
         assert response.status_code == 202, response.text
         return response.json()
 
-    def get(self, **parameters):
+    def get(self, **parameters: Any) -> requests.Response:
         return self.session.get(f"{self.base}/messages", params=parameters, timeout=5)
 
-    def search(self, **parameters):
+    def search(self, **parameters: Any) -> Any:
         response = self.get(**parameters)
         assert response.status_code == 200, response.text
         return response.json()
 
-    def fate(self, **fields):
+    def fate(self, **fields: Any) -> tuple[str, int]:
         (row,) = self.search(messageId=self.send(**fields)["id"])["messages"]
         return row["messageStatus"], row["errorCode"]
 
 
 @pytest.fixture
-def messaging(sandbox, api):
+def messaging(sandbox: Sandbox, api: Any) -> Any:
     sandbox.seed(imported=[SENDER.removeprefix("+1")], campaign_id="CABC123")
     return Messaging(sandbox, api.session)
 
 
 class TestSend:
-    def test_a_message_is_taken_and_shown_as_it_was_sent(self, sandbox, messaging):
+    def test_a_message_is_taken_and_shown_as_it_was_sent(self, sandbox: Sandbox, messaging: Any) -> None:
         sent = messaging.send(tag="af-1", priority="high")
 
         assert re.fullmatch(r"\d{13}[a-z0-9]{16}", sent["id"])
@@ -72,13 +74,13 @@ class TestSend:
         (message,) = sandbox.messages
         assert message["recipients"] == [{"to": RECIPIENT, "status": "DELIVERED", "error_code": 0}]
 
-    def test_one_recipient_may_be_a_text_and_ten_are_a_group(self, messaging):
+    def test_one_recipient_may_be_a_text_and_ten_are_a_group(self, messaging: Any) -> None:
         assert messaging.send(to=RECIPIENT)["to"] == [RECIPIENT]
         group = [f"+1212555{line:04d}" for line in range(10)]
         rows = messaging.search(messageId=messaging.send(to=group)["id"])["messages"]
         assert sorted(row["destinationTn"] for row in rows) == group
 
-    def test_nothing_is_idempotent(self, sandbox, messaging):
+    def test_nothing_is_idempotent(self, sandbox: Sandbox, messaging: Any) -> None:
         assert messaging.send()["id"] != messaging.send()["id"]
         assert len(sandbox.messages) == 2
 
@@ -102,14 +104,16 @@ class TestSend:
             ({"to": ..., "from": ..., "applicationId": ...}, ["applicationId", "to", "from"]),
         ],
     )
-    def test_wrong_fields_are_named_all_at_once(self, sandbox, messaging, fields, names):
+    def test_wrong_fields_are_named_all_at_once(
+        self, sandbox: Sandbox, messaging: Any, fields: Any, names: list[Any]
+    ) -> None:
         response = messaging.post(**fields)
 
         assert (response.status_code, response.json()["type"]) == (400, "request-validation")
         assert [each["fieldName"] for each in response.json()["fieldErrors"]] == names
         assert sandbox.messages == []
 
-    def test_a_body_that_is_not_json_is_refused(self, messaging):
+    def test_a_body_that_is_not_json_is_refused(self, messaging: Any) -> None:
         session, url = messaging.session, f"{messaging.base}/messages"
 
         xml = session.post(url, data="<x/>", headers={"Content-Type": "application/xml"}, timeout=5)
@@ -118,7 +122,7 @@ class TestSend:
         assert (xml.status_code, xml.json()["type"]) == (415, "unsupported-content-type")
         assert (broken.status_code, broken.json()["type"]) == (400, "request-validation")
 
-    def test_who_may_not_send_is_told_in_json(self, sandbox, messaging):
+    def test_who_may_not_send_is_told_in_json(self, sandbox: Sandbox, messaging: Any) -> None:
         nobody = requests.post(f"{messaging.base}/messages", json={}, timeout=5)
         assert (nobody.status_code, nobody.json()["type"]) == (401, "unauthorized")
         assert "WWW-Authenticate" in nobody.headers
@@ -129,13 +133,13 @@ class TestSend:
         sandbox.configure(basic_auth=False)
         assert messaging.post().status_code == 401
 
-    def test_a_wrong_path_is_404_in_springs_form(self, sandbox, messaging):
+    def test_a_wrong_path_is_404_in_springs_form(self, sandbox: Sandbox, messaging: Any) -> None:
         response = messaging.session.get(f"{sandbox.messaging_url}/users/9900000/message", timeout=5)
 
         assert (response.status_code, response.json()["error"]) == (404, "Not Found")
         assert response.json()["path"] == "/api/v2/users/9900000/message"
 
-    def test_the_queue_holds_so_many_segments_and_empties_by_the_clock(self, sandbox, messaging):
+    def test_the_queue_holds_so_many_segments_and_empties_by_the_clock(self, sandbox: Sandbox, messaging: Any) -> None:
         sandbox.configure(message_queue_size=3, messages_per_second=1)
         messaging.send(text="x" * 400)
 
@@ -161,30 +165,30 @@ class TestSend:
         ("x" * 307, 3),
     ],
 )
-def test_segments_are_counted_by_alphabet(text, segments):
+def test_segments_are_counted_by_alphabet(text: Any, segments: int) -> None:
     assert count_segments(text) == segments
 
 
 class TestFate:
     @pytest.mark.parametrize("code", [4405, 4476, 4720, 4773, 5600, 5100, 9999])
-    def test_the_recipients_line_is_the_code_it_fails_with(self, messaging, code):
+    def test_the_recipients_line_is_the_code_it_fails_with(self, messaging: Any, code: int) -> None:
         assert messaging.fate(to=[f"+1212555{code}"]) == ("FAILED", code)
 
-    def test_other_recipients_get_it(self, messaging):
+    def test_other_recipients_get_it(self, messaging: Any) -> None:
         assert messaging.fate(to=["+12125554999"]) == ("DELIVERED", 0)
         assert messaging.fate(to=["+442079460000"]) == ("DELIVERED", 0)
 
-    def test_every_group_of_codes_can_be_played(self):
+    def test_every_group_of_codes_can_be_played(self) -> None:
         assert {code // 100 for code in DELIVERIES} >= {40, 43, 44, 47, 51, 52, 55, 56, 59, 99}
         assert DELIVERIES[4476].leaves is DELIVERIES[5100].leaves is False
         assert DELIVERIES[4773].leaves is DELIVERIES[5600].leaves is DELIVERIES[9902].leaves is True
 
-    def test_it_moves_by_the_clock(self, sandbox, messaging):
+    def test_it_moves_by_the_clock(self, sandbox: Sandbox, messaging: Any) -> None:
         sandbox.configure(message_sending_seconds=10, message_delivery_seconds=20)
         message_id = messaging.send(to=["+12125554750"])["id"]
         refused = messaging.send(to=["+12125554470"])["id"]
 
-        def read(message_id):
+        def read(message_id: str) -> Any:
             (row,) = messaging.search(messageId=message_id)["messages"]
             return row["messageStatus"], row["errorCode"]
 
@@ -194,14 +198,14 @@ class TestFate:
         sandbox.skip(20)
         assert read(message_id) == ("FAILED", 4750)
 
-    def test_without_a_receipt_it_is_9902_after_two_hours(self, sandbox, messaging):
+    def test_without_a_receipt_it_is_9902_after_two_hours(self, sandbox: Sandbox, messaging: Any) -> None:
         message_id = messaging.send(to=["+12125559902"])["id"]
 
         assert messaging.search(messageId=message_id)["messages"][0]["messageStatus"] == "SENT"
         sandbox.skip(2 * 3600)
         assert messaging.search(messageId=message_id)["messages"][0]["errorCode"] == 9902
 
-    def test_the_sender_must_be_ours_and_ready(self, sandbox, messaging):
+    def test_the_sender_must_be_ours_and_ready(self, sandbox: Sandbox, messaging: Any) -> None:
         other = sandbox.default_location._replace(account_id="9900001")
         sandbox.seed(imported=["9195550103"], location=other)
         sandbox.seed(imported=["9195550104"])
@@ -217,7 +221,9 @@ class TestFate:
         assert messaging.fate() == ("FAILED", 4403)
         assert messaging.fate(**{"from": "Bakery"}) == ("DELIVERED", 0)
 
-    def test_what_was_imported_and_assigned_lately_is_not_ready(self, sandbox, api, messaging):
+    def test_what_was_imported_and_assigned_lately_is_not_ready(
+        self, sandbox: Sandbox, api: Any, messaging: Any
+    ) -> None:
         sandbox.configure(ready_lag_seconds=60, campaign_lag_seconds=60)
         api.make(api.import_xml("9195550107"), "/importTnOrders")
         assert messaging.fate(**{"from": "+19195550107"}) == ("FAILED", 4405)
@@ -231,7 +237,9 @@ class TestFate:
         sandbox.skip(60)
         assert messaging.fate(**{"from": "+19195550107"}) == ("DELIVERED", 0)
 
-    def test_an_unknown_application_fails_and_a_missing_one_says_nothing(self, sandbox, messaging):
+    def test_an_unknown_application_fails_and_a_missing_one_says_nothing(
+        self, sandbox: Sandbox, messaging: Any
+    ) -> None:
         assert messaging.fate(applicationId="another") == ("FAILED", 4452)
 
         sandbox.configure(messaging_application="")
@@ -239,7 +247,7 @@ class TestFate:
         sandbox.skip(86_400)
         assert messaging.search(messageId=message_id)["messages"][0]["messageStatus"] == "QUEUED"
 
-    def test_what_is_expired_is_not_sent(self, messaging):
+    def test_what_is_expired_is_not_sent(self, messaging: Any) -> None:
         past, future = (datetime.now(UTC) + timedelta(minutes=by) for by in (-1, 1))
 
         assert messaging.fate(expiration=past.isoformat()) == ("FAILED", 4360)
@@ -248,7 +256,7 @@ class TestFate:
 
 class TestSearch:
     @pytest.fixture(autouse=True)
-    def _messages(self, sandbox, messaging):
+    def _messages(self, sandbox: Sandbox, messaging: Any) -> None:
         self.first = messaging.send(text="x" * 200, tag="af-1")
         sandbox.skip(60)
         self.second = messaging.send(to=["+12125554720"])
@@ -256,11 +264,11 @@ class TestSearch:
         self.third = messaging.send(media=["https://example.test/a.png"], text=...)
         self.ids = [self.first["id"], self.second["id"], self.third["id"]]
 
-    def found(self, messaging, **parameters):
+    def found(self, messaging: Any, **parameters: Any) -> list[int]:
         ids = [row["messageId"] for row in messaging.search(**parameters)["messages"]]
         return [self.ids.index(each) + 1 for each in ids]
 
-    def test_a_row_has_neither_text_nor_tag(self, messaging):
+    def test_a_row_has_neither_text_nor_tag(self, messaging: Any) -> None:
         (row,) = messaging.search(messageId=self.first["id"])["messages"]
 
         assert row == {
@@ -301,10 +309,10 @@ class TestSearch:
             ({"product": "TOLL_FREE"}, []),
         ],
     )
-    def test_parameters_narrow_it(self, messaging, parameters, found):
+    def test_parameters_narrow_it(self, messaging: Any, parameters: Any, found: list[Any]) -> None:
         assert self.found(messaging, **parameters) == found
 
-    def test_times_are_of_receipt_with_milliseconds(self, messaging):
+    def test_times_are_of_receipt_with_milliseconds(self, messaging: Any) -> None:
         assert self.found(messaging, fromDateTime=self.second["time"]) == [3, 2]
         assert self.found(messaging, sourceTn=SENDER, toDateTime=self.second["time"]) == [2, 1]
 
@@ -326,12 +334,12 @@ class TestSearch:
             {"sourceTn": SENDER, "pageToken": "x"},
         ],
     )
-    def test_a_wrong_query_is_refused(self, messaging, parameters):
+    def test_a_wrong_query_is_refused(self, messaging: Any, parameters: Any) -> None:
         response = messaging.get(**parameters)
 
         assert (response.status_code, response.json()["type"]) == (400, "request-validation")
 
-    def test_pages_follow_a_token(self, messaging):
+    def test_pages_follow_a_token(self, messaging: Any) -> None:
         first = messaging.search(sourceTn=SENDER, limit=2)
         second = messaging.search(sourceTn=SENDER, limit=2, pageToken=first["pageInfo"]["nextPageToken"])
 
@@ -341,12 +349,12 @@ class TestSearch:
         back = messaging.search(sourceTn=SENDER, limit=2, pageToken=second["pageInfo"]["prevPageToken"])
         assert back["messages"] == first["messages"]
 
-    def test_it_lags_if_told_to(self, sandbox, messaging):
+    def test_it_lags_if_told_to(self, sandbox: Sandbox, messaging: Any) -> None:
         sandbox.configure(message_search_lag_seconds=90)
 
         assert self.found(messaging, sourceTn=SENDER) == [1]
 
-    def test_too_many_searches_say_when_to_come_back(self, sandbox, messaging):
+    def test_too_many_searches_say_when_to_come_back(self, sandbox: Sandbox, messaging: Any) -> None:
         sandbox.configure(message_searches_per_window=1, rate_window_seconds=60)
         messaging.search(sourceTn=SENDER)
 
@@ -358,14 +366,14 @@ class TestSearch:
 
 
 class TestFaults:
-    def test_an_answer_is_lost_before_or_after_the_message_is_taken(self, sandbox, messaging):
+    def test_an_answer_is_lost_before_or_after_the_message_is_taken(self, sandbox: Sandbox, messaging: Any) -> None:
         for when, taken in (("before", 0), ("after", 1)):
             sandbox.inject("drop", operation="send-message", when=when)
             with pytest.raises(requests.exceptions.ConnectionError):
                 messaging.post()
             assert len(sandbox.messages) == taken
 
-    def test_refusals_have_the_form_of_this_api(self, sandbox, messaging):
+    def test_refusals_have_the_form_of_this_api(self, sandbox: Sandbox, messaging: Any) -> None:
         sandbox.inject("rate-limit", operation="send-message")
         sandbox.inject("rate-limit", operation="search-messages", seconds=7)
         sandbox.inject("unauthorized", operation="send-message", after=1)
@@ -379,7 +387,7 @@ class TestFaults:
         assert (unauthorized.status_code, unauthorized.json()["type"]) == (401, "unauthorized")
         assert (forbidden.status_code, forbidden.json()["type"]) == (403, "forbidden")
 
-    def test_a_request_is_logged_with_its_message(self, sandbox, messaging):
+    def test_a_request_is_logged_with_its_message(self, sandbox: Sandbox, messaging: Any) -> None:
         message_id = messaging.send()["id"]
 
         assert [record.order_id for record in sandbox.requests] == [message_id]
@@ -389,7 +397,7 @@ class TestFaults:
         assert sandbox.messages == []
 
 
-def test_the_overview_shows_messages_for_people(sandbox, messaging):
+def test_the_overview_shows_messages_for_people(sandbox: Sandbox, messaging: Any) -> None:
     message_id = messaging.send(to=["+12125554720"], tag="<af>")["id"]
 
     page = requests.get(f"{sandbox.url}/", timeout=5).text
@@ -398,7 +406,7 @@ def test_the_overview_shows_messages_for_people(sandbox, messaging):
         assert text in page
 
 
-def test_media_are_kept_listed_and_deleted(messaging):
+def test_media_are_kept_listed_and_deleted(messaging: Any) -> None:
     session, url = messaging.session, f"{messaging.base}/media"
 
     assert session.put(f"{url}/a.png", data=b"png", headers={"Content-Type": "image/png"}, timeout=5).status_code == 204

@@ -6,8 +6,10 @@ import ast
 import json
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -20,7 +22,7 @@ from airflow_provider_bandwidth.sandbox.traffic import RequestLog
 NUMBER = "9195550101"
 
 
-def quickest(action):
+def quickest(action: Callable[[], object]) -> float:
     """Seconds of the best of three runs: the others may have waited for a busy machine."""
     seconds = []
     for _ in range(3):
@@ -30,7 +32,7 @@ def quickest(action):
     return min(seconds)
 
 
-def test_it_starts_and_stops_quickly_and_leaves_no_thread():
+def test_it_starts_and_stops_quickly_and_leaves_no_thread() -> None:
     before = threading.active_count()
     with Sandbox() as sandbox, requests.Session() as session:
         session.auth = ("sandbox", "sandbox")
@@ -41,14 +43,14 @@ def test_it_starts_and_stops_quickly_and_leaves_no_thread():
     with pytest.raises(requests.exceptions.ConnectionError):
         requests.get(url, timeout=1)
 
-    def start_and_stop():
+    def start_and_stop() -> None:
         with Sandbox():
             pass
 
     assert quickest(start_and_stop) < 0.5
 
 
-def test_it_can_be_started_again_at_the_same_address():
+def test_it_can_be_started_again_at_the_same_address() -> None:
     sandbox = Sandbox()
     sandbox.start()
     url = sandbox.url
@@ -60,10 +62,10 @@ def test_it_can_be_started_again_at_the_same_address():
         assert answer.status_code == 200
 
 
-def test_stopping_drops_held_and_slow_requests(capfd):
+def test_stopping_drops_held_and_slow_requests(capfd: pytest.CaptureFixture[str]) -> None:
     failures = []
 
-    def call(sandbox, header):
+    def call(sandbox: Sandbox, header: str) -> None:
         try:
             requests.get(f"{sandbox.url}/accounts/1", headers={"X-Sandbox-Fault": header}, timeout=10)
         except requests.exceptions.ConnectionError as error:
@@ -85,7 +87,7 @@ def test_stopping_drops_held_and_slow_requests(capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_two_run_side_by_side():
+def test_two_run_side_by_side() -> None:
     with Sandbox() as one, Sandbox() as two:
         one.add_order([NUMBER])
 
@@ -93,7 +95,7 @@ def test_two_run_side_by_side():
         assert (len(one.orders), len(two.orders)) == (1, 0)
 
 
-def test_the_connection_is_airflows_json(sandbox):
+def test_the_connection_is_airflows_json(sandbox: Sandbox) -> None:
     connection = json.loads(sandbox.connection_json)
 
     assert connection == sandbox.connection
@@ -108,7 +110,7 @@ def test_the_connection_is_airflows_json(sandbox):
     }
 
 
-def test_it_can_be_made_for_other_places_and_seeded():
+def test_it_can_be_made_for_other_places_and_seeded() -> None:
     sandbox = Sandbox(
         accounts=["1"], sites={"2": ["3"]}, login="me", imported=[NUMBER], owned=["9195550102"], dialect="O"
     )
@@ -124,23 +126,23 @@ def test_it_can_be_made_for_other_places_and_seeded():
     assert sandbox.inventory == {("2", "3"): [NUMBER]}
 
 
-def test_it_only_listens_on_loopback():
+def test_it_only_listens_on_loopback() -> None:
     with pytest.raises(ValueError, match="not a loopback address"):
         Sandbox(host="0.0.0.0")
 
 
-def test_ipv6_works():
+def test_ipv6_works() -> None:
     with Sandbox(host="::1") as sandbox:
         assert sandbox.url.startswith("http://[::1]:")
         assert requests.get(f"{sandbox.url}/sandbox/state", timeout=5).status_code == 200
 
 
-def test_an_unknown_setting_is_refused():
+def test_an_unknown_setting_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown setting 'colour'"):
         Sandbox(colour="red")
 
 
-def test_orders_are_records_that_do_not_change(sandbox, api):
+def test_orders_are_records_that_do_not_change(sandbox: Sandbox, api: Any) -> None:
     sandbox.hold()
     order_id = api.submit(NUMBER)
     before = sandbox.order(order_id)
@@ -152,7 +154,7 @@ def test_orders_are_records_that_do_not_change(sandbox, api):
         sandbox.order("x")
 
 
-def test_requests_are_logged_and_counted(sandbox, api):
+def test_requests_are_logged_and_counted(sandbox: Sandbox, api: Any) -> None:
     order_id = api.submit(NUMBER)
     api.get(f"/externalTns/{order_id}", params={"a": "b"})
     api.get("/nothing")
@@ -169,7 +171,7 @@ def test_requests_are_logged_and_counted(sandbox, api):
     assert sandbox.count("GET", "EXTERNALTNS") == sandbox.count(since=2) == 1
 
 
-def test_only_the_latest_requests_are_kept_and_all_are_counted():
+def test_only_the_latest_requests_are_kept_and_all_are_counted() -> None:
     log = RequestLog(size=2)
     for _ in range(3):
         log.start("GET", "/", "", "list")
@@ -178,10 +180,10 @@ def test_only_the_latest_requests_are_kept_and_all_are_counted():
     assert log.counts() == {"list": 3}
 
 
-def test_many_threads_lose_nothing(sandbox, api):
+def test_many_threads_lose_nothing(sandbox: Sandbox, api: Any) -> None:
     auth = ("sandbox", "sandbox")
 
-    def submit(worker):
+    def submit(worker: int) -> Any:
         with requests.Session() as session:
             session.auth = auth
             for index in range(25):
@@ -197,7 +199,7 @@ def test_many_threads_lose_nothing(sandbox, api):
     assert sandbox.count("POST") == 200
 
 
-def test_a_large_list_is_quick_when_it_is_asked_again(sandbox, api):
+def test_a_large_list_is_quick_when_it_is_asked_again(sandbox: Sandbox, api: Any) -> None:
     for _ in range(1000):
         sandbox.add_order([str(9192000000 + offset) for offset in range(100)], status="PROCESSING")
 
@@ -207,10 +209,10 @@ def test_a_large_list_is_quick_when_it_is_asked_again(sandbox, api):
     assert len(answer.content) > 4_000_000
 
 
-def test_200_000_numbers_page_quickly(sandbox, api):
+def test_200_000_numbers_page_quickly(sandbox: Sandbox, api: Any) -> None:
     sandbox.seed(imported=map(str, range(2122000000, 2122200000)))
 
-    def page():
+    def page() -> Any:
         return api.get("/sites/743/sippeers/303716/tns", params={"page": "2122150000"})
 
     assert quickest(page) < 0.5
@@ -219,7 +221,7 @@ def test_200_000_numbers_page_quickly(sandbox, api):
     assert "page=2122155000" in answer.text
 
 
-def test_it_shares_no_code_with_the_client():
+def test_it_shares_no_code_with_the_client() -> None:
     imported = set()
     for path in Path(package.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import uuid
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import pytest
+
+from airflow_provider_bandwidth.sandbox import Sandbox
 
 GOOD, OTHER = "9195550101", "9195550102"
 PATH = "/tnoptions"
@@ -34,11 +37,11 @@ def errors(order: ET.Element) -> list[tuple[str | None, str | None]]:
 
 
 @pytest.fixture(autouse=True)
-def _numbers(sandbox):
+def _numbers(sandbox: Sandbox) -> None:
     sandbox.seed(imported=[GOOD, OTHER])
 
 
-def test_an_order_is_received_and_then_complete(sandbox, api):
+def test_an_order_is_received_and_then_complete(sandbox: Sandbox, api: Any) -> None:
     sandbox.configure(received_seconds=60)
 
     response = api.post(assign(GOOD, OTHER), PATH)
@@ -54,7 +57,7 @@ def test_an_order_is_received_and_then_complete(sandbox, api):
     assert (sandbox.orders[0].order_api, sandbox.orders[0].action) == ("tnoptions", "OPTIONS")
 
 
-def test_sms_that_is_on_already_is_a_warning_and_no_error(api):
+def test_sms_that_is_on_already_is_a_warning_and_no_error(api: Any) -> None:
     order = api.show(f"{PATH}/{api.make(assign(GOOD, sms='on'), PATH)}")
 
     assert (api.status(order), errors(order)) == ("COMPLETE", [])
@@ -62,7 +65,7 @@ def test_sms_that_is_on_already_is_a_warning_and_no_error(api):
 
 
 @pytest.mark.parametrize("form", ["flat", "hosted"])
-def test_the_details_of_a_number_show_the_campaign(sandbox, api, form):
+def test_the_details_of_a_number_show_the_campaign(sandbox: Sandbox, api: Any, form: str) -> None:
     sandbox.configure(tndetails_form=form)
     url = f"{sandbox.base_url}/tns/{GOOD}/tndetails"
 
@@ -80,7 +83,7 @@ def test_the_details_of_a_number_show_the_campaign(sandbox, api, form):
     assert api.texts(after, "ServiceType") == ["Messaging" if form == "flat" else "Hosted Messaging"]
 
 
-def test_importing_again_forgets_the_campaign(sandbox, api):
+def test_importing_again_forgets_the_campaign(sandbox: Sandbox, api: Any) -> None:
     api.make(assign(GOOD), PATH)
     api.make(api.import_xml(GOOD), "/importTnOrders")
 
@@ -92,7 +95,7 @@ def test_importing_again_forgets_the_campaign(sandbox, api):
     ("campaign", "code"),
     [("CNOTFND", "12189"), ("CPENDNG", "12192"), ("CFOREGN", "12128"), ("CREFUSE", "12220"), ("CFAILED", None)],
 )
-def test_magic_campaigns_fail(api, campaign, code):
+def test_magic_campaigns_fail(api: Any, campaign: str, code: str | None) -> None:
     order = api.show(f"{PATH}/{api.make(assign(GOOD, campaign=campaign), PATH)}")
 
     assert (api.status(order), errors(order)) == (("FAILED", [(code, GOOD)]) if code else ("COMPLETE", []))
@@ -102,13 +105,13 @@ def test_magic_campaigns_fail(api, campaign, code):
     ("settings", "code"),
     [({"options_on_hosted": "refused"}, "5128"), ({"a2p_enabled": False}, "5133"), ({"sms_enabled": False}, "5132")],
 )
-def test_what_stands_in_the_way_is_a_setting(sandbox, api, settings, code):
+def test_what_stands_in_the_way_is_a_setting(sandbox: Sandbox, api: Any, settings: dict[str, Any], code: str) -> None:
     sandbox.configure(**settings)
 
     assert errors(api.show(f"{PATH}/{api.make(assign(GOOD), PATH)}")) == [(code, GOOD)]
 
 
-def test_numbers_fail_one_by_one(sandbox, api):
+def test_numbers_fail_one_by_one(sandbox: Sandbox, api: Any) -> None:
     sandbox.seed(imported=["9195550909"])
 
     order = api.show(f"{PATH}/{api.make(assign(GOOD, '9195550909', '9195550104'), PATH)}")
@@ -116,7 +119,7 @@ def test_numbers_fail_one_by_one(sandbox, api):
     assert (api.status(order), errors(order)) == ("PARTIAL", [("5163", "9195550909"), ("5076", "9195550104")])
 
 
-def test_a_number_can_fail_the_whole_order(sandbox, api):
+def test_a_number_can_fail_the_whole_order(sandbox: Sandbox, api: Any) -> None:
     sandbox.seed(imported=["9195550911"])
 
     order = api.show(f"{PATH}/{api.make(assign(GOOD, '9195550911'), PATH)}")
@@ -139,12 +142,12 @@ def test_a_number_can_fail_the_whole_order(sandbox, api):
         ("<TnOptionOrder>", "1019"),
     ],
 )
-def test_what_is_wrong_is_refused(sandbox, api, body, code):
+def test_what_is_wrong_is_refused(sandbox: Sandbox, api: Any, body: Any, code: str) -> None:
     assert api.refusal(api.post(body, PATH)) == (400, "TnOptionOrderResponse", code)
     assert sandbox.orders == []
 
 
-def test_version_2_wants_e164(api):
+def test_version_2_wants_e164(api: Any) -> None:
     v2 = api.v2()
 
     assert api.refusal(v2.post(assign(GOOD), PATH)) == (400, "TnOptionOrderResponse", "1022")
@@ -152,7 +155,7 @@ def test_version_2_wants_e164(api):
     assert errors(order) == [("5076", "+19195550104")]
 
 
-def test_lists_are_wrapped_once_more(api):
+def test_lists_are_wrapped_once_more(api: Any) -> None:
     order_id = api.make(assign(GOOD), PATH)
 
     summaries = api.show(f"{PATH}?customerOrderId=cmp-1")
@@ -166,7 +169,7 @@ def test_lists_are_wrapped_once_more(api):
 
 
 @pytest.mark.parametrize("path", [f"/{uuid.UUID(int=1)}", "?status=DONE", "?createdDateFrom=x", "?tn=9195550199"])
-def test_what_is_not_found_or_wrong_in_a_query_is_404(api, path):
+def test_what_is_not_found_or_wrong_in_a_query_is_404(api: Any, path: str) -> None:
     assert api.refusal(api.get(f"{PATH}{path}"))[:2] == (404, "TnOptionOrderReportResponse")
 
 
@@ -174,10 +177,10 @@ class TestRegistry:
     """The numbers of campaigns, in JSON."""
 
     @staticmethod
-    def read(api, path):
+    def read(api: Any, path: str) -> Any:
         return api.v2().get(f"/tendlc{path}").json()["data"]
 
-    def test_a_number_is_listed_with_its_campaign(self, api):
+    def test_a_number_is_listed_with_its_campaign(self, api: Any) -> None:
         api.make(assign(GOOD), PATH)
         api.make(assign(OTHER, campaign="CFAILED"), PATH)
 
@@ -191,7 +194,7 @@ class TestRegistry:
         assert self.read(api, "/phoneNumbers/%2B19195550101") == numbers[0]
         assert self.read(api, "/campaigns/CPENDNG")["status"] == "PENDING"
 
-    def test_it_lags(self, sandbox, api):
+    def test_it_lags(self, sandbox: Sandbox, api: Any) -> None:
         sandbox.configure(campaign_lag_seconds=60)
         api.make(assign(GOOD), PATH)
 
@@ -199,6 +202,6 @@ class TestRegistry:
         sandbox.skip(60)
         assert self.read(api, "/phoneNumbers/9195550101")["status"] == "SUCCESS"
 
-    def test_unknown_ones_are_404(self, api):
+    def test_unknown_ones_are_404(self, api: Any) -> None:
         assert api.v2().get("/tendlc/phoneNumbers/9195550101").status_code == 404
         assert api.v2().get("/tendlc/campaigns/CNOTFND").status_code == 404
