@@ -246,18 +246,18 @@ class BandwidthMessagingHook(ApiHook):
         return to_error(
             answer,
             conn_id=self.bandwidth_conn_id,
-            account_id=self._account_named(),
+            account_id=self._account_or_none(),
             hint=self.settings.credentials_hint,
             now=self.bandwidth_now().timestamp(),
             describe=describe_international_refusal if is_international else describe_refusal,
         )
 
-    def _account_named(self) -> str:
+    def _account_or_none(self) -> str:
         """The account, for errors and for the budget; an A2P connection needs none."""
         return self._given_account_id or self.settings.account_id or "(none)"
 
     def _wait_for_budget(self, segments: int) -> None:
-        budget = _budget_of(self.bandwidth_conn_id, self._account_named())
+        budget = _budget_of(self.bandwidth_conn_id, self._account_or_none())
         while delay := budget.take(segments, self.settings.max_segments_per_minute, self._clock()):
             self.log.info(
                 "Waiting %.0f seconds: connection %r sends at most %d segments a minute.",

@@ -16,7 +16,7 @@ from airflow_provider_bandwidth.values import NotAListError, list_rendered_by_te
 _MAX_TEXT: Final = 2048
 _MAX_TAG: Final = 1024
 _MAX_MEDIA_URL: Final = 4096
-_MAX_RECIPIENTS: Final = 10
+_MAX_RECEIVERS: Final = 10
 _PRIORITIES: Final = ("default", "high")
 #: Letters, digits, blank, hyphen, plus, underscore, ampersand; one letter at least [sdk26].
 _ALPHANUMERIC_SENDER: Final = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 \-+_&]{1,11}")
@@ -55,7 +55,7 @@ class MessageRequest:
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
-        set_field(self, "to", _parse_recipients(self.to))
+        set_field(self, "to", _parse_receivers(self.to))
         set_field(self, "from_", parse_sender(self.from_))
         set_field(self, "text", _parse_text(self.text))
         set_field(self, "media", _parse_media(self.media))
@@ -191,14 +191,14 @@ def _parse_a2p_sender(value: object) -> str:
     return text
 
 
-def _parse_recipients(value: Any) -> tuple[str, ...]:
+def _parse_receivers(value: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         value = _list_rendered("to", value) or (value,)
     numbers = tuple(dict.fromkeys(parse_telephone_number("to", each) for each in value))
-    if not 0 < len(numbers) <= _MAX_RECIPIENTS:
+    if not 0 < len(numbers) <= _MAX_RECEIVERS:
         raise InvalidParameterError(
             "to",
-            f"expected 1 to {_MAX_RECIPIENTS} receivers of one group message, got {len(numbers)}. To text many "
+            f"expected 1 to {_MAX_RECEIVERS} receivers of one group message, got {len(numbers)}. To text many "
             "people one by one, expand the task over them",
         )
     return numbers

@@ -100,45 +100,45 @@ def plan_number_sync(
     """
     at_bandwidth = current if isinstance(current, set | frozenset) else set(current)
     left_alone = _normalize_excluded(excluded, at_bandwidth)
-    reading = _Reading(at_bandwidth)
-    reading.read(desired, "telephone_numbers")
-    desired_owned = (reading.fresh.keys() & owned) - left_alone
-    desired_excluded = left_alone & (reading.known.keys() | reading.fresh.keys()) if left_alone else left_alone
+    values = _SortedValues(at_bandwidth)
+    values.read(desired, "telephone_numbers")
+    desired_owned = (values.fresh.keys() & owned) - left_alone
+    desired_excluded = left_alone & (values.known.keys() | values.fresh.keys()) if left_alone else left_alone
     rejected = [
-        *reading.rejected,
+        *values.rejected,
         *(
             RejectedTelephoneNumber(number, "is both desired and excluded: left as it is at Bandwidth", "excluded")
             for number in sorted(desired_excluded)
         ),
         *(RejectedTelephoneNumber(number, _NOT_IMPORTED, "not_imported") for number in sorted(desired_owned)),
     ]
-    missing = at_bandwidth.difference(reading.known)
+    missing = at_bandwidth.difference(values.known)
     removable = missing - left_alone if remove_missing else set()
-    if removable and reading.unreadable:
-        removable -= numbers_they_could_be(reading.unreadable, removable)
+    if removable and values.unreadable:
+        removable -= numbers_they_could_be(values.unreadable, removable)
     return NumberSyncPlan(
-        to_import=tuple(sorted(reading.fresh.keys() - left_alone - desired_owned)),
+        to_import=tuple(sorted(values.fresh.keys() - left_alone - desired_owned)),
         to_remove=tuple(sorted(removable)),
-        unchanged=tuple(filterfalse(left_alone.__contains__, reading.known)),
+        unchanged=tuple(filterfalse(left_alone.__contains__, values.known)),
         rejected=tuple(rejected),
         current_count=len(at_bandwidth),
         not_desired_count=len(missing),
-        duplicate_count=reading.duplicate_count,
-        blank_count=reading.blank_count,
-        unreadable_count=reading.unreadable_count,
+        duplicate_count=values.duplicate_count,
+        blank_count=values.blank_count,
+        unreadable_count=values.unreadable_count,
     )
 
 
 def _normalize_excluded(excluded: Iterable[object] | str, current: set[str] | frozenset[str]) -> frozenset[str]:
-    reading = _Reading(current)
-    reading.read(excluded, "excluded_telephone_numbers")
-    if reading.rejected:
-        raise InvalidTelephoneNumbersError(reading.rejected)
-    return frozenset({**reading.known, **reading.fresh})
+    values = _SortedValues(current)
+    values.read(excluded, "excluded_telephone_numbers")
+    if values.rejected:
+        raise InvalidTelephoneNumbersError(values.rejected)
+    return frozenset({**values.known, **values.fresh})
 
 
-class _Reading:
-    """Values sorted into numbers that are current, fresh ones, refused ones and blanks.
+class _SortedValues:
+    """Values sorted into numbers that are current, numbers that are new, refused values and blanks.
 
     ``unreadable`` holds the refused values as they were given.
     """

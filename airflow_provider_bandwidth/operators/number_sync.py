@@ -323,15 +323,15 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Go on after a person's answer, or after the time for one."""
         ti = context["ti"]
-        asked, state = self._pull_asked_plan(ti)
+        asked_plan, state = self._pull_asked_plan(ti)
         # Where a question is asked again, somebody may have seen another text.
         is_first = ti.try_number <= 1 and not state.problem
-        decision = read_answer(event, asked.question, is_first_question=is_first)
+        decision = read_answer(event, asked_plan.question, is_first_question=is_first)
         self.log.info("The plan: %s.", decision)
         if not decision.is_approved:
-            self._end_unapproved(ti, asked, decision)
+            self._end_unapproved(ti, asked_plan, decision)
         # If the task dies from here on, the report finds this decision.
-        replace(asked, decision=replace(decision, problem=_NOT_PLANNED_AGAIN)).push(ti)
+        replace(asked_plan, decision=replace(decision, problem=_NOT_PLANNED_AGAIN)).push(ti)
         return self.send_approved(context, decision.to_dict())
 
     def send_approved(self, context: Context, decision: Mapping[str, str], event: object = None) -> dict[str, Any]:
@@ -341,11 +341,11 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
         :param event: the event of the timer that resumed the task, if it had to wait for another sync
         """
         ti = context["ti"]
-        asked, _ = self._pull_asked_plan(ti)
+        asked_plan, _ = self._pull_asked_plan(ti)
         approved = Decision.from_dict(decision)
         try:
             pending = self._plan(context)
-            growth = pending.made.find_growth(asked.pull_changes(ti, self.task_id), asked.broken_limits)
+            growth = pending.made.find_growth(asked_plan.pull_changes(ti, self.task_id), asked_plan.broken_limits)
             if growth:
                 self._refuse_growth(context, pending, replace(approved, problem=growth))
             return self._finish_plan(ti, pending, decision=approved).to_dict()
@@ -421,10 +421,10 @@ class BandwidthNumberSyncPlanOperator(BaseOperator):
 
     def _pull_asked_plan(self, ti: Any) -> tuple[Handover, Decision]:
         """The plan that a person was asked about, and what has been decided so far."""
-        asked = Handover.pull(ti, self.task_id)
-        if asked is None or asked.decision is None:
+        asked_plan = Handover.pull(ti, self.task_id)
+        if asked_plan is None or asked_plan.decision is None:
             raise AirflowFailException("The plan that was asked about is gone. Nothing was sent. Start a new run.")
-        return asked, asked.decision
+        return asked_plan, asked_plan.decision
 
     def _refuse_growth(self, context: Context, pending: _PendingPlan, decision: Decision) -> NoReturn:
         """Ask again, where Airflow shows the new question; otherwise send nothing."""

@@ -254,7 +254,7 @@ class OrderPoller:
     def _on_end(self, _: asyncio.Task[None]) -> None:
         """End all waits: no trigger may go on waiting for a poller that has ended, as it does with its event loop."""
         self._close()
-        for waiter in self._each():
+        for waiter in self._iter_waiters():
             waiter.future.cancel()
 
     # --- when to look ---
@@ -269,12 +269,12 @@ class OrderPoller:
                 self._warn_of_bug(error)
                 await asyncio.sleep(_SLOW)
 
-    def _each(self) -> Iterator[Waiter]:
+    def _iter_waiters(self) -> Iterator[Waiter]:
         return (waiter for waiters in self._waiting.values() for waiter in waiters)
 
     def _due_waiters(self) -> list[Waiter]:
         """Longest due first, so that none is passed over for ever where the budget is short."""
-        due = [waiter for waiter in self._each() if self._is_to_be_read(waiter)]
+        due = [waiter for waiter in self._iter_waiters() if self._is_to_be_read(waiter)]
         return sorted(due, key=lambda waiter: waiter.due_at)
 
     def _uses_lists(self) -> bool:
@@ -284,7 +284,9 @@ class OrderPoller:
 
     def _next_look(self) -> float:
         """When to look next, in the loop's time; infinity while nothing can be done."""
-        at = min((waiter.due_at for waiter in self._each() if waiter.key not in self._reads), default=float("inf"))
+        at = min(
+            (waiter.due_at for waiter in self._iter_waiters() if waiter.key not in self._reads), default=float("inf")
+        )
         if self._uses_lists():
             if self._round is not None:
                 # The round wakes the poller when it ends.
@@ -296,12 +298,12 @@ class OrderPoller:
 
     def _round_not_before(self) -> float:
         """When the next round may begin: a new waiter's short interval counts at once, beside old orders' long ones."""
-        interval = min((waiter.interval(time.time()) for waiter in self._each()), default=0.0)
+        interval = min((waiter.interval(time.time()) for waiter in self._iter_waiters()), default=0.0)
         interval = max(interval, self._round_spacing)
         return self._round_at + interval + self._round_stretch * min(interval * _JITTER, _MAX_JITTER)
 
     def _next_deadline(self) -> float:
-        deadlines = (waiter.deadline for waiter in self._each() if waiter.deadline is not None)
+        deadlines = (waiter.deadline for waiter in self._iter_waiters() if waiter.deadline is not None)
         remaining = min(deadlines, default=float("inf")) - time.time()
         # Many deadlines may lie close together; they share a round.
         return max(self._loop.time() + remaining, self._round_at + DEADLINE_GRACE / 3)
@@ -384,7 +386,7 @@ class OrderPoller:
 
         :return: the statuses that were read
         """
-        candidates = set(missing).union(waiter for waiter in self._each() if waiter.ended_unread is not None)
+        candidates = set(missing).union(waiter for waiter in self._iter_waiters() if waiter.ended_unread is not None)
         unread = sorted(candidates, key=lambda waiter: waiter.due_at)
         reads: list[asyncio.Task[str | None]] = []
         while True:
@@ -532,7 +534,7 @@ class OrderPoller:
         self._reload_soon()
         if self._refusals.add(self._loop.time()):
             self._refusals.reset()
-            for waiter in list(self._each()):
+            for waiter in list(self._iter_waiters()):
                 self._resolve(waiter, OrderEvent(waiter.order_id, error=str(error)))
 
     def _grow_pause(self) -> float:
@@ -564,7 +566,7 @@ class OrderPoller:
                 await self._use(await self._load_hook())
             except Exception as error:  # noqa: BLE001  # a hiccup of a secrets backend ends no wait
                 self._warn_once(f"Cannot read connection {self._hook.bandwidth_conn_id!r}, trying again: {error}")
-                for waiter in list(self._each()):
+                for waiter in list(self._iter_waiters()):
                     self._take_failure(waiter, error)
             else:
                 return

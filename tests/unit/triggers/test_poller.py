@@ -173,7 +173,7 @@ def test_full_list_is_divided_by_date(bandwidth: Sandbox, short_lists: int) -> N
         # They were all read once, a long time ago.
         async with waits(order_ids, poke_interval=30.0) as tasks:
             await asyncio.sleep(0.1)
-            for waiter, week in zip(_poller_of_test()._each(), (n // 20 for n in range(100)), strict=True):
+            for waiter, week in zip(_poller_of_test()._iter_waiters(), (n // 20 for n in range(100)), strict=True):
                 waiter.created_on = (now - timedelta(weeks=week)).date()
             await asyncio.sleep(20)
             first = bandwidth.count(operation="list")
