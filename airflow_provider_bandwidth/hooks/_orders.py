@@ -40,7 +40,7 @@ XML: Final = {"Content-Type": "application/xml; charset=utf-8"}
 _LIST_STATUSES: Final = (200, 204, 400, 404)
 #: Some lists of v2 want these, though nobody documents it for orders of imports [mcp3p].
 _FIRST_PAGE: Final = {"page": "1", "size": "1000"}
-#: Some statuses no list can be asked for. Orders in these are picked from those made within this time: RECEIVED is
+#: A list cannot be asked for some statuses. Orders in these are picked from those made within this time: RECEIVED is
 #: soon over.
 _NEW: Final = timedelta(days=1)
 
@@ -150,7 +150,7 @@ class Orders:
     def search_by_status(
         self, statuses: Sequence[str] | str | None, now: datetime, **filters: Any
     ) -> Sequence[OrderListEntry]:
-        """The same, for any statuses. Where no list can be asked for a status, it is picked from the new orders."""
+        """The same, for any statuses. A list cannot be asked for some: orders in these are picked from the new ones."""
         if not statuses:
             return self.search(**filters)
         wanted = {

@@ -80,7 +80,7 @@ class TextLimit:
             kept = self._read()
             if mine in kept:
                 counted = self._count(kept)
-                # Texts that were added after this one do not count here: the last of them is the last text.
+                # Later texts do not count here: if one of them reaches the limit, that one says that it is the last.
                 up_to_mine = sum(at <= kept[mine] for at in counted)
                 return Permit(up_to_mine >= self._max_texts, min(counted) + self._seconds)
 

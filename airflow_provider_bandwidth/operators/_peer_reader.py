@@ -72,7 +72,7 @@ class Look:
         return [order.order_id for order in self.recent_orders if order.created_at and order.created_at >= since]
 
     def find_new(self, to_import: Iterable[str]) -> frozenset[str]:
-        """The numbers that are in no order that is open or ended lately: what became of the others, their orders tell.
+        """The numbers that are in no order that is open or ended lately. The others' orders tell what became of them.
 
         :param to_import: numbers about to be imported
         """

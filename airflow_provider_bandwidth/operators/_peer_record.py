@@ -69,7 +69,7 @@ class PlanRecord:
 
     @classmethod
     def from_json(cls, text: str) -> Self | None:
-        """Read a record; ``None`` if the text holds none, since a person emptied the Variable, say."""
+        """Read a record; ``None`` if the text holds none, for example after a person has emptied the Variable."""
         try:
             data = json.loads(text)
             order_ids = data.pop("order_ids")
