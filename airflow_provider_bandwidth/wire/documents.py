@@ -104,7 +104,14 @@ def parse_document(body: bytes) -> _Element:
 
     :raises InvalidResponseError: the body is no document of Bandwidth's, or not all of one
     """
-    document = open_document(body)
+    return parse_opened(open_document(body))
+
+
+def parse_opened(document: Document) -> _Element:
+    """The root element of a document that :func:`open_document` has opened.
+
+    :raises InvalidResponseError: it is not well-formed, or not all of one
+    """
     parser = etree.XMLParser(encoding=document.encoding, **SAFE_PARSER)
     try:
         root: _Element = etree.fromstring(document.body, parser)
@@ -209,18 +216,17 @@ def only_text(levels: Sequence[Children], *names: str) -> str | None:
 
 
 def read_answer(body: bytes, root_name: str, content_name: str) -> tuple[Children, list[Children]]:
-    """As :func:`open_answer`, with the children of each content element."""
-    answer, content = open_answer(body, root_name, content_name)
+    """As :func:`open_answer` of an answer's body, with the children of each content element."""
+    answer, content = open_answer(parse_document(body), root_name, content_name)
     return answer, [children_of(element) for element in content]
 
 
-def open_answer(body: bytes, root_name: str, content_name: str) -> tuple[Children, list[_Element]]:
+def open_answer(root: _Element, root_name: str, content_name: str) -> tuple[Children, list[_Element]]:
     """The children of a 200 answer's root, and its content elements, one at least.
 
     :raises InvalidResponseError: the root is another, or has no such content
-    :raises BandwidthApiError: the body is a refusal
+    :raises BandwidthApiError: the answer is a refusal
     """
-    root = parse_document(body)
     answer = children_of(root)
     raise_refusal(answer)
     if name_of(root.tag) != root_name or content_name not in answer:

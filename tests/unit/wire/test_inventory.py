@@ -75,7 +75,7 @@ def read(body: bytes) -> Any:
 
 
 def read_one_by_one(body: bytes) -> Any:
-    with patch.object(inventory, "_take_plain_numbers", lambda container: ([], container)):
+    with patch.object(inventory, "_take_plain_numbers", lambda document: None):
         return read(body)
 
 
@@ -142,6 +142,8 @@ PIECES = (
     *("<FullNumber>", "</FullNumber>", "<Links>", "</Links>", "<ErrorList/>", EXTERNAL, NEXT, make_entry(9195550144)),
     *("<SipPeerTelephoneNumber>", "<SipPeerTelephoneNumber xmlns='u'>", "</SipPeerTelephoneNumber>"),
     *("<SipPeerTelephoneNumbers>", "</SipPeerTelephoneNumbers>"),
+    *("<!--", "-->", "<?x ", "?>", "<![CDATA[", "]]>", "<x y='", "'/>", "<ErrorList>", "</ErrorList>", "\x0c"),
+    *("<PlainEntriesTaken/>", "<plainentriestaken/>", "<x:PlainEntriesTaken xmlns:x='u'/>"),
 )
 
 
@@ -239,6 +241,55 @@ def test_a_number_that_is_both_external_and_not_is_both() -> None:
 def test_an_entry_within_another_is_no_number_of_the_peers() -> None:
     holder = make_entry(9195550110, attributes=EXTERNAL + make_entry(9195550111))
     assert read(make_page(make_entry(9195550112), holder)) == (["9195550110", "9195550112"], [], None)
+
+
+#: What may stand around an entry, and what the entry then is.
+PLACES = {
+    "comment": "<!--{}-->",
+    "instruction": "<?x {}?>",
+    "CDATA": "<![CDATA[{}]]>",
+    "another element": "<x>{}</x>",
+    "value": "<x y='{}'/>",
+    "tag": "<x {}/>",
+    "name": "<Plain{}EntriesTaken/>",
+    "beside what stands for entries": "<x>{}</x><PlainEntriesTaken/>",
+    "beside its like": "<x>{}</x><plainentriestaken/>",
+    "beside its like of another namespace": "<x>{}</x><p:PlainEntriesTaken xmlns:p='u'/>",
+}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "beside another"])
+def test_an_entry_that_stands_elsewhere_is_no_number_of_the_peers(place: str, is_alone: bool) -> None:
+    hidden = place.format(make_entry(9195550111))
+    body = make_page(hidden) if is_alone else make_page(make_entry(9195550110), hidden, make_entry(9195550112))
+    assert read(body) == read_one_by_one(body)
+    assert "9195550111" not in str(read(body))
+
+
+@pytest.mark.parametrize("around", ["{entry}{page}", "{page}{entry}", "<!--{entry}-->{page}", "{page}<!--{entry}-->"])
+def test_an_entry_before_or_behind_the_page_is_no_number_of_the_peers(around: str) -> None:
+    page = make_page(make_entry(9195550110)).decode()
+    body = around.format(entry=make_entry(9195550111), page=page).encode()
+    assert read(body) == read_one_by_one(body)
+    assert "9195550111" not in str(read(body))
+
+
+def test_utf_16_whose_bytes_look_like_an_entry_is_read_by_its_characters() -> None:
+    as_characters = make_entry(9195550111).encode()
+    if len(as_characters) % 2:
+        as_characters = make_entry(9195550111, attributes=f"{EXTERNAL}\n").encode()
+    hidden = f"<x>{as_characters.decode('utf-16-le')}</x><PlainEntriesTaken/>"
+    body = b"\xff\xfe" + make_page(make_entry(9195550110), hidden).decode().encode("utf-16-le")
+    assert as_characters in body
+    assert read(body) == (["9195550110"], [], None)
+
+
+@pytest.mark.parametrize("blank", ["\n    ", "\r\n\t", "\x0c", "\x0b", "\xa0"])
+def test_blanks_between_and_in_entries_change_nothing(blank: str) -> None:
+    spread = make_entry(9195550110).replace("><", f">{blank}<")
+    body = make_page(spread, blank, spread.replace("0110", "0111"), blank)
+    assert read(body) == read_one_by_one(body)
 
 
 def test_links_among_the_entries_lead_on() -> None:
