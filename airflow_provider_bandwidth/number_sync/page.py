@@ -8,6 +8,7 @@ that the page of the next night can compare itself with it: see :func:`read_figu
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -117,9 +118,9 @@ class ReportPage:
         mood = "good" if self.is_good else "bad"
         yield _HEAD.format(title=escape(f"Number sync: {self.verdict}"), style=_STYLE)
         yield f'<main><h1>Number sync</h1><p class="verdict {mood}">{escape(self.verdict)}</p>'
-        yield _table_of_facts({"Where": self.place, "Planned at": self.planned_at, **self.facts})
+        yield _table_of_facts({"Where": self.place, "Planned at": _show_time(self.planned_at), **self.facts})
         if self.findings:
-            yield "<h2>Why a person has to look at the plan</h2><ul>"
+            yield "<h2>What made the plan unsafe</h2><ul>"
             yield from (f"<li>{escape(finding)}</li>" for finding in self.findings)
             yield "</ul>"
         yield from self._counts()
@@ -166,8 +167,8 @@ class ReportPage:
     def _what_to_do(self) -> Iterator[str]:
         if not any(self.tally.fates[action, fate] for action, fate, _ in self.tally.codes if fate is not Fate.PLANNED):
             return
-        yield "<h2>What to do</h2><div class=wide><table><thead><tr><th class=n>Numbers<th>Fate<th>Code<th>Example"
-        yield "<th>What it means, and what to do</thead>"
+        yield "<h2>What to do</h2><div class='wide todo'><table><thead><tr><th class=n>Numbers<th>Fate<th>Code"
+        yield "<th>Example<th>What it means, and what to do</thead>"
         for (action, fate, code), count in self.tally.codes.most_common():
             if fate is Fate.PLANNED:
                 continue
@@ -188,7 +189,7 @@ class ReportPage:
         yield f"<h2>Orders: {len(self.orders):,}</h2>"
         if len(shown) < len(self.orders):
             yield f"<p>The first {len(shown):,} are listed.</p>"
-        yield "<div class=wide><table><thead><tr><th>Order<th>Action<th>Status"
+        yield "<div class='wide orders'><table><thead><tr><th>Order<th>Action<th>Status"
         yield "<th class=n>Numbers<th class=n>Done</thead>"
         for order in shown:
             yield (
@@ -206,8 +207,8 @@ class ReportPage:
         if len(shown) < total:
             yield f"<p>The first {len(shown):,} are listed. "
             yield "A report in a .csv or .jsonl file holds all of them.</p>"
-        yield "<div class=wide><table><thead><tr><th>Telephone number<th>Action<th>Fate<th>Code<th>Reason<th>Order"
-        yield "</thead>"
+        yield "<div class='wide numbers'><table><thead><tr><th>Telephone number<th>Action<th>Fate<th>Code"
+        yield "<th>Reason<th>Order</thead>"
         for each in shown:
             cells = (each.telephone_number, each.action, str(each.fate).replace("_", " "), each.code, each.reason)
             yield "<tr>" + "".join(f"<td>{escape(str(cell))}" for cell in (*cells, each.order_id))
@@ -276,6 +277,10 @@ def _table_of_facts(facts: Mapping[str, str]) -> str:
     return f"<table class=facts>{rows}</table>"
 
 
+def _show_time(iso: str) -> str:
+    return iso.replace("T", " ").replace("+00:00", " UTC")
+
+
 def _link(url: str, text: str) -> str:
     if not url.lower().startswith(("https://", "http://")):
         return escape(text)
@@ -301,12 +306,12 @@ def _draw_nights(nights: Sequence[NightFigures]) -> Iterator[str]:
                 f'width="{width:.1f}" height="{height:.1f}"><title>{escape(night.planned_at[:16])}: {count:,} {kind}'
                 "</title></rect>"
             )
-        if index % max(1, len(nights) // 8) == 0:
-            yield f'<text x="{index * step:.1f}" y="{_CHART_HEIGHT + 15}">{escape(night.planned_at[5:10])}</text>'
-    yield "</svg><div class=wide><table><thead><tr><th>Planned at"
+        if index % math.ceil(len(nights) / 8) == 0:
+            yield f'<text x="{index * step:.1f}" y="{_CHART_HEIGHT + 17}">{escape(night.planned_at[5:10])}</text>'
+    yield "</svg><div class=history><table><thead><tr><th>Planned at"
     yield "".join(f'<th class=n><i class="dot f-{kind}"></i>{kind}' for kind in kinds) + "</thead>"
     for night in reversed(nights):
-        yield f"<tr><td>{escape(night.planned_at[:16].replace('T', ' '))}"
+        yield f"<tr><td class=k>{escape(night.planned_at[:16].replace('T', ' '))}"
         yield "".join(f"<td class=n>{getattr(night, kind):,}" for kind in kinds)
     yield "</table></div>"
 
@@ -354,6 +359,16 @@ svg text{font-size:11px;fill:var(--soft)}a{color:var(--planned)}
         )
     )
     + """
+@media screen and (max-width:640px){th,td{padding-right:8px}.history{font-size:.85rem}.history th{white-space:normal}
+svg text{font-size:16px}.wide thead{display:none}
+.wide tr{display:block;padding:6px 0;border-bottom:1px solid var(--line)}
+.wide td{display:inline;border:0;padding:0 .6em 0 0;text-align:left;overflow-wrap:anywhere}
+.numbers td:nth-child(1),.orders td:nth-child(1){display:block;font-weight:600}
+.todo td:nth-child(n+4),.numbers td:nth-child(n+5){display:block}
+.wide td:empty{display:none}
+.todo td:nth-child(1)::after{content:" \u00d7"}.todo td:nth-child(5){font-weight:600}
+.numbers td:nth-child(6)::before{content:"Order "}
+.orders td:nth-child(4)::before{content:"Numbers: "}.orders td:nth-child(5)::before{content:"Done: "}}
 @media print{body{font-size:11px}.wide{overflow:visible}main{max-width:none;padding:0}
 .bar,.dot,rect{print-color-adjust:exact;-webkit-print-color-adjust:exact}tr{break-inside:avoid}}
 """

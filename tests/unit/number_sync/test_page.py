@@ -136,7 +136,7 @@ def test_needs_nothing_from_outside() -> None:
 
 def test_a_night_without_findings_orders_or_errors_has_no_empty_sections() -> None:
     text = Reader(make_page(imported("9195550101")).render()).text
-    for title in ("Why a person", "Orders", "Numbers that are not fine", "What to do", "nights"):
+    for title in ("What made the plan unsafe", "Orders", "Numbers that are not fine", "What to do", "nights"):
         assert title not in text
 
 
@@ -197,6 +197,16 @@ def test_bars_of_the_nights_stand_side_by_side_in_the_picture() -> None:
     assert width / 2 < bars[-1]["x"] + bars[-1]["width"] <= width
     assert all(bar["y"] >= 0 and bar["y"] + bar["height"] <= height for bar in bars)
     assert [bar["height"] / bars[0]["height"] for bar in bars[:3]] == [1, 0.5, 0]
+
+
+@pytest.mark.parametrize(("count", "named"), [(2, 2), (8, 8), (9, 5), (15, 8), (30, 8)])
+def test_so_many_nights_have_their_date_below_that_no_two_meet(count: int, named: int) -> None:
+    earlier = [NightFigures(f"2026-10-{day:02}T02:00:00+00:00", PLACE, 1, 0, 0) for day in range(1, count)]
+    assert len(Reader(make_page(earlier=earlier).render()).all("text")) == named
+
+
+def test_a_time_is_shown_as_people_write_it() -> None:
+    assert "2026-11-26 02:00:10 UTC" in Reader(make_page().render()).text
 
 
 def test_shows_thirty_nights_at_most() -> None:

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import airflow
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
@@ -54,6 +55,17 @@ def test_defaults_are_safe() -> None:
     assert (orders.poke_interval, orders.timeout) == (30, 72 * 3600)
     assert get_batch(dag, "sync.remove").plan_valid_for == timedelta(hours=2)
     assert plan.orders_per_task == 50
+
+
+@pytest.mark.parametrize("approval", ["unsafe", "always"])
+def test_a_person_who_cannot_be_asked_is_an_error_at_parse(approval: str) -> None:
+    if tuple(map(int, airflow.__version__.split(".")[:2])) >= (3, 1):
+        assert make_dag(approval=approval).get_task("sync.plan").approval == approval
+        return
+    with pytest.raises(
+        ValueError, match=f"approval='{approval}' needs Airflow 3.1 or later.*this is {airflow.__version__}"
+    ):
+        make_dag(approval=approval)
 
 
 def test_parameters_reach_their_tasks() -> None:
