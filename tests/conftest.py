@@ -49,6 +49,11 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A long text is named by its beginning: pytest-xdist sends names to and fro, and one would have ten megabytes."""
+    return f"{val[:40]!a}..." if isinstance(val, str | bytes) and len(val) > 200 else None
+
+
 #: Where Airflow has its masker of secrets, from 2.11 to 3.3; some lines have one for the server and one for tasks.
 _MASKERS = (
     "airflow.utils.log.secrets_masker",

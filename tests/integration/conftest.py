@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests that run Airflow in one of pytest-xdist's processes, since each would migrate a database."""
+    folder = Path(__file__).parent
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if item.path.parent == folder:
             item.add_marker(pytest.mark.xdist_group("airflow"))
 
 
