@@ -107,9 +107,8 @@ def main() -> int:
     arguments = parser.parse_args()
     stop_on_termination()
     failures = 0
-    for outcome in (
-        *walk_submissions(arguments.seed, arguments.walks),
-        *walk_lives(arguments.seed, arguments.sync_walks),
+    for outcome in itertools.chain(
+        walk_submissions(arguments.seed, arguments.walks), walk_lives(arguments.seed, arguments.sync_walks)
     ):
         print(outcome, flush=True)
         failures += len(outcome.failures)
