@@ -76,6 +76,12 @@ class RealWaits:
         """Kill the one running process of a task."""
         os.kill(self.states.find_pid(task_id), signal.SIGKILL)
 
+    def clear_failed(self, task_id: str) -> None:
+        """Clear a task that has failed, as a person does."""
+        (run,) = self.airflow.call("GET", "dags/waits/dagRuns")["dag_runs"]
+        body = {"dry_run": False, "dag_run_id": run["dag_run_id"], "task_ids": [task_id], "only_failed": True}
+        self.airflow.call("POST", "dags/waits/clearTaskInstances", json=body)
+
     def triggerer_errors(self) -> list[str]:
         """Lines of the triggerers' logs, and of what their triggers logged, that tell of an error."""
         logs = [*self.folder.glob("triggerer*.log"), *self.folder.glob("logs/**/*.trigger.*.log")]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import random
 import sys
 import time
@@ -18,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+# A thousand walks log a hundred thousand lines.
+os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 
 from support.airflow_processes import Airflow, Processes, stop_on_termination, work_folder
 from support.chaos import (
