@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -112,19 +114,30 @@ def test_run_made_anew_imports_again_what_was_removed_since(sandbox: Sandbox, mo
 # --- numbers from elsewhere ---
 
 
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """A server for all tests, since making one takes a second; its URI."""
+    with running_postgres() as uri:
+        yield uri
+
+
 @pytest.fixture
-def crm_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def crm_database(postgres: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A cursor on an empty PostgreSQL database, which ``crm_database`` names."""
     import psycopg2
 
-    with running_postgres() as uri:
+    def connect(uri: str) -> Any:
         connection = psycopg2.connect(uri)
         connection.autocommit = True
-        monkeypatch.setenv("AIRFLOW_CONN_CRM_DATABASE", uri)
-        try:
-            yield connection.cursor()
-        finally:
-            connection.close()
+        return closing(connection)
+
+    name = f"crm_{uuid.uuid4().hex}"
+    with connect(postgres) as server:
+        server.cursor().execute(f"CREATE DATABASE {name}")
+    uri = f"{postgres.rpartition('/')[0]}/{name}"
+    monkeypatch.setenv("AIRFLOW_CONN_CRM_DATABASE", uri)
+    with connect(uri) as connection:
+        yield connection.cursor()
 
 
 def test_numbers_of_a_postgresql_table(sandbox: Sandbox, crm_database: Any) -> None:
