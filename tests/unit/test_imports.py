@@ -41,12 +41,14 @@ for name in modules:
 from airflow_provider_bandwidth.hooks.bandwidth import BandwidthHook
 from airflow_provider_bandwidth.operators.bandwidth import BandwidthTnOrderOperator
 from airflow_provider_bandwidth.sensors.bandwidth import BandwidthTnOrderSensor
+from airflow_provider_bandwidth.task_groups.bandwidth import bandwidth_number_sync
 from airflow_provider_bandwidth.triggers.bandwidth import BandwidthTnOrderTrigger
 with DAG("light", schedule=None):
     submit = BandwidthTnOrderOperator(
         task_id="submit", action="IMPORT", telephone_numbers=["+1 919 555 0101"], site_id=743
     )
     BandwidthTnOrderSensor(task_id="wait", order_id=submit.output, deferrable=True)
+    bandwidth_number_sync(group_id="sync", telephone_numbers=["9196660000"])
     BandwidthTnOrderTrigger(order_id="o-1")
     BandwidthHook()
 print("RESULT", json.dumps({
@@ -70,7 +72,7 @@ def parsed() -> dict[str, Any]:
 
 def test_the_public_modules_are_among_those_imported(parsed: dict[str, Any]) -> None:
     folder = Path(__file__).parents[2] / "airflow_provider_bandwidth"
-    for part in ("hooks", "operators", "sensors", "triggers", "links"):
+    for part in ("hooks", "operators", "sensors", "task_groups", "triggers", "links"):
         assert (folder / part / "bandwidth.py").exists()
         assert f"airflow_provider_bandwidth.{part}.bandwidth" in parsed["modules"]
 
