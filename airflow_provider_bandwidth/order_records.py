@@ -8,7 +8,7 @@ of a fact about Bandwidth: ``docs/development/bandwidth-api.md`` has them all.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -194,6 +194,21 @@ class TnOrder:
             if known.get(name) is not None:
                 known[name] = datetime.fromisoformat(known[name])
         return cls(**known)
+
+
+def can_be_one_order(answers: Sequence[TnOrder]) -> bool:
+    """Whether these answers for one order can all be true: what an order is made with stays as it is.
+
+    :param answers: the first may come from a list, which may show fewer numbers than the order's own page
+    """
+    said: list[set[object]] = [
+        {getattr(answer, name) for answer in answers} - {None}
+        for name in ("account_id", "customer_order_id", "action", "site_id", "sip_peer_id")
+    ]
+    numbers: dict[str | None, set[object]] = {}
+    for answer in answers[1:]:
+        numbers.setdefault(answer.processing_status, set()).add(frozenset(answer.telephone_numbers))
+    return all(len(values) <= 1 for values in (*said, *numbers.values()))
 
 
 def newest_first(orders: Iterable[TnOrder]) -> list[TnOrder]:

@@ -46,6 +46,7 @@ from airflow_provider_bandwidth.orders import (
     ProcessingStatus,
     TnOrder,
     TnOrderRequest,
+    can_be_one_order,
     newest_first,
 )
 
@@ -62,7 +63,6 @@ _LONGEST_WORK: Final = timedelta(days=1)
 _READS_BEFORE_FOREIGN: Final = 3
 #: The most POSTs that one submission sends. Before the next, look-ups must have shown that none created an order.
 _MAX_POSTS: Final = 3
-
 
 _Result = TypeVar("_Result")
 #: Yields the seconds to pause before the next look, and returns the result.
@@ -350,12 +350,8 @@ class Submission:
         if live and not any(map(self._is_live, ours)):
             self._refuse(live[0])
         if len(live) > 1:
-            self._log.warning(
-                "%d orders carry CustomerOrderId %s: %s. The newest of them that asks for the same is taken over.",
-                len(live),
-                self._id,
-                ", ".join(order.order_id for order in live),
-            )
+            text = "%d orders carry CustomerOrderId %s: %s. The newest of them that asks for the same is taken over."
+            self._log.warning(text, len(live), self._id, ", ".join(order.order_id for order in live))
         if attempt is not None and recorded is None and not live:
             sent_since = attempt.sent_since_by(self._calls.now(), self._calls.local_now())
             ours += self._list_strays(sent_since, known)
@@ -439,16 +435,20 @@ class Submission:
         return found
 
     def _find_stray(self, order: TnOrder) -> TnOrder | None:
-        """The order if it is a stray; ``None`` only if several answers in a row say that it is none."""
-        for is_last in (*[False] * _READS_BEFORE_FOREIGN, True):
-            shown_id = order.customer_order_id
-            if (shown_id is None or _is_same(shown_id, self._id)) and self._find_difference(order) is None:
-                return order
-            if is_last or order.order_id in self._foreign:
-                break
-            order = (self._calls.alone or self._calls).get(order.order_id)
-        self._foreign.add(order.order_id)
-        return None
+        """The order if it is a stray; ``None`` only if several answers in a row say that it is none, and agree."""
+        answers = [order]
+        while not self._is_stray(answers[-1]):
+            if len(answers) > _READS_BEFORE_FOREIGN and not can_be_one_order(answers):
+                raise InvalidResponseError(f"The answers for order {order.order_id} contradict one another.")
+            if len(answers) > _READS_BEFORE_FOREIGN or order.order_id in self._foreign:
+                self._foreign.add(order.order_id)
+                return None
+            answers.append((self._calls.alone or self._calls).get(order.order_id))
+        return answers[-1]
+
+    def _is_stray(self, order: TnOrder) -> bool:
+        shown_id = order.customer_order_id
+        return (shown_id is None or _is_same(shown_id, self._id)) and self._find_difference(order) is None
 
     def _complete(self, entry: OrderListEntry, *, with_id: bool = False) -> TnOrder:
         """The order of a list entry; read on its own where the list left out its numbers, or an id that is needed."""

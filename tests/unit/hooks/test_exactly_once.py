@@ -954,6 +954,27 @@ def contradict_thrice(sandbox: Sandbox, list_form: str, what: str) -> None:
         sandbox.inject("setting", operation="list", contradict=what, times=2)
 
 
+@pytest.mark.parametrize(("first", "then"), [("customer-order-id", "action"), ("numbers", "site"), ("site", "account")])
+def test_answers_that_contradict_one_another_call_no_order_anothers(
+    first: str, then: str, task: AirflowTask, sandbox: Sandbox
+) -> None:
+    """It comes into sight with the last look only, and no answer for it is true."""
+    sandbox.configure(drop_customer_order_id="always", search_lag_seconds=50, list_form="summary")
+    post_after(status=500)(sandbox, task._time)
+    task._time.after(45, lambda: contradict_in_turn(sandbox, first, then))
+
+    with pytest.raises(BandwidthError):
+        task.attempt()
+    assert len(sandbox.orders) == 1
+    sandbox.clear_faults()
+    assert [task.attempt()] == [order.order_id for order in sandbox.orders]
+
+
+def contradict_in_turn(sandbox: Sandbox, first: str, then: str) -> None:
+    sandbox.inject("setting", operation="order", contradict=first, times=3)
+    sandbox.inject("setting", operation="order", contradict=then, after=3, times=None)
+
+
 def test_an_order_of_the_list_whose_own_page_comes_later_is_waited_for(fake_time: FakeTime, sandbox: Sandbox) -> None:
     task = AirflowTask(NUMBERS, fake_time)
     sandbox.configure(list_form="summary", read_lag_seconds=40)
