@@ -83,7 +83,7 @@ def waited_for(run: DagFileRun, action: str) -> tuple[set[str], dict[str, str]]:
     return set(completed), {error["telephone_number"]: error["code"] for error in errors}
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 150) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "this did not happen in time"
