@@ -78,9 +78,7 @@ class RealWaits:
 
     def clear_failed(self, task_id: str) -> None:
         """Clear a task that has failed, as a person does."""
-        (run,) = self.airflow.call("GET", "dags/waits/dagRuns")["dag_runs"]
-        body = {"dry_run": False, "dag_run_id": run["dag_run_id"], "task_ids": [task_id], "only_failed": True}
-        self.airflow.call("POST", "dags/waits/clearTaskInstances", json=body)
+        self.airflow.run("tasks", "clear", "--yes", "--only-failed", "--task-regex", f"^{task_id}$", "waits")
 
     def triggerer_errors(self) -> list[str]:
         """Lines of the triggerers' logs, and of what their triggers logged, that tell of an error."""

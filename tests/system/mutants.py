@@ -25,7 +25,8 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -262,10 +263,10 @@ class Copy:
         finally:
             target.write_bytes(whole)
 
-    def executed(self) -> Executed:
-        """Run all unit tests once. A few may fail, since Airflow was imported long before them."""
+    def record(self, paths: Sequence[str]) -> Executed:
+        """Run these unit tests once. A few may fail, since Airflow was imported long before them."""
         record = self.folder / "executed.pickle"
-        self.run_tests(partial(self._run_all, record), limit=3600)
+        self.run_tests(partial(self._run_all, paths, record), limit=3600)
         print((self.folder / "output.txt").read_text().rstrip().rpartition("\n")[2], flush=True)
         return pickle.loads(record.read_bytes())
 
@@ -308,10 +309,9 @@ class Copy:
             sys.stdout.flush()
             os._exit(code)
 
-    def _run_all(self, record: Path) -> int:
+    def _run_all(self, paths: Sequence[str], record: Path) -> int:
         recorder = Recorder(self.folder)
-        ignored = [f"--ignore={path}" for path in LEFT_OUT]
-        code = pytest.main([*_QUIETLY, "-m", "not many_inputs", *ignored, "tests/unit"], [recorder])
+        code = pytest.main([*_QUIETLY, "-m", "not many_inputs", *paths], [recorder])
         recorder.write(record)
         return int(code)
 
@@ -341,6 +341,22 @@ def import_airflow() -> None:
         getattr(airflow.providers.common.compat.sdk, name)
 
 
+def record_all(folder: Path, jobs: int) -> Executed:
+    """What all unit tests execute, each process running a share of their files."""
+    paths = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/unit/**/test_*.py"))]
+    kept = [path for path in paths if path not in LEFT_OUT]
+    with ThreadPoolExecutor(jobs) as threads:
+        shares = threads.map(lambda n: Copy(folder / f"share-{n}").record(kept[n::jobs]), range(jobs))
+        first, *others = shares
+    for share in others:
+        first.seconds.update(share.seconds)
+        for name, lines in share.by_line.items():
+            of_file = first.by_line.setdefault(name, {})
+            for line, tests in lines.items():
+                of_file[line] = [*of_file.get(line, ()), *tests]
+    return first
+
+
 def work(folder: Path, queue: Queue[Change], executed: Executed, outcomes: dict[Change, str]) -> None:
     project = Copy(folder)
     while True:
@@ -368,7 +384,7 @@ def main() -> int:
     import_airflow()
     folder = Path(tempfile.mkdtemp(prefix="bandwidth-mutants-"))
     try:
-        executed = Copy(folder / "whole").executed()
+        executed = record_all(folder, arguments.jobs)
         print(f"{len(executed.seconds)} unit tests, {time.monotonic() - started:.0f} s", flush=True)
         queue: Queue[Change] = Queue()
         for change in chosen:
