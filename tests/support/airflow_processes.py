@@ -173,6 +173,10 @@ class Airflow:
         """All but workers; returns when Airflow says that they are healthy. Not on Airflow 2, which has another API."""
         self.start_daemons()
         wait_for("Airflow is healthy", self._is_healthy, timeout=300)
+        self.log_in()
+
+    def log_in(self) -> None:
+        """Get the token of :meth:`call`."""
         answer = requests.post(f"{self.url}/auth/token", json={"username": "admin", "password": "admin"}, timeout=30)
         answer.raise_for_status()
         self._token = answer.json()["access_token"]

@@ -78,13 +78,23 @@ class RealWaits:
 
     def clear_failed(self, task_id: str) -> None:
         """Clear a task that has failed, as a person does."""
-        self.airflow.run("tasks", "clear", "--yes", "--only-failed", "--task-regex", f"^{task_id}$", "waits")
+        self.airflow.log_in()
+        (run,) = self.airflow.call("GET", "dags/waits/dagRuns")["dag_runs"]
+        body = {"dry_run": False, "dag_run_id": run["dag_run_id"], "task_ids": [task_id], "only_failed": True}
+        self.airflow.call("POST", "dags/waits/clearTaskInstances", json=body)
 
     def triggerer_errors(self) -> list[str]:
         """Lines of the triggerers' logs, and of what their triggers logged, that tell of an error."""
         logs = [*self.folder.glob("triggerer*.log"), *self.folder.glob("logs/**/*.trigger.*.log")]
         return [
             line for log in sorted(logs) for line in log.read_text(errors="replace").splitlines() if _ERROR.search(line)
+        ]
+
+    def logs_of(self, task_id: str) -> list[str]:
+        """The last lines of each try of a task that is not mapped."""
+        return [
+            "\n".join([f"== {log.name}", *log.read_text(errors="replace").splitlines()[-15:]])
+            for log in sorted(self.folder.glob(f"logs/**/task_id={task_id}/*.log"))
         ]
 
     def scheduler_log(self) -> str:

@@ -150,7 +150,7 @@ def main() -> int:
                 print(error, file=sys.stderr)
                 died = 1
             except TimeoutError as error:
-                print(error, file=sys.stderr)
+                print(error, *waits.logs_of("batch"), waits.processes.tail(), sep="\n", file=sys.stderr)
             row, is_good = judge(waits, sandbox, died, time.monotonic() - started)
     print(f"\n{HEADER}\n{row}\n")
     if table is not None:
