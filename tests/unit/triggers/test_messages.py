@@ -16,6 +16,7 @@ from airflow_provider_bandwidth.messaging.records import DeliveryOutcome, judge_
 from airflow_provider_bandwidth.triggers import _message_poller
 from airflow_provider_bandwidth.triggers._message_poller import NOT_SHOWN_GRACE, MessageWaitEvent
 from airflow_provider_bandwidth.triggers.messages import BandwidthMessageTrigger
+from airflow_provider_bandwidth.triggers.waiting import FIRST_POLL_DELAY
 
 ME = "+19195550101"
 
@@ -73,6 +74,32 @@ def test_a_passing_fault_is_waited_out(status: int, api: FakeMessaging) -> None:
     message_id = api.add("DELIVERED")
     api.search_statuses = [status] * 3
     assert outcome(run_fast(wait(message_id))) is DeliveryOutcome.DELIVERED
+
+
+def test_a_fault_that_lasts_is_looked_at_every_half_minute(api: FakeMessaging) -> None:
+    api.search_statuses = [503] * 1000
+
+    async def scenario() -> None:
+        waiting = asyncio.create_task(wait(api.add()))
+        await asyncio.sleep(600)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    run_fast(scenario())
+    assert 18 <= len(api.searches) <= 22
+
+
+def test_the_first_look_gives_bandwidth_time(api: FakeMessaging) -> None:
+    async def scenario() -> None:
+        waiting = asyncio.create_task(wait(api.add()))
+        await asyncio.sleep(FIRST_POLL_DELAY - 0.5)
+        assert api.searches == []
+        await asyncio.sleep(2)
+        assert len(api.searches) == 1
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    run_fast(scenario())
 
 
 def test_a_refusal_that_lasts_ends_the_wait_and_says_why(api: FakeMessaging) -> None:
