@@ -104,11 +104,7 @@ def _changed_expressions(other: ast.AST) -> Iterator[ast.AST]:
             yield ast.Constant(not other.value)
         case ast.Constant(value=int() | float()):
             yield ast.Constant(other.value + 1)
-        case ast.Call(args=[_, *_], keywords=[*_, ast.keyword(arg="strict")]):
-            return  # zip's, which only guards against our own mistakes
-        case ast.Call(func=ast.Name(id="max" | "min"), keywords=[]):
-            return  # whose arguments may stand in any order
-        case ast.Call(args=[_, *_]) if len(other.args) > 1 or other.keywords:
+        case ast.Call(args=[_, *_]) if _is_told_apart(other):
             if other.keywords:
                 other.keywords.pop()
             else:
@@ -128,6 +124,16 @@ def _changed_statements(other: ast.AST) -> Iterator[ast.AST]:
             yield ast.Continue()
         case ast.Expr(value=ast.Call()) | ast.AugAssign() | ast.Raise():
             yield ast.Pass()
+
+
+def _is_told_apart(call: ast.Call) -> bool:
+    """Whether a call with an argument less, or with the first two changed about, may do something else."""
+    match call:
+        case ast.Call(keywords=[*_, ast.keyword(arg="strict")]):
+            return False  # zip's, which only guards against our own mistakes
+        case ast.Call(func=ast.Name(id="max" | "min"), keywords=[]):
+            return False
+    return len(call.args) > 1 or bool(call.keywords)
 
 
 def _is_none(node: ast.expr) -> bool:
