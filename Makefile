@@ -67,7 +67,7 @@ wheel: $(VENV)/.lint  ## build wheel and sdist, check what is in them, and run t
 
 check: lint types coverage test wheel  ## everything a contributor needs to see green
 
-test-browser: $(VENV)/.test  ## connection form, log, XComs and link in Chromium; screenshots in output/browser
+test-browser: $(VENV)/.test  ## form, log, XComs, links, a person's decisions in Chromium; screenshots in output/browser
 	$(INSTALL) --group browser
 	$(BIN)/python tests/system/$(if $(filter 2.%,$(AIRFLOW)),browser_of_airflow_2,browser).py
 

@@ -26,6 +26,7 @@ from support.airflow_processes import wait_for
 
 #: Seconds for a page of Airflow's to show something, on a busy machine.
 PATIENCE = 60
+_PHONE_WIDTH = 390
 _ARGUMENTS = (
     "headless=new",
     "no-sandbox",
@@ -67,6 +68,10 @@ class Browser:
     def open(self, path: str) -> None:
         self._driver.get(path if "://" in path else f"{self._url}{path}")
 
+    def forget_layout(self) -> None:
+        """Show pages as to somebody who has never been here: a graph once looked at leaves tabs no room for names."""
+        self._driver.execute_script("localStorage.clear()")
+
     def log_in(self, landmark: str) -> None:
         """Log in as admin; *landmark* is the XPath of something on the page behind."""
         self.open("/")
@@ -101,6 +106,19 @@ class Browser:
 
     def click(self, xpath: str) -> None:
         self._until(xpath, lambda: self._is_clicked(xpath) or None)
+
+    def click_through(self, xpath: str, route: str) -> None:
+        """Click a link, and go on where it leads, in a window of its own or not.
+
+        :param route: part of the address of the page behind it
+        """
+        self.click(xpath)
+
+        def is_there() -> bool:
+            self._driver.switch_to.window(self._driver.window_handles[-1])
+            return route in self._driver.current_url
+
+        self._until(f"a page at {route}", is_there)
 
     def _is_clicked(self, xpath: str) -> bool:
         try:
@@ -154,6 +172,21 @@ class Browser:
         self._shots += 1
         time.sleep(1)  # what slides in has slid in
         self._driver.save_screenshot(str(self._output / f"{self._shots:02d}-{name}.png"))
+
+    def shoot_on_phone(self, page: Path, name: str) -> None:
+        """A file as a telephone shows it, light and dark: nothing of it is beside the screen."""
+        for scheme in ("light", "dark"):
+            feature = {"name": "prefers-color-scheme", "value": scheme}
+            self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+            screen = {"width": _PHONE_WIDTH, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+            self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+            self.open(page.as_uri())
+            width, height = self.run("const e = document.documentElement; return [e.scrollWidth, e.scrollHeight]")
+            expect(width <= _PHONE_WIDTH, f"{page.name} fits a telephone's {_PHONE_WIDTH} pixels: {width}")
+            self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**screen, "height": height})
+            self.shoot(f"{name}-on-phone-{scheme}")
+        self._driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
     def shoot_element(self, xpath: str, name: str) -> None:
         self._shots += 1

@@ -1,7 +1,7 @@
 """The provider as a person sees it: connection form, Test button, grid, log, XComs and the link to the order.
 
 Starts a real Airflow and a sandbox on loopback ports, drives headless Chromium through Airflow's pages, and leaves a
-screenshot of each in ``output/browser``.
+screenshot of each in ``output/browser``. On Airflow 3.1 and later, a person also decides on the plans of two syncs.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import airflow as airflow_package
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from support.airflow_processes import Airflow, Processes, stop_on_termination, wait_for, work_folder
+from support.approvals import NUMBERS, Tour, approve_and_reject, make_environment, make_sandbox
 from support.browser import Browser, expect
 
 from airflow_provider_bandwidth.error_codes import ERROR_CODES
@@ -29,6 +31,7 @@ DAG_ID = "bandwidth_import"
 PARTIAL = ["9195550101", "9195550102", "9195550103", "9195550001", "9195550002", "9805550002"]
 FAILED = ["9195550001", "9195550002"]
 INVALID = ["9195550101", "12345", "8005551234"]
+CAN_ASK = tuple(map(int, airflow_package.__version__.split(".")[:2])) >= (3, 1)
 
 
 def show_connection_form(browser: Browser, connection: dict[str, Any]) -> None:
@@ -188,22 +191,28 @@ def main() -> None:
     shutil.rmtree(OUTPUT, ignore_errors=True)
     OUTPUT.mkdir(parents=True)
     started = time.monotonic()
-    with work_folder() as folder, Sandbox() as sandbox:
-        for name in ("home", "logs"):
+    with work_folder() as folder, Sandbox() as sandbox, make_sandbox() as asking:
+        for name in ("home", "logs", "reports"):
             (folder / name).mkdir()
+        asking.seed(imported=NUMBERS)
+        shutil.copytree(ROOT / "example_dags", folder / "dags")
+        environment = {"AIRFLOW__CORE__TEST_CONNECTION": "Enabled", "AIRFLOW__CORE__PARALLELISM": "4"}
+        if CAN_ASK:
+            shutil.copy(ROOT / "tests" / "system" / "dags" / "approvals.py", folder / "dags")
+            environment.update(make_environment(asking, folder / "reports"))
         with Processes(folder / "logs") as processes:
-            airflow = Airflow(
-                processes,
-                folder / "home",
-                ROOT / "example_dags",
-                {"AIRFLOW__CORE__TEST_CONNECTION": "Enabled", "AIRFLOW__CORE__PARALLELISM": "4"},
-            )
+            airflow = Airflow(processes, folder / "home", folder / "dags", environment)
             airflow.run("db", "migrate")
             airflow.start_components()
             print(f"Airflow is healthy after {time.monotonic() - started:.0f} s", flush=True)
             browser = Browser(airflow.url, OUTPUT)
             try:
                 tour(browser, airflow, sandbox, folder)
+                if CAN_ASK:
+                    browser.forget_layout()
+                    approve_and_reject(Tour(airflow, browser, asking, folder))
+                    for page in (folder / "reports").iterdir():
+                        shutil.copy(page, OUTPUT)
             finally:
                 browser.quit()
     print(f"All seen after {time.monotonic() - started:.0f} s; screenshots are in {OUTPUT.relative_to(ROOT)}/")

@@ -1,4 +1,4 @@
-"""Two DAGs whose number syncs ask a person; see ``tests/system/approvals.py``.
+"""Two DAGs whose number syncs ask a person; see ``tests/support/approvals.py``.
 
 Without the environment's word this file defines no DAG.
 """
@@ -26,6 +26,7 @@ if "APPROVALS" in os.environ:
                 group_id="sync",
                 extract_path="{{ params.extract }}",
                 column="Phone",
+                bandwidth_conn_id="bandwidth_approvals",
                 remove_missing=True,
                 approval="unsafe",
                 approval_timeout=timedelta(hours=2),
