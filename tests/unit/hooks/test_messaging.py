@@ -201,6 +201,11 @@ def test_too_fast_abroad_is_sent_again_after_a_second(
     api.a2p_answers = [(420, {"error": {"code": "105", "message": "slow"}})]
     assert send_abroad(hook) == "a1"
     assert clock.pauses == [1.0]
+    sent = len(api.posts)
+    api.a2p_answers = [(420, {"error": {"code": "105", "message": "slow"}})] * 10
+    with pytest.raises(BandwidthApiError, match="slow"):
+        send_abroad(hook)
+    assert len(api.posts) == sent + 5
 
 
 @pytest.mark.parametrize(

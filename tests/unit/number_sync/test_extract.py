@@ -190,11 +190,17 @@ def test_a_row_number_without_a_name_is_not_a_delimiter_at_the_end() -> None:
     ):
         column(f"Mobile,Phone,Fax\n{rows}")
     assert column(f"Id,Phone\n1,{A},\n3,{B},\n") == [A, B]
+    assert column(f'Id,Phone\n1,{A},\n"3\n4",{B},\n') == [A, B]
 
 
 def test_a_delimiter_at_the_end_of_all_rows_has_nothing_behind_it() -> None:
     with pytest.raises(InvalidExtractError, match="line 64: 4 values under 3 column names"):
         column(f"Name,Mobile,Phone\nDoe,,{A},\nRoe,,{B},\n" + "\n" * 60 + f"Poe, Jr,9845550101,{B}\n")
+
+
+def test_a_nul_character_is_found_by_its_line_and_column() -> None:
+    with pytest.raises(InvalidExtractError, match="line 50002 holds a NUL character in column 2"):
+        column("Name,Phone,City\n" + f"Doe,{A},Durham\n" * 50_000 + f",{B}\0,Cary\n")
 
 
 def test_a_mark_of_byte_order_may_have_been_misread() -> None:
