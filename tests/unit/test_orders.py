@@ -20,6 +20,7 @@ from airflow_provider_bandwidth.orders import (
     TelephoneNumberError,
     TelephoneNumberWarning,
     TnOrder,
+    can_be_one_order,
     derive_customer_order_id,
     judge_order,
     newest_first,
@@ -487,6 +488,21 @@ def test_the_newest_order_comes_first_and_one_without_a_time_last() -> None:
     unknown = replace(order("COMPLETE", (A,)), order_id="unknown")
 
     assert [found.order_id for found in newest_first([unknown, *orders])] == ["3", "2", "1", "unknown"]
+
+
+def test_answers_for_an_order_agree_in_what_it_was_made_with() -> None:
+    shown = replace(order("RECEIVED", (A, B)), account_id="9900000", site_id=71, action=Action.IMPORT)
+    ended = replace(shown, processing_status=ProcessingStatus.parse("COMPLETE"))
+    assert can_be_one_order([replace(shown, telephone_numbers=(A,)), shown, replace(shown, account_id=None), ended])
+    for other in (
+        replace(shown, account_id="9900001"),
+        replace(shown, customer_order_id="b"),
+        replace(shown, action=Action.REMOVE),
+        replace(shown, site_id=72),
+        replace(shown, sip_peer_id=2),
+        replace(shown, telephone_numbers=(A, C)),
+    ):
+        assert not can_be_one_order([shown, replace(shown, customer_order_id="a", sip_peer_id=1), other])
 
 
 def test_an_order_mentions_what_it_lists_and_what_its_errors_name() -> None:
