@@ -33,7 +33,6 @@ def airflow_db() -> Iterator[None]:
 
     initdb()
     with pytest.MonkeyPatch.context() as patch:
-        _shorten_pauses(patch)
         _parse_dags_once(patch)
         if airflow_3_0.is_running():
             airflow_3_0.record_dags()
@@ -42,8 +41,18 @@ def airflow_db() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _short_pauses() -> Iterator[None]:
+    """Pauses that give others time pass quickly: here one run goes on at a time, and its orders have ended.
+
+    A module's only: unit tests run in the same process before and after, and they measure the pauses.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        _shorten_pauses(patch)
+        yield
+
+
 def _shorten_pauses(patch: pytest.MonkeyPatch) -> None:
-    """Pauses that give others time pass quickly: here one run goes on at a time, and its orders have ended."""
     patch.setattr("airflow_provider_bandwidth.operators._peer_record._SETTLED_AFTER_SECONDS", 0.05)
     patch.setattr("airflow_provider_bandwidth.notifications._limit._SETTLED_AFTER", 0.05)
     patch.setattr("airflow_provider_bandwidth.triggers.waiting.FIRST_POLL_DELAY", 0.1)
