@@ -167,7 +167,7 @@ class ReportPage:
     def _what_to_do(self) -> Iterator[str]:
         if not any(self.tally.fates[action, fate] for action, fate, _ in self.tally.codes if fate is not Fate.PLANNED):
             return
-        yield "<h2>What to do</h2><div class='wide todo'><table><thead><tr><th class=n>Numbers<th>Fate<th>Code"
+        yield "<h2>What to do</h2><div class='wide advice'><table><thead><tr><th class=n>Numbers<th>Fate<th>Code"
         yield "<th>Example<th>What it means, and what to do</thead>"
         for (action, fate, code), count in self.tally.codes.most_common():
             if fate is Fate.PLANNED:
@@ -364,9 +364,9 @@ svg text{font-size:16px}.wide thead{display:none}
 .wide tr{display:block;padding:6px 0;border-bottom:1px solid var(--line)}
 .wide td{display:inline;border:0;padding:0 .6em 0 0;text-align:left;overflow-wrap:anywhere}
 .numbers td:nth-child(1),.orders td:nth-child(1){display:block;font-weight:600}
-.todo td:nth-child(n+4),.numbers td:nth-child(n+5){display:block}
+.advice td:nth-child(n+4),.numbers td:nth-child(n+5){display:block}
 .wide td:empty{display:none}
-.todo td:nth-child(1)::after{content:" \u00d7"}.todo td:nth-child(5){font-weight:600}
+.advice td:nth-child(1)::after{content:" \u00d7"}.advice td:nth-child(5){font-weight:600}
 .numbers td:nth-child(6)::before{content:"Order "}
 .orders td:nth-child(4)::before{content:"Numbers: "}.orders td:nth-child(5)::before{content:"Done: "}}
 @media print{body{font-size:11px}.wide{overflow:visible}main{max-width:none;padding:0}
