@@ -47,16 +47,6 @@ def _short_pauses() -> Iterator[None]:
 
     A module's only: unit tests run in the same process before and after, and they measure the pauses.
     """
-    with pytest.MonkeyPatch.context() as patch:
-        _shorten_pauses(patch)
-        yield
-
-
-def _shorten_pauses(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("airflow_provider_bandwidth.operators._peer_record._SETTLED_AFTER_SECONDS", 0.05)
-    patch.setattr("airflow_provider_bandwidth.notifications._limit._SETTLED_AFTER", 0.05)
-    patch.setattr("airflow_provider_bandwidth.triggers.waiting.FIRST_POLL_DELAY", 0.1)
-    patch.setattr("airflow_provider_bandwidth.triggers.messages.FIRST_POLL_DELAY", 0.1)
     sleep = time.sleep
 
     def sleep_less(seconds: float) -> None:
@@ -64,7 +54,13 @@ def _shorten_pauses(patch: pytest.MonkeyPatch) -> None:
         caller = sys._getframe(1).f_globals["__name__"]
         sleep(0.05 if caller in ("airflow.sdk.definitions.dag", "airflow.models.dag") else seconds)
 
-    patch.setattr(time, "sleep", sleep_less)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow_provider_bandwidth.operators._peer_record._SETTLED_AFTER_SECONDS", 0.05)
+        patch.setattr("airflow_provider_bandwidth.notifications._limit._SETTLED_AFTER", 0.05)
+        patch.setattr("airflow_provider_bandwidth.triggers.waiting.FIRST_POLL_DELAY", 0.1)
+        patch.setattr("airflow_provider_bandwidth.triggers.messages.FIRST_POLL_DELAY", 0.1)
+        patch.setattr(time, "sleep", sleep_less)
+        yield
 
 
 def _parse_dags_once(patch: pytest.MonkeyPatch) -> None:
